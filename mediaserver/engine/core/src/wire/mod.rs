@@ -1,0 +1,1 @@
+//! Wire formats: parsers and writers without state of their own. Nothing here knows a call.

@@ -1,0 +1,1 @@
+//! Sockets and worker threads around the core.

@@ -1,0 +1,1 @@
+"""Decides who may do what and who must be told; drives `mediaserver.api` and `turn`."""

@@ -1,0 +1,1 @@
+"""The HTTP face: routes, middleware, static client, health and metrics."""

@@ -1,0 +1,1 @@
+"""LiveKit signaling: sockets, rooms, participants, the room service and webhooks."""

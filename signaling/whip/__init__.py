@@ -1,0 +1,1 @@
+"""WHIP (RFC 9725) and WHEP: one HTTP offer in, one answer out, an ordinary participant behind it."""

@@ -1,0 +1,1 @@
+"""Credentials, configuration and checks for the coturn relay beside the server."""
