@@ -53,7 +53,7 @@ class ClientError(MediaError):
         self.status = status
 
 
-class Unavailable(MediaError):
+class Unavailable(MediaError):  # noqa: N818 - named as house style names the family
     """We cannot do it now. `retry`: the same request may succeed later."""
 
     def __init__(self, code: Code, message: str, *, retry: bool) -> None:
