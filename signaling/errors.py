@@ -1,0 +1,74 @@
+"""The error families of this room.
+
+    Exception
+    ├── ClientError          the other side is wrong or may not: a wire error and an info log
+    │   └── Refused          ... because of who is asking: says the class of the reason, no more
+    ├── Unavailable          something that we depend on failed; says whether to retry
+    └── ConfigError          the operator's configuration cannot be used: printed, exit code 2
+
+Anything else is our bug: traceback and correlation id. Each adapter turns these into its wire form in one function.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every code that crosses the wire; also the web client's translation keys."""
+
+    BAD_REQUEST = "bad_request"
+    TOO_LARGE = "too_large"
+    RATE_LIMITED = "rate_limited"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    PRECONDITION_FAILED = "precondition_failed"
+    PRECONDITION_REQUIRED = "precondition_required"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not_found"
+    ROOM_NOT_FOUND = "room_not_found"
+    PARTICIPANT_NOT_FOUND = "participant_not_found"
+    TRACK_NOT_FOUND = "track_not_found"
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - the name of an error, not a secret
+    TOKEN_INVALID = "token_invalid"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    NOT_PERMITTED = "not_permitted"
+    ROOM_FULL = "room_full"
+    BAD_SDP = "bad_sdp"
+    DRAINING = "draining"
+    UNAVAILABLE = "unavailable"
+    UNIMPLEMENTED = "unimplemented"
+    INTERNAL = "internal"
+
+
+class ClientError(Exception):
+    """The other side is wrong; `status` is the HTTP status that says so."""
+
+    def __init__(self, code: Code, status: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.message = message
+
+
+class Refused(ClientError):
+    """401 or 403. `message` never says which part of the token was looked at."""
+
+
+class Unavailable(Exception):
+    """A dependency failed. `retry_after` in seconds; None when trying again will not help."""
+
+    def __init__(self, message: str, retry_after: int | None = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class ConfigError(Exception):
+    """`path` is the key (`media.udp_port`), `message` what is wrong and what to write instead."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
