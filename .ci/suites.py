@@ -1,0 +1,153 @@
+"""The suites of `make test` and the parts of `make test-long`, in order, quick ones first.
+
+Every suite is a list of commands with a bound in minutes. A failing command does not stop the
+others: the run ends with one line that counts the suites, and fails if one of them failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+ENGINE = ROOT / "mediaserver" / "engine"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process: its words, where it runs, and what it adds to the environment."""
+
+    words: tuple[str, ...]
+    directory: Path = ROOT
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of commands; `minutes` bounds each command on two loaded cores."""
+
+    name: str
+    minutes: int
+    commands: tuple[Command, ...]
+
+
+def tool(*words: str) -> Command:
+    """A program of the virtual environment."""
+    return Command((str(BIN / words[0]), *words[1:]))
+
+
+def pytest(*words: str, long: bool = False) -> Command:
+    """Runs the tests against the installed wheel: append mode keeps the checkout behind it."""
+    marker = "long" if long else "not long"
+    return tool("pytest", "--import-mode=append", "-m", marker, *words)
+
+
+def cargo(*words: str) -> Command:
+    return Command(("cargo", *words), ENGINE)
+
+
+def npm(*words: str) -> Command:
+    return Command(("npm", "--prefix", "web", "run", "--silent", *words))
+
+
+TEST = (
+    Suite(
+        "check",
+        10,
+        (
+            tool("ruff", "check", "."),
+            tool("ruff", "format", "--check", "."),
+            tool("mypy"),
+            tool("lint-imports"),
+            cargo("fmt", "--check"),
+            cargo("clippy", "-q", "--all-targets", "--locked", "--", "-D", "warnings"),
+            npm("check"),
+            pytest("tests/house"),
+        ),
+    ),
+    Suite(
+        "engine", 12, (cargo("test", "-q", "-p", "sotto-engine-core", "-p", "sotto-engine-net"),)
+    ),
+    Suite("client", 3, (npm("test"),)),
+    Suite("media", 6, (pytest("tests/mediaserver"),)),
+    Suite("signaling", 6, (pytest("tests/signaling", "tests/turn", "tests/cli"),)),
+    Suite("interop", 10, (pytest("tests/interop"),)),
+    Suite("page", 8, (pytest("tests/web"),)),
+    Suite("network", 12, (pytest("tests/network"),)),
+    Suite("attacks", 8, (pytest("tests/attacks"),)),
+)
+
+LONG = (
+    Suite("engine", 100, (Command(("bash", str(ROOT / ".ci" / "long-engine")), ENGINE),)),
+    Suite("media", 60, (pytest("tests/mediaserver", "tests/signaling", long=True),)),
+    Suite("interop", 90, (pytest("tests/interop", "tests/web", long=True),)),
+    Suite("network", 100, (pytest("tests/network", long=True),)),
+    Suite("attacks", 60, (pytest("tests/attacks", long=True),)),
+)
+
+
+def run(command: Command, minutes: int) -> bool:
+    """Runs one command in a process group of its own; kills the group at the bound."""
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(CACHE / "target")),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        **command.environment,
+    }
+    print("$", " ".join(Path(w).name if w.startswith(str(BIN)) else w for w in command.words))
+    sys.stdout.flush()
+    process = subprocess.Popen(  # noqa: S603 - the words are constants of this file
+        command.words, cwd=command.directory, env=environment, start_new_session=True
+    )
+    try:
+        return process.wait(minutes * 60) == 0
+    except subprocess.TimeoutExpired:
+        print(f"not finished within {minutes} minutes")
+        return False
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def run_suite(suite: Suite) -> bool:
+    print(f"\n== {suite.name}")
+    started = time.monotonic()
+    results = [run(command, suite.minutes) for command in suite.commands]
+    verdict = "ok" if all(results) else "FAILED"
+    print(f"== {suite.name}: {verdict} in {time.monotonic() - started:.0f} s")
+    return all(results)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", choices=["test", "long"])
+    parser.add_argument("--only", help="comma-separated names of suites")
+    parser.add_argument("--list", action="store_true", help="name the suites and stop")
+    options = parser.parse_args()
+    suites = TEST if options.which == "test" else LONG
+    names = [suite.name for suite in suites]
+    if options.list:
+        print("parts:", " ".join(names))
+        return 0
+    wanted = options.only.split(",") if options.only else names
+    if unknown := set(wanted) - set(names):
+        parser.error(f"no suite named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    results = {suite.name: run_suite(suite) for suite in suites if suite.name in wanted}
+    failed = [name for name, good in results.items() if not good]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    print(f"\nsuites: {len(results) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

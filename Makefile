@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Both install what they need and say each step.
+# PART=name picks one part of `make test-long`; WHAT=name one section of `make bench`.
+
+SETUP := bash .ci/setup
+PY := .venv/bin/python
+ARGS ?=
+
+.PHONY: help run test test-long bench check fmt wheel clean
+
+help:
+	@sed -n 's/^##//p' Makefile
+
+## make run        build what changed and start `sotto dev` (ARGS="--lan" for phones on the network)
+run:
+	@$(SETUP) run
+	@exec .venv/bin/sotto dev $(ARGS)
+
+## make test       everything that must hold at each change
+test:
+	@$(SETUP) test
+	@$(PY) .ci/suites.py test $(if $(ONLY),--only $(ONLY))
+
+## make test-long  soaks, long fuzzing and many seeds (PART=..., lists the parts without it)
+test-long:
+	@$(SETUP) test
+	@$(PY) .ci/suites.py long $(if $(PART),--only $(PART),--list)
+
+## make check      formatters, linters, types, import rules and size bounds only
+check:
+	@$(SETUP) test
+	@$(PY) .ci/suites.py test --only check
+
+## make bench      speed and memory beside a peer and a limit (WHAT=video|audio|meeting|loss|join|data|memory|idle)
+bench:
+	@$(SETUP) bench
+	@$(PY) bench/run.py $(WHAT) $(ARGS)
+
+## make fmt        format everything
+fmt:
+	@$(SETUP) test
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix -q . || true
+	@cd mediaserver/engine && cargo fmt
+	@cd web && npx prettier --log-level warn --write .
+
+## make wheel      the wheel alone, in dist/
+wheel:
+	@$(SETUP) wheel
+
+clean:
+	rm -rf .venv .make dist web/node_modules web/dist
