@@ -57,7 +57,7 @@ class EngineLimits:
 
     # Media of one connection: a gallery of some hundred tiles, each in audio and video.
     publications_per_transport: int = 64
-    subscriptions_per_transport: int = 4096
+    subscriptions_per_transport: int = 2048
     # Events waiting for Python. Beyond it DTLS datagrams and notices are dropped, oldest
     # first, and EventsLost says how many; failures and connects are kept.
     events: int = 65_536
@@ -266,11 +266,10 @@ class LayerChanged:
 
 @dataclass(frozen=True, slots=True)
 class DemandChanged:
-    """The highest layer that anybody watches; -1, -1 when nobody does."""
+    """The highest layer that anybody watches; -1 when nobody does."""
 
     publication: int
     max_spatial: int
-    max_temporal: int
 
 
 @dataclass(frozen=True, slots=True)
