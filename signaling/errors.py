@@ -6,7 +6,8 @@
     ├── Unavailable          something that we depend on failed; says whether to retry
     └── ConfigError          the operator's configuration cannot be used: printed, exit code 2
 
-Anything else is our bug: traceback and correlation id. Each adapter turns these into its wire form in one function.
+Anything else is our bug: traceback and correlation id. Each adapter turns these into its wire form
+in one function.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ class ClientError(Exception):
         self.message = message
 
 
-class Refused(ClientError):
+class Refused(ClientError):  # noqa: N818 - names what happened
     """401 or 403. `message` never says which part of the token was looked at."""
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - names what happened
     """A dependency failed. `retry_after` in seconds; None when trying again will not help."""
 
     def __init__(self, message: str, retry_after: int | None = 1) -> None:

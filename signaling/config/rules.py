@@ -1,0 +1,125 @@
+"""Rules between keys that types cannot say.
+
+What production refuses, and addresses. Pure; driven by the commands.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from signaling.config.secret import Secret
+from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
+from signaling.errors import ConfigError
+
+# HS256 keys shorter than the hash are weaker than the hash (RFC 7518 section 3.2).
+MIN_SECRET = 32
+
+
+def parse_address(text: str, path: str) -> tuple[str, int]:
+    """`127.0.0.1:80`, `[::1]:80`, `localhost:80` -> (host, port)."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(path, f"{text!r} is not ADDRESS:PORT")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_production(config: Config) -> list[ConfigError]:
+    """Everything `sotto serve` refuses, all at once so that it is mended in one go."""
+    return [*_keys(config), *_listeners(config), *_turn(config), *_webhooks(config)]
+
+
+def check_any(config: Config) -> list[ConfigError]:
+    """What holds for `sotto dev` as well."""
+    return [*_plain(config), *_ranges(config)]
+
+
+def _keys(config: Config) -> Iterator[ConfigError]:
+    if not config.keys:
+        yield ConfigError(
+            "keys", "at least one API key is needed; `sotto token --new-key` makes one"
+        )
+    for name, secret in config.keys.items():
+        path = f"keys.{name}"
+        if name == DEV_KEY or secret.matches(DEV_SECRET):
+            yield ConfigError(path, "this is the development key, which everybody knows")
+        elif len(secret) < MIN_SECRET:
+            yield ConfigError(
+                path, f"the secret has {len(secret)} characters; it needs {MIN_SECRET}"
+            )
+
+
+def _listeners(config: Config) -> Iterator[ConfigError]:
+    for address in config.http.listen:
+        yield from _parses(address, "http.listen")
+    if not config.http.listen and not config.http.plain:
+        yield ConfigError("http.listen", "nothing would listen")
+    if config.http.listen and not (config.tls.certificate and config.tls.key):
+        yield ConfigError("tls.certificate", "https needs tls.certificate and tls.key")
+    yield from _plain(config)
+    if config.operator.listen:
+        yield from _parses(config.operator.listen, "operator.listen")
+    yield from _ranges(config)
+
+
+def _plain(config: Config) -> Iterator[ConfigError]:
+    for address in config.http.plain:
+        problems = list(_parses(address, "http.plain"))
+        yield from problems
+        if not problems and not is_loopback(parse_address(address, "http.plain")[0]):
+            yield ConfigError(
+                "http.plain", f"{address} is not loopback; only https may leave this machine"
+            )
+
+
+def _ranges(config: Config) -> Iterator[ConfigError]:
+    if config.turn.min_relay_port > config.turn.max_relay_port:
+        yield ConfigError("turn.min_relay_port", "is above turn.max_relay_port")
+    for path, addresses in (
+        ("media.bind", config.media.bind),
+        ("media.advertise", config.media.advertise),
+    ):
+        for address in addresses:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                yield ConfigError(path, f"{address!r} is not an IP address")
+
+
+def _parses(address: str, path: str) -> Iterator[ConfigError]:
+    try:
+        parse_address(address, path)
+    except ConfigError as error:
+        yield error
+
+
+def _turn(config: Config) -> Iterator[ConfigError]:
+    turn = config.turn
+    if turn.host and turn.secret is None:
+        yield ConfigError("turn.secret", "turn.host is set, so credentials need a secret")
+    if turn.supervise and not turn.host:
+        yield ConfigError("turn.host", "turn.supervise needs the host name that clients are told")
+    for path, secret in (
+        ("turn.secret", turn.secret),
+        ("turn.previous_secret", turn.previous_secret),
+    ):
+        if isinstance(secret, Secret) and len(secret) < MIN_SECRET:
+            yield ConfigError(path, f"has {len(secret)} characters; it needs {MIN_SECRET}")
+
+
+def _webhooks(config: Config) -> Iterator[ConfigError]:
+    if config.webhooks.key and config.webhooks.key not in config.keys:
+        yield ConfigError("webhooks.key", "is not the name of an API key")
+    for url in config.webhooks.urls:
+        if not url.startswith("https://"):
+            yield ConfigError("webhooks.urls", f"{url} is not https")
