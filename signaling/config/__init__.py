@@ -2,7 +2,6 @@
 
 from signaling.config.load import load
 from signaling.config.rules import check_production, parse_address
-from signaling.config.secret import Secret
 from signaling.config.tree import (
     DEV_KEY,
     DEV_SECRET,
@@ -18,6 +17,7 @@ from signaling.config.tree import (
     Turn,
     Webhooks,
 )
+from signaling.secret import Secret
 
 __all__ = [
     "DEV_KEY",

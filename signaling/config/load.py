@@ -16,9 +16,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from signaling.config.secret import Secret, read_secret
 from signaling.config.tree import Config, Section
 from signaling.errors import ConfigError
+from signaling.secret import Secret, read_secret
 
 PREFIX = "SOTTO_"
 

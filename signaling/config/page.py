@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from signaling.config.secret import Secret
 from signaling.config.tree import Config, Section
+from signaling.secret import Secret
 
 HEAD = """# Configuration
 

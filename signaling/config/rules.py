@@ -8,9 +8,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from signaling.config.secret import Secret
 from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
 from signaling.errors import ConfigError
+from signaling.secret import Secret
 
 # HS256 keys shorter than the hash are weaker than the hash (RFC 7518 section 3.2).
 MIN_SECRET = 32

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from signaling.config.secret import Secret
+from signaling.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 DEV_KEY = "devkey"
@@ -296,7 +296,7 @@ class Limits(Section, frozen=True):
                 " metadata."
             ),
         ),
-    ] = 65536
+    ] = 98304
     body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body.")] = 262_144
     connections: Annotated[
         int, Meta(ge=1, description="Open connections of all public listeners.")

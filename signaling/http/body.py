@@ -1,0 +1,43 @@
+"""Reads a request's body within a size and a time, and JSON out of it into a msgspec type."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from signaling.config import Limits
+from signaling.errors import ClientError, Code
+
+T = TypeVar("T")
+
+
+async def read_body(request: web.Request, limits: Limits, most: int | None = None) -> bytes:
+    """Raises 413 or 408's plain cousin 400; the size is checked before anything is buffered."""
+    most = limits.body_bytes if most is None else min(most, limits.body_bytes)
+    too_large = ClientError(Code.TOO_LARGE, 413, f"The body may have {most} bytes.")
+    if request.content_length is not None and request.content_length > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for chunk in request.content.iter_chunked(16 * 1024):
+                body += chunk
+                if len(body) > most:
+                    raise too_large
+    except TimeoutError:
+        raise ClientError(Code.BAD_REQUEST, 408, "The body took too long.") from None
+    return bytes(body)
+
+
+async def read_json(request: web.Request, limits: Limits, kind: type[T]) -> T:
+    if request.content_type != "application/json":
+        raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, "The body must be application/json.")
+    try:
+        return msgspec.json.decode(await read_body(request, limits), type=kind)
+    except msgspec.ValidationError as error:
+        raise ClientError(Code.BAD_REQUEST, 422, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ClientError(Code.BAD_REQUEST, 400, "The body is not JSON.") from None

@@ -1,0 +1,85 @@
+"""`POST /api/join`: a call token for whoever types a name and a room, where the operator allows it.
+
+Off in production unless `calls.guest_join` is on; accounts replace it later. Driven by `app`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from signaling.config import Config
+from signaling.errors import ClientError, Code
+from signaling.http.body import read_json
+from signaling.rtc.grants import VideoGrant
+from signaling.rtc.tokens import ApiKeys, Claims, issue
+
+
+class JoinRequest(msgspec.Struct):
+    """Unknown fields pass, so that a newer page works with this server."""
+
+    room: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class JoinAnswer(msgspec.Struct):
+    token: str
+    url: str
+    identity: str
+
+
+class Guests:
+    """Makes identities that nobody can guess or choose: nobody pushes another out by taking one."""
+
+    def __init__(
+        self,
+        config: Config,
+        keys: ApiKeys,
+        new_identity: Callable[[], str],
+        clock: Callable[[], float] = time.time,  # noqa: TID251 - the adapter that reads it
+    ) -> None:
+        self._config = config
+        self._keys = keys
+        self._new_identity = new_identity
+        self._clock = clock
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_post("/api/join", self.join)
+
+    async def join(self, request: web.Request) -> web.Response:
+        if not self._config.calls.guest_join:
+            raise ClientError(
+                Code.NOT_PERMITTED, 403, "This server gives call tokens to its own users only."
+            )
+        wish = await read_json(request, self._config.limits, JoinRequest)
+        room, name = _clean(wish.room, "room"), _clean(wish.name, "name")
+        identity = self._new_identity()
+        grant = VideoGrant(room=room, room_join=True, update_own_metadata=True)
+        claims = Claims(
+            key=self._keys.first(), identity=identity, name=name, video=grant, has_video=True
+        )
+        token = issue(self._keys, claims, self._clock(), self._config.calls.token_seconds)
+        answer = JoinAnswer(token=token, url=_socket_url(request, self._config), identity=identity)
+        return web.Response(
+            body=msgspec.json.encode(answer),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+def _clean(text: str, what: str) -> str:
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise ClientError(Code.BAD_REQUEST, 422, f"The {what} is empty or has control characters.")
+    return text
+
+
+def _socket_url(request: web.Request, config: Config) -> str:
+    """Where the page came from; behind a proxy, the URL that the operator wrote."""
+    if config.http.public_url:
+        return config.http.public_url.replace("http", "ws", 1).rstrip("/")
+    return f"{'wss' if request.secure else 'ws'}://{request.host}"

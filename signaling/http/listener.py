@@ -1,0 +1,191 @@
+"""Sockets of the public listeners, and the guard that aiohttp lacks.
+
+A time for the request's header.
+
+aiohttp keeps a connection whose header never ends open for minutes, and counts nothing. `Guarded`
+closes it, and
+`Gate` bounds how many connections stand, in all and from one address. Driven by `app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from signaling.config import Limits
+from signaling.errors import ConfigError
+
+
+class Gate:
+    """Open connections of the public listeners. Shared by all of them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_address: Counter[str] = Counter()
+        self.total = 0
+        self.refused: Counter[str] = Counter()
+
+    def enter(self, address: str) -> bool:
+        if self.total >= self._limits.connections:
+            self.refused["connections"] += 1
+            return False
+        if self._by_address[address] >= self._limits.connections_per_address:
+            self.refused["connections_per_address"] += 1
+            return False
+        self.total += 1
+        self._by_address[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self.total -= 1
+        self._by_address[address] -= 1
+        if self._by_address[address] <= 0:
+            del self._by_address[address]
+
+
+class Guarded(RequestHandler):
+    """aiohttp's connection with a deadline while no complete header has arrived."""
+
+    __slots__ = ("_deadline", "_entered", "_gate", "_header_seconds")
+
+    def __init__(self, manager: web.Server, gate: Gate, seconds: float, **kwargs: Any) -> None:
+        super().__init__(manager, loop=asyncio.get_running_loop(), **kwargs)
+        self._gate = gate
+        self._header_seconds = seconds
+        self._deadline: asyncio.TimerHandle | None = None
+        self._entered: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        address = _address_of(transport)
+        if not self._gate.enter(address):
+            # Answering would cost more than the caller paid: the socket just ends.
+            cast(asyncio.Transport, transport).abort()
+            return
+        self._entered = address
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._disarm()
+        if self._entered is not None:
+            self._gate.leave(self._entered)
+            self._entered = None
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._entered is None:
+            return
+        super().data_received(data)
+        if self._in_header():
+            self._arm()
+        else:
+            self._disarm()
+
+    def eof_received(self) -> None:
+        if self._entered is not None:
+            super().eof_received()
+
+    def _in_header(self) -> bool:
+        return self._current_request is None and not self._messages
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(self._header_seconds, self._expire)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self._in_header() and self.transport is not None:
+            self._gate.refused["slow_header"] += 1
+            self.transport.abort()
+
+
+def _address_of(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+def open_socket(host: str, port: int, path: str) -> socket.socket:
+    """A listening TCP socket. ConfigError names the key and the reason, as an operator needs it."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ConfigError(path, f"{host} is not an address of this machine") from error
+    family, kind, proto, _, address = found[0]
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(path, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+class Listener:
+    """One listening socket on an aiohttp application that may have several."""
+
+    def __init__(self, server: asyncio.Server, port: int) -> None:
+        self._server = server
+        self.port = port
+
+    @classmethod
+    async def start(
+        cls,
+        runner: web.AppRunner,
+        address: tuple[str, int],
+        path: str,
+        gate: Gate,
+        limits: Limits,
+        context: ssl.SSLContext | None = None,
+    ) -> Listener:
+        manager = runner.server
+        if manager is None:
+            raise RuntimeError("the application was not set up")
+        kwargs = handler_arguments(limits)
+
+        def accept() -> Guarded:
+            return Guarded(manager, gate, limits.header_seconds, **kwargs)
+
+        sock = open_socket(*address, path)
+        server = await asyncio.get_running_loop().create_server(
+            accept,
+            sock=sock,
+            ssl=context,
+            backlog=1024,
+            ssl_handshake_timeout=limits.header_seconds if context else None,
+            ssl_shutdown_timeout=2 if context else None,
+        )
+        return cls(server, int(sock.getsockname()[1]))
+
+    async def close(self) -> None:
+        self._server.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.wait_closed(), 1)
+
+
+def handler_arguments(limits: Limits) -> Mapping[str, Any]:
+    return {
+        "keepalive_timeout": limits.idle_seconds,
+        "lingering_time": 2.0,
+        "max_line_size": limits.header_bytes,
+        "max_field_size": limits.header_bytes,
+        "max_headers": 64,
+        "access_log": None,
+    }

@@ -1,0 +1,159 @@
+"""What every request passes.
+
+Its address, the rate of that address, errors, and headers of the answer.
+
+Decides nothing about rooms or tokens. `RtcPath`s are LiveKit's: they answer their own errors and
+any origin.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from signaling.config import Config
+from signaling.errors import ClientError, Code
+from signaling.http.problem import from_exception
+from signaling.http.rates import Buckets
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Browsers of other origins call these with a bearer token; no cookie is ever read there.
+OPEN_TO_ORIGINS = ("/rtc", "/twirp", "/whip", "/whep")
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, Link, ETag, Accept-Post, Accept-Patch",
+}
+PREFLIGHT = {
+    **CORS,
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, X-Lk-Test-Err",
+    "Access-Control-Max-Age": "86400",
+}
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Server": "sotto",
+}
+HSTS = "max-age=31536000"
+_HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:]{2,45}\](:\d{1,5})?")
+
+
+def is_open(path: str) -> bool:
+    return any(path == base or path.startswith(base + "/") for base in OPEN_TO_ORIGINS)
+
+
+def page_policy(host: str, secure: bool) -> dict[str, str]:
+    """Headers of the page itself. `host` is the Host header; one that is malformed is left out."""
+    # Older Firefox does not count a WebSocket of the same host as 'self'.
+    socket = f" {'wss' if secure else 'ws'}://{host}" if _HOST.fullmatch(host) else ""
+    directives = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob: mediastream:",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self' blob:",
+        f"connect-src 'self'{socket}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    )
+    features = ("camera", "microphone", "display-capture", "fullscreen", "autoplay")
+    allowed = [f"{name}=(self)" for name in (*features, "screen-wake-lock", "speaker-selection")]
+    denied = [f"{name}=()" for name in ("geolocation", "payment", "usb", "serial", "midi")]
+    return {
+        "Content-Security-Policy": "; ".join(directives),
+        "Permissions-Policy": ", ".join(allowed + denied),
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+class Middleware:
+    """The chain, outermost first: headers, errors, rate."""
+
+    def __init__(
+        self, config: Config, *, hsts: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._buckets = Buckets(config.limits.requests_per_second, config.limits.requests_burst)
+        self._proxies = parse_networks(config.http.trusted_proxies)
+        self._hsts = hsts
+        self._clock = clock
+        self.requests: Counter[tuple[str, int]] = Counter()
+
+    def chain(self) -> list[Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]]:
+        return [web.middleware(self._errors), web.middleware(self._rate)]
+
+    async def finish(self, request: web.Request, response: web.StreamResponse) -> None:
+        """`on_response_prepare`: also reaches answers that a handler prepared itself."""
+        response.headers.update(ALWAYS)
+        if is_open(request.path):
+            response.headers.update(PREFLIGHT if request.method == "OPTIONS" else CORS)
+        if self._hsts and request.secure:
+            response.headers["Strict-Transport-Security"] = HSTS
+
+    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except Exception as error:
+            response = from_exception(error)
+        self.requests[(_route(request), response.status)] += 1
+        return response
+
+    async def _rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        address = client_address(request, self._proxies)
+        if not _is_loopback(address) and not self._buckets.take(address, self._clock()):
+            raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            if is_open(request.path):
+                return web.Response(status=204)
+        return await handler(request)
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, never the path: paths hold room names."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+def parse_networks(listed: Sequence[str]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(item, strict=False) for item in listed)
+
+
+def client_address(request: web.Request, proxies: Sequence[Network]) -> str:
+    """The last address of `X-Forwarded-For` that no trusted proxy wrote about itself."""
+    address = request.remote or ""
+    if not proxies:
+        return address
+    hops = [h.strip() for h in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
+    while hops and _within(address, proxies):
+        hop = hops.pop()
+        if not hop:
+            break
+        address = hop
+    return address
+
+
+def _within(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
