@@ -1,0 +1,42 @@
+"""Small media files for the clients that bring no encoder: VP8 in IVF at three sizes, Opus in Ogg."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+LAYERS = ((240, 136, 80), (480, 270, 250), (960, 540, 800))
+
+
+@dataclass(frozen=True)
+class Files:
+    audio: str
+    video: tuple[str, ...]
+
+    @property
+    def small(self) -> str:
+        return self.video[0]
+
+    def layers(self) -> list[dict[str, object]]:
+        return [
+            {"file": name, "width": width, "height": height, "quality": at}
+            for at, (name, (width, height, _)) in enumerate(zip(self.video, LAYERS, strict=True))
+        ]
+
+
+def make(folder: Path) -> Files:
+    """Six seconds each, a key frame each second; a few seconds of one core."""
+    ffmpeg = ["ffmpeg", "-y", "-v", "error", "-f", "lavfi"]
+    audio = folder / "tone.ogg"
+    tone = ["-i", "sine=440:duration=6", "-c:a", "libopus", "-page_duration", "20000"]
+    subprocess.run([*ffmpeg, *tone, str(audio)], check=True)
+    names = []
+    for width, height, rate in LAYERS:
+        target = folder / f"{height}.ivf"
+        source = f"testsrc=size={width}x{height}:rate=15:duration=6"
+        coding = ["-c:v", "libvpx", "-b:v", f"{rate}k", "-g", "15", "-deadline", "realtime"]
+        command = [*ffmpeg, "-i", source, *coding, "-cpu-used", "8", "-pix_fmt", "yuv420p"]
+        subprocess.run([*command, str(target)], check=True)
+        names.append(str(target))
+    return Files(str(audio), tuple(names))

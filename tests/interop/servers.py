@@ -1,0 +1,145 @@
+"""The server under test as a process: ours, or LiveKit's for proving the tests themselves.
+
+`SOTTO_TEST_SERVER=livekit` picks the peer (its binary in ~/.cache/sotto/peers/server). Ports are
+free ones unless the server has a network namespace to itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.interop.clients import CACHE
+from tests.interop.tokens import admin_token, call_token
+
+ROOT = Path(__file__).parent.parent.parent
+KEY, SECRET = "devkey", "secret"
+START_S = 30.0
+
+
+@dataclass
+class Server:
+    """Where the server under test listens; dies with its context."""
+
+    kind: str
+    process: subprocess.Popen[bytes]
+    http: str
+    folder: Path
+    operator: str = ""
+    udp_port: int = 7882
+    tcp_port: int = 7881
+    key: str = KEY
+    secret: str = SECRET
+    ready: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.http.replace("http", "ws", 1)
+
+    def token(self, room: str, identity: str, **grants: object) -> str:
+        return call_token(self.key, self.secret, room, identity, **grants)
+
+    def admin(self, **grants: object) -> str:
+        return admin_token(self.key, self.secret, **grants)
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+
+def under_test() -> str:
+    return os.environ.get("SOTTO_TEST_SERVER", "sotto")
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server runs: loopback, or an address inside a namespace."""
+
+    address: str = "127.0.0.1"
+    netns: str | None = None
+    extra: tuple[str, ...] = ()
+
+
+def _livekit(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
+    config = {
+        "port": ports["http"],
+        "bind_addresses": [place.address],
+        "rtc": {
+            "udp_port": ports["udp"],
+            "tcp_port": ports["tcp"],
+            "use_external_ip": False,
+            "node_ip": place.address,
+            "enable_loopback_candidate": place.address.startswith("127."),
+        },
+        "keys": {KEY: SECRET},
+        "logging": {"level": "info"},
+    }
+    path = folder / "livekit.json"
+    path.write_text(json.dumps(config))
+    return [str(CACHE / "peers" / "server"), "--config", str(path)]
+
+
+def _sotto(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
+    return [sys.executable, "-m", "signaling.cli", "dev", *place.extra]
+
+
+@contextlib.contextmanager
+def serving(folder: Path, place: Place | None = None, kind: str = "") -> Iterator[Server]:
+    """Run a server until the block ends; it must answer HTTP within `START_S`."""
+    kind = kind or under_test()
+    place = place or Place()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("http", "https", "tcp", "udp", "operator", "turn", "turns")
+    ports = {n: free_port(socket.SOCK_DGRAM if n == "udp" else socket.SOCK_STREAM) for n in names}
+    argv = (_livekit if kind == "livekit" else _sotto)(folder, place, ports)
+    if place.netns:
+        argv = ["ip", "netns", "exec", place.netns, *argv]
+    with (folder / "server.log").open("ab") as sink:
+        process = subprocess.Popen(
+            argv, stdout=sink, stderr=sink, cwd=ROOT, start_new_session=True
+        )
+    server = Server(kind, process, f"http://{place.address}:{ports['http']}", folder)
+    server.udp_port, server.tcp_port = ports["udp"], ports["tcp"]
+    server.operator = f"http://{place.address}:{ports['operator']}"
+    try:
+        _wait(server, place)
+        yield server
+    finally:
+        stop(process)
+
+
+def _wait(server: Server, place: Place) -> None:
+    probe = ["curl", "-s", "-o", "/dev/null", "--max-time", "1", server.http + "/"]
+    if place.netns:
+        probe = ["ip", "netns", "exec", place.netns, *probe]
+    end = time.monotonic() + START_S
+    while subprocess.run(probe, check=False).returncode != 0:
+        if server.process.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f"the server did not start:\n{server.log()[-3000:]}")
+        time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
