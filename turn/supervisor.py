@@ -1,0 +1,164 @@
+"""Runs coturn, restarts it with growing pauses, and ends it with its supervisor.
+
+States: idle -> running <-> waiting -> stopped. Owned by one task; `up` may be read by anybody on
+the loop.
+coturn's own log lines hold peers' addresses, so only its errors are passed on, to a callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+from pathlib import Path
+
+from turn.coturn import Program, Relay, render
+from turn.errors import CoturnFailed
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+# Up this long means that the last start was good: the next failure begins with a short pause.
+SETTLED = 60.0
+_PR_SET_PDEATHSIG = 1
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait before start number `failures` + 1."""
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, failures - 1)))
+
+
+class Supervisor:
+    """`start` returns once coturn listens; `run` keeps it up until `stop`."""
+
+    def __init__(self, program: Program, relay: Relay, directory: Path) -> None:
+        self._program = program
+        self._relay = relay
+        self._directory = directory
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._said: list[str] = []
+        self.restarts = 0
+
+    @property
+    def up(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def configuration(self) -> Path:
+        return self._directory / "turnserver.conf"
+
+    async def start(self) -> None:
+        """Raises CoturnFailed with what coturn said when it does not stay up."""
+        self._write()
+        await self._spawn()
+        try:
+            await asyncio.wait_for(self._listening(), 10)
+        except TimeoutError:
+            await self.stop()
+            raise CoturnFailed("coturn did not start listening within 10 s") from None
+        self._task = asyncio.create_task(self._keep())
+
+    def _write(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = render(self._relay, self._program, self._directory)
+        self.configuration.unlink(missing_ok=True)
+        descriptor = os.open(self.configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    async def _spawn(self) -> None:
+        self._said = []
+        self._process = await asyncio.create_subprocess_exec(
+            self._program.path,
+            "-c",
+            str(self.configuration),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=_die_with_parent,
+        )
+
+    async def _listening(self) -> None:
+        """Until every socket that the configuration asks for is bound, by the kernel's word."""
+        process = self._process
+        if process is None or process.stdout is None:
+            raise CoturnFailed("coturn was not started")
+        wanted = {port for port in (self._relay.port, self._relay.tls_port) if port}
+        if not self._relay.certificate:
+            wanted.discard(self._relay.tls_port)
+        while process.returncode is None:
+            line = await process.stdout.readline()
+            if not line:
+                await process.wait()
+                break
+            text = line.decode(errors="replace")
+            self._note(text)
+            if "cannot bind" in text.lower() and "fatal" in text.lower():
+                break
+            if all(_is_listening(port) for port in wanted):
+                return
+        raise CoturnFailed("coturn ended at once: " + (" / ".join(self._said[-3:]) or "no reason"))
+
+    def _note(self, line: str) -> None:
+        if "ERROR" in line or "Cannot" in line or "cannot" in line:
+            self._said.append(line.strip()[:300])
+            del self._said[:-20]
+
+    async def _drain(self) -> None:
+        """coturn blocks when nobody reads what it writes."""
+        if self._process is not None and self._process.stdout is not None:
+            while line := await self._process.stdout.readline():
+                self._note(line.decode(errors="replace"))
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            await self._drain()
+            if self._process is not None:
+                await self._process.wait()
+            failures = 1 if loop.time() - began > SETTLED else failures + 1
+            pause = pause_after(failures)
+            log.warning("coturn ended; starting it again in %.1f s", pause)
+            await asyncio.sleep(pause)
+            self.restarts += 1
+            await self._spawn()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 3)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _die_with_parent() -> None:
+    """In the child: a supervisor that is killed must not leave a relay behind (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _is_listening(port: int) -> bool:
+    """A TCP socket in state LISTEN on this port, in this network namespace (proc(5))."""
+    wanted = f"{port:04X}"
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for row in Path(name).read_text(encoding="ascii").splitlines()[1:]:
+                local, state = row.split()[1], row.split()[3]
+                if state == "0A" and local.rpartition(":")[2] == wanted:
+                    return True
+    return False
