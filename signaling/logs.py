@@ -117,7 +117,7 @@ class Json(_Lines):
 
 def _one_line(text: str) -> str:
     """Nobody writes a second log line through a value of theirs."""
-    return "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text)
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 # Their debug and info lines print peers' addresses or whole messages.

@@ -114,9 +114,9 @@ class Middleware:
         address = client_address(request, self._proxies)
         if not _is_loopback(address) and not self._buckets.take(address, self._clock()):
             raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            if is_open(request.path):
-                return web.Response(status=204)
+        preflight = "Access-Control-Request-Method" in request.headers
+        if request.method == "OPTIONS" and preflight and is_open(request.path):
+            return web.Response(status=204)
         return await handler(request)
 
 

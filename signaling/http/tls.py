@@ -33,7 +33,7 @@ _TLS_BUFFER = 16 * 1024
 
 
 def limit_buffers() -> None:
-    asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER  # type: ignore[misc]  # no public way
+    asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
