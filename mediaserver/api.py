@@ -135,8 +135,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
+    """Our subscriber offer. `offer_id` counts from 1; pass it back with the answer."""
+
     sdp: str
     mid_to_track: Mapping[str, str]
+    offer_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +255,8 @@ class MediaLimits:
     lossy_buffer_bytes: int = 256 * 1024
     """Lossy data beyond it is dropped: stale by the time it would arrive."""
     receive_window_bytes: int = 1024 * 1024
-    handshakes_at_once: int = 8
-    """Of the whole node: a handshake costs about 1 ms and must not stall the loop."""
+    handshake_steps: int = 2
+    """Of the whole node, DTLS handshake steps in one turn of the loop (each up to 1 ms)."""
     handshake_seconds: float = 30.0
 
 
@@ -341,8 +344,8 @@ class ParticipantMedia(Protocol):
         """The client's offer. Raises ClientError; the state before it then stands."""
         ...
 
-    async def answer(self, sdp: str) -> None:
-        """DUAL: the client's answer to our newest offer."""
+    async def answer(self, sdp: str, *, offer_id: int = 0) -> None:
+        """DUAL: the client's answer. One to an older offer is ignored; 0 means the newest."""
         ...
 
     def candidate(self, target: Target, candidate: str) -> None: ...

@@ -132,7 +132,7 @@ def for_publishing(
     chosen = [c for c in primary if c.name == wanted] or primary[:1]
     if not chosen:
         return ()
-    best = max((c for c in primary if c.name == chosen[0].name), key=lambda c: _preference(c))
+    best = max((c for c in primary if c.name == chosen[0].name), key=_preference)
     redundant = [c for c in pool if c.name == "red"][:1] if best.name == "opus" and red else []
     return (best, *redundant)
 

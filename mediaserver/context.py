@@ -1,0 +1,42 @@
+"""What every connection of this node shares: engine, certificate, addresses, limits, gate.
+
+Owned by `node.py`, handed down; nobody below changes it except through its methods.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mediaserver.api import IceCandidate, MediaLimits
+from mediaserver.data_channels import DataLimits
+from mediaserver.dtls import Certificate, HandshakeGate
+from mediaserver.ports import Engine
+
+
+def random_id() -> int:
+    """For SSRCs and session ids: not guessable, never 0."""
+    return secrets.randbelow(2**31 - 1) + 1
+
+
+@dataclass(slots=True)
+class Context:
+    engine: Engine
+    certificate: Certificate
+    candidates: tuple[IceCandidate, ...]
+    limits: MediaLimits
+    gate: HandshakeGate
+    check_sctp: Callable[[bytes], str | None]
+    new_id: Callable[[], int] = random_id
+    drops: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def data_limits(self) -> DataLimits:
+        limits = self.limits
+        return DataLimits(
+            limits.message_bytes,
+            limits.channels,
+            limits.send_buffer_bytes,
+            limits.lossy_buffer_bytes,
+            limits.receive_window_bytes,
+        )

@@ -1,0 +1,319 @@
+"""DTLS of one transport: aiortc's state machine over the engine's datagrams.
+
+Decides nothing about media: when the handshake is done and the fingerprint right, the SRTP keys go
+to whoever made it, and what was decrypted goes to SCTP. Datagrams come only from the validated ICE
+pair (the engine sees to that), and still nothing in them may raise, warn or stall the loop.
+Made and closed by `participant/connection.py`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from aiortc import RTCIceTransport
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AEAD_AES_256_GCM,
+    SRTP_AES128_CM_SHA1_80,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    SRTPProtectionProfile,
+    State,
+)
+from OpenSSL import SSL
+
+from mediaserver.engine_types import SrtpKeys, SrtpProfile
+from mediaserver.sdp import Fingerprint
+
+# AES-128-GCM costs a third of CM-SHA1; the server's order decides (RFC 5764 section 4.1.2).
+PROFILES: tuple[tuple[SRTPProtectionProfile, SrtpProfile], ...] = (
+    (SRTP_AEAD_AES_128_GCM, "AEAD_AES_128_GCM"),
+    (SRTP_AEAD_AES_256_GCM, "AEAD_AES_256_GCM"),
+    (SRTP_AES128_CM_SHA1_80, "AES128_CM_SHA1_80"),
+)
+# RSA suites too: GStreamer's certificates are RSA. No CBC.
+CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+)
+# Fits every path that carries our media; OpenSSL fragments its flights to this.
+MTU = 1200
+RECORD_HEADER = 13
+# A flight is about ten datagrams; a peer that sends faster than we read loses the newest.
+QUEUE_DATAGRAMS = 256
+MAX_RETRIES = 3
+
+
+class Certificate(RTCCertificate):
+    """A P-256 certificate with one SSL context for all handshakes that use it."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        if self._context is None:
+            context = super()._create_ssl_context(srtp_profiles)
+            context.set_cipher_list(CIPHERS)
+            context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
+            self._context = context
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        """sha-256, as SDP writes it."""
+        prints = self.getFingerprints()
+        return str(next(f.value for f in prints if f.algorithm == "sha-256"))
+
+
+class HandshakeGate:
+    """Lets a few handshake steps through in each turn of the loop, first come first served.
+
+    A step costs up to 1 ms of elliptic curves; a thousand clients that reconnect at once must
+    not hold up media signalling and everybody's data channels for a second.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._turns = asyncio.Semaphore(steps)
+        self.waiting = 0
+
+    async def __aenter__(self) -> None:
+        self.waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self.waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        asyncio.get_running_loop().call_soon(self._turns.release)
+
+
+class EngineDatagrams:
+    """What aiortc calls an ICE transport: the engine's DTLS datagrams of one transport."""
+
+    role = "controlled"
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send_datagram = send
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self.dropped = 0
+
+    def feed(self, data: bytes) -> None:
+        """A datagram from the validated pair. What is no DTLS record is dropped and counted."""
+        if self._closed or not _is_record(data) or len(self._queue) >= QUEUE_DATAGRAMS:
+            self.dropped += 1
+            return
+        self._queue.append(data)
+        self._wake.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._queue.clear()
+        self._wake.set()
+
+    async def _recv(self) -> bytes:
+        while not self._queue:
+            if self._closed:
+                raise ConnectionError("the transport was closed")
+            self._wake.clear()
+            await self._wake.wait()
+        return self._queue.popleft()
+
+    async def _send(self, data: bytes) -> None:
+        self.send(data)
+
+    def send(self, data: bytes) -> None:
+        if not self._closed:
+            self._send_datagram(data)
+
+    def pop(self) -> bytes | None:
+        return self._queue.popleft() if self._queue else None
+
+
+def _is_record(data: bytes) -> bool:
+    """RFC 6347 section 4.1: type, version, and a length that stays inside the datagram."""
+    if len(data) < RECORD_HEADER or not 20 <= data[0] <= 23 or data[1] != 0xFE:
+        return False
+    return RECORD_HEADER + int.from_bytes(data[11:13], "big") <= len(data)
+
+
+def datagrams(flight: bytes) -> list[bytes]:
+    """Pack whole records into datagrams of at most `MTU`; OpenSSL's memory BIO joins them all."""
+    result: list[bytes] = []
+    current = b""
+    at = 0
+    while at + RECORD_HEADER <= len(flight):
+        end = at + RECORD_HEADER + int.from_bytes(flight[at + 11 : at + 13], "big")
+        record = flight[at:end]
+        if current and len(current) + len(record) > MTU:
+            result.append(current)
+            current = b""
+        current += record
+        at = end
+    if current:
+        result.append(current)
+    return result
+
+
+class DtlsTransport(RTCDtlsTransport):
+    """NEW, CONNECTING, CONNECTED, then CLOSED or FAILED; owned by one connection.
+
+    `failure` says why it FAILED. It never restarts: an ICE restart keeps it.
+    """
+
+    def __init__(
+        self,
+        datagrams: EngineDatagrams,
+        certificate: Certificate,
+        gate: HandshakeGate,
+        on_keys: Callable[[SrtpKeys], None],
+    ) -> None:
+        super().__init__(cast(RTCIceTransport, datagrams), [certificate])
+        self._datagrams = datagrams
+        self._certificate = certificate
+        self._gate = gate
+        self._on_keys = on_keys
+        self._srtp_profiles = [profile for profile, _ in PROFILES]
+        self.failure = ""
+        self.profile = ""
+        self.errors = 0
+
+    @property
+    def _tls(self) -> SSL.Connection:
+        if self._ssl is None:
+            raise RuntimeError("DTLS was not started")
+        return self._ssl
+
+    async def connect(
+        self, fingerprints: Sequence[Fingerprint], *, client: bool, seconds: float
+    ) -> bool:
+        """Run the handshake to its end. `client`: the other side is the DTLS client."""
+        self._set_role("server" if client else "client")
+        parameters = RTCDtlsParameters(
+            [RTCDtlsFingerprint(f.algorithm, f.value) for f in fingerprints]
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await self.start(parameters)
+        except TimeoutError:
+            self._fail("dtls_timeout")
+        except SSL.Error:
+            self._fail("dtls_handshake")
+        return bool(self._state == State.CONNECTED)
+
+    def _fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self._set_state(State.FAILED)
+
+    def _set_state(self, state: State) -> None:
+        if state == State.FAILED and not self.failure:
+            self.failure = "dtls_fingerprint" if self.encrypted else "dtls_handshake"
+        super()._set_state(state)
+
+    async def _do_handshake(self) -> None:
+        """As aiortc's, with each step through the gate and junk answered by a fresh start."""
+        self._tls.set_ciphertext_mtu(MTU)
+        retries = 0
+        try:
+            while not self.encrypted:
+                try:
+                    async with self._gate:
+                        self._tls.do_handshake()
+                except SSL.WantReadError:
+                    self._flush()
+                    await self._handshake_datagram()
+                except SSL.Error:
+                    self.errors += 1
+                    retries += 1
+                    if retries > MAX_RETRIES:
+                        self._fail("dtls_handshake")
+                        return
+                    self._renew_ssl()
+                else:
+                    self.encrypted = True
+            self._flush()
+        except ConnectionError:
+            self._fail("dtls_closed")
+
+    def _renew_ssl(self) -> None:
+        self._ssl = SSL.Connection(self._certificate._create_ssl_context(self._srtp_profiles))
+        self._tls.set_ciphertext_mtu(MTU)
+        if self._role == "server":
+            self._tls.set_accept_state()
+        else:
+            self._tls.set_connect_state()
+
+    async def _handshake_datagram(self) -> None:
+        """Wait for a datagram or for OpenSSL's retransmission timer."""
+        timeout = self._tls.DTLSv1_get_timeout()
+        try:
+            async with asyncio.timeout(timeout):
+                data = await self._datagrams._recv()
+        except TimeoutError:
+            self._tls.DTLSv1_handle_timeout()
+            self._flush()
+            return
+        self._tls.bio_write(data)
+
+    def _setup_srtp(self) -> None:
+        """RFC 5764 section 4.2: client key, server key, client salt, server salt."""
+        selected = self._tls.get_selected_srtp_profile()
+        found = next((p for p in PROFILES if p[0].openssl_profile == selected), None)
+        if found is None:
+            self._fail("dtls_no_srtp_profile")
+            return
+        profile, name = found
+        key, salt = profile.key_length, profile.salt_length
+        material = self._tls.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (key + salt))
+        client = (material[:key], material[2 * key : 2 * key + salt])
+        server = (material[key : 2 * key], material[2 * key + salt :])
+        local, remote = (server, client) if self._role == "server" else (client, server)
+        self.profile = name
+        self._on_keys(SrtpKeys(name, local[0], local[1], remote[0], remote[1]))
+
+    async def _recv_next(self) -> None:
+        """One wake-up: everything that is waiting, record by record."""
+        data: bytes | None = await self._datagrams._recv()
+        while data is not None:
+            self._tls.bio_write(data)
+            await self._read_records()
+            data = self._datagrams.pop()
+        self._flush()
+
+    async def _read_records(self) -> None:
+        while True:
+            try:
+                data = self._tls.recv(2048)
+            except SSL.WantReadError:
+                return
+            except SSL.ZeroReturnError:
+                raise ConnectionError("the peer closed DTLS") from None
+            except SSL.Error:
+                self.errors += 1
+                return
+            if self._data_receiver is not None:
+                await self._data_receiver._handle_data(data)
+
+    async def _send_data(self, data: bytes) -> None:
+        """Sent or, when the transport has ended, dropped: SCTP's timers may outlive it."""
+        if self._state == State.CONNECTED:
+            self._tls.send(data)
+            self._flush()
+
+    async def _write_ssl(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            flight = self._tls.bio_read(65536)
+        except SSL.Error:
+            return
+        if len(flight) <= MTU:
+            self._datagrams.send(flight)
+        else:
+            for datagram in datagrams(flight):
+                self._datagrams.send(datagram)
