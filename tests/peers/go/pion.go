@@ -4,15 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
-	"os"
 	"sync"
-	"time"
 
 	"github.com/pion/webrtc/v4"
-	"github.com/pion/webrtc/v4/pkg/media"
-	"github.com/pion/webrtc/v4/pkg/media/ivfreader"
-	"github.com/pion/webrtc/v4/pkg/media/oggreader"
 )
 
 // pionPeer is an SDP peer: it offers, takes an answer, moves media and data, and knows no signalling.
@@ -119,9 +113,9 @@ func (p *pionPeer) publish(args offerArgs) error {
 		}
 		go drain(sender)
 		if kind == "audio" {
-			go playOgg(file, track)
+			go playOgg(file, track.WriteSample)
 		} else {
-			go playIvf(file, track)
+			go playIvf(file, track.WriteSample)
 		}
 	}
 	return nil
@@ -134,58 +128,6 @@ func drain(sender *webrtc.RTPSender) {
 		if _, _, err := sender.Read(buffer); err != nil {
 			return
 		}
-	}
-}
-
-func playIvf(file string, track *webrtc.TrackLocalStaticSample) {
-	for {
-		in, err := os.Open(file)
-		if err != nil {
-			return
-		}
-		reader, header, err := ivfreader.NewWith(in)
-		if err != nil {
-			return
-		}
-		each := time.Duration(header.TimebaseNumerator) * time.Second / time.Duration(header.TimebaseDenominator)
-		tick := time.NewTicker(each)
-		for range tick.C {
-			frame, _, err := reader.ParseNextFrame()
-			if err != nil {
-				break
-			}
-			if err := track.WriteSample(media.Sample{Data: frame, Duration: each}); errors.Is(err, io.ErrClosedPipe) {
-				return
-			}
-		}
-		tick.Stop()
-		in.Close()
-	}
-}
-
-func playOgg(file string, track *webrtc.TrackLocalStaticSample) {
-	const each = 20 * time.Millisecond
-	for {
-		in, err := os.Open(file)
-		if err != nil {
-			return
-		}
-		reader, _, err := oggreader.NewWith(in)
-		if err != nil {
-			return
-		}
-		tick := time.NewTicker(each)
-		for range tick.C {
-			page, _, err := reader.ParseNextPage()
-			if err != nil {
-				break
-			}
-			if err := track.WriteSample(media.Sample{Data: page, Duration: each}); errors.Is(err, io.ErrClosedPipe) {
-				return
-			}
-		}
-		tick.Stop()
-		in.Close()
 	}
 }
 

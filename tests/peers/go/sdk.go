@@ -9,6 +9,7 @@ import (
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v4"
+	"github.com/pion/webrtc/v4/pkg/media"
 )
 
 // sdkPeer is one participant of LiveKit's Go SDK.
@@ -122,7 +123,7 @@ func (s *sdkPeer) publish(raw json.RawMessage) (any, error) {
 		return nil, err
 	}
 	if len(args.Layers) == 0 {
-		track, err := lksdk.NewLocalFileTrack(args.File)
+		track, err := looped(args.Kind, args.File)
 		if err != nil {
 			return nil, err
 		}
@@ -130,26 +131,48 @@ func (s *sdkPeer) publish(raw json.RawMessage) (any, error) {
 		if args.Kind == "video" {
 			source = livekit.TrackSource_CAMERA
 		}
-		pub, err := s.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{Name: args.Kind, Source: source, VideoWidth: 320, VideoHeight: 180})
-		if err != nil {
-			return nil, err
-		}
-		return map[string]string{"sid": pub.SID()}, nil
+		options := &lksdk.TrackPublicationOptions{Name: args.Kind, Source: source, VideoWidth: 240, VideoHeight: 136}
+		return published(s.room.LocalParticipant.PublishTrack(track, options))
 	}
 	tracks := []*lksdk.LocalTrack{}
 	for _, layer := range args.Layers {
 		info := &livekit.VideoLayer{Quality: livekit.VideoQuality(layer.Quality), Width: layer.Width, Height: layer.Height}
-		track, err := lksdk.NewLocalFileTrack(layer.File, lksdk.ReaderTrackWithSampleOptions(lksdk.WithSimulcast("simulcast", info)))
+		track, err := looped("video", layer.File, lksdk.WithSimulcast("simulcast", info))
 		if err != nil {
 			return nil, err
 		}
 		tracks = append(tracks, track)
 	}
-	pub, err := s.room.LocalParticipant.PublishSimulcastTrack(tracks, &lksdk.TrackPublicationOptions{Name: "video", Source: livekit.TrackSource_CAMERA})
+	options := &lksdk.TrackPublicationOptions{Name: "video", Source: livekit.TrackSource_CAMERA}
+	return published(s.room.LocalParticipant.PublishSimulcastTrack(tracks, options))
+}
+
+func published(pub *lksdk.LocalTrackPublication, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
 	return map[string]string{"sid": pub.SID()}, nil
+}
+
+// looped is a local track that plays a file over and over; the SDK's own file track plays it once.
+func looped(kind, file string, options ...lksdk.LocalTrackOptions) (*lksdk.LocalTrack, error) {
+	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}
+	if kind == "audio" {
+		codec = webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
+	}
+	track, err := lksdk.NewLocalTrack(codec, options...)
+	if err != nil {
+		return nil, err
+	}
+	write := func(sample media.Sample) error { return track.WriteSample(sample, nil) }
+	track.OnBind(func() {
+		if kind == "audio" {
+			go playOgg(file, write)
+		} else {
+			go playIvf(file, write)
+		}
+	})
+	return track, nil
 }
 
 func (s *sdkPeer) quality(raw json.RawMessage) (any, error) {
