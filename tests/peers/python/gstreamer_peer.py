@@ -1,0 +1,158 @@
+"""GStreamer's webrtcbin (libnice, OpenSSL DTLS with an RSA key) as an SDP peer.
+
+Runs under Debian's Python, which alone has PyGObject; needs nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstSdp", "1.0")
+gi.require_version("GstWebRTC", "1.0")
+from gi.repository import GLib, Gst, GstSdp, GstWebRTC
+
+sys.path.insert(0, str(Path(__file__).parent))
+from lines import serve
+
+VIDEO = (
+    "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! vp8enc deadline=1"
+    " keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200 ! application/x-rtp,media=video,"
+    "encoding-name=VP8,payload=96,clock-rate=90000 ! bin. "
+)
+AUDIO = (
+    "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! rtpopuspay !"
+    " application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000 ! bin. "
+)
+CAPS = {
+    "video": "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000",
+    "audio": "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,"
+    "encoding-params=(string)2",
+}
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.channels: dict[str, Any] = {}
+        self.messages: list[dict[str, str]] = []
+        self.tracks: dict[str, dict[str, Any]] = {}
+        self.offered: asyncio.Future[None] = self.loop.create_future()
+
+    async def offer(
+        self, publish: list[str], subscribe: list[str], channels: list[str], **_: Any
+    ) -> Any:
+        sources = {"video": VIDEO, "audio": AUDIO}
+        text = "webrtcbin name=bin bundle-policy=max-bundle " + "".join(
+            sources[kind] for kind in publish
+        )
+        self.pipe = Gst.parse_launch(text)
+        self.bin = self.pipe.get_by_name("bin")
+        self.bin.connect("pad-added", self.on_pad)
+        self.bin.connect("notify::ice-gathering-state", self.on_gathering)
+        self.pipe.set_state(Gst.State.READY)
+        for kind in subscribe:
+            direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
+            self.bin.emit("add-transceiver", direction, Gst.Caps.from_string(CAPS[kind]))
+        for label in channels:
+            self.open(label)
+        for at in range(len(publish)):
+            transceiver = self.bin.emit("get-transceiver", at)
+            transceiver.set_property(
+                "direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
+            )
+        self.pipe.set_state(Gst.State.PLAYING)
+        promise = Gst.Promise.new_with_change_func(self.on_offer, None)
+        self.bin.emit("create-offer", None, promise)
+        await asyncio.wait_for(self.offered, 15)
+        return {"sdp": self.bin.get_property("local-description").sdp.as_text()}
+
+    def open(self, label: str) -> None:
+        options = Gst.Structure.new_empty("options")
+        if label != "_reliable":
+            options.set_value("ordered", False)
+            options.set_value("max-retransmits", 0)
+        channel = self.bin.emit("create-data-channel", label, options)
+        channel.connect("on-message-data", self.on_message, label)
+        self.channels[label] = channel
+
+    def on_message(self, _channel: Any, data: Any, label: str) -> None:
+        text = base64.b64encode(data.get_data()).decode()
+        self.messages.append({"channel": label, "data": text})
+
+    def on_offer(self, promise: Any, _data: Any) -> None:
+        promise.wait()
+        offer = promise.get_reply().get_value("offer")
+        self.bin.emit("set-local-description", offer, Gst.Promise.new())
+
+    def on_gathering(self, _bin: Any, _spec: Any) -> None:
+        state = self.bin.get_property("ice-gathering-state")
+        if state == GstWebRTC.WebRTCICEGatheringState.COMPLETE:
+            self.loop.call_soon_threadsafe(self.done)
+
+    def done(self) -> None:
+        if not self.offered.done():
+            self.offered.set_result(None)
+
+    def on_pad(self, _bin: Any, pad: Any) -> None:
+        if pad.direction != Gst.PadDirection.SRC:
+            return
+        kind = pad.get_current_caps().get_structure(0).get_string("media")
+        numbers = {"sid": pad.get_name(), "kind": kind, "packets": 0, "frames": 0, "lost": 0}
+        self.tracks[kind] = numbers
+        pad.add_probe(Gst.PadProbeType.BUFFER, self.on_buffer, numbers)
+        sink = Gst.ElementFactory.make("fakesink")
+        sink.set_property("sync", False)
+        self.pipe.add(sink)
+        sink.sync_state_with_parent()
+        pad.link(sink.get_static_pad("sink"))
+
+    @staticmethod
+    def on_buffer(_pad: Any, info: Any, numbers: dict[str, Any]) -> Any:
+        numbers["packets"] += 1
+        marker = info.get_buffer().has_flags(Gst.BufferFlags.MARKER)
+        numbers["frames"] += 1 if marker or numbers["kind"] == "audio" else 0
+        return Gst.PadProbeReturn.OK
+
+    async def answer(self, sdp: str) -> None:
+        _, message = GstSdp.SDPMessage.new_from_text(sdp)
+        kind = GstWebRTC.WebRTCSDPType.ANSWER
+        description = GstWebRTC.WebRTCSessionDescription.new(kind, message)
+        promise = Gst.Promise.new()
+        self.bin.emit("set-remote-description", description, promise)
+        await asyncio.to_thread(promise.wait)
+
+    async def send(self, channel: str, data: str) -> None:
+        raw = GLib.Bytes.new(base64.b64decode(data))
+        self.channels[channel].emit("send-data", raw)
+
+    async def stats(self) -> Any:
+        state = self.bin.get_property("connection-state").value_nick
+        opened = [
+            name
+            for name, c in self.channels.items()
+            if c.get_property("ready-state").value_nick == "open"
+        ]
+        tracks = list(self.tracks.values())
+        return {"state": state, "tracks": tracks, "messages": self.messages, "open": opened}
+
+    async def close(self) -> None:
+        self.pipe.set_state(Gst.State.NULL)
+
+
+async def main() -> None:
+    Gst.init(None)
+    threading.Thread(target=GLib.MainLoop().run, daemon=True).start()
+    peer = Peer()
+    await serve({n: getattr(peer, n) for n in ("offer", "answer", "send", "stats", "close")})
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
