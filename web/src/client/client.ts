@@ -1,0 +1,111 @@
+// Puts the client core together for a page: devices, preferences, preview and call. The only place
+// that touches window, document storage and the lazy call library; screens receive a Client.
+import { CallSession } from './call/session';
+import type { Entry } from './call/session';
+import { Devices } from './devices';
+import type { DeviceKind } from './devices';
+import { Failure, describe } from './errors';
+import { readAddress, roomPath } from './address';
+import type { Invitation } from './address';
+import { requestTicket } from './join';
+import { PreferenceStore } from './preferences';
+import { Preview } from './preview';
+
+export class Client {
+  readonly invitation: Invitation;
+  readonly preferences: PreferenceStore;
+  readonly preview: Preview;
+  readonly call: CallSession;
+  private entry: Entry | null = null;
+
+  constructor(private readonly page: Window & typeof globalThis) {
+    this.invitation = readAddress(new URL(page.location.href));
+    this.preferences = new PreferenceStore(storageOf(page));
+    const { mediaDevices, permissions } = page.navigator;
+    const devices = new Devices(mediaDevices, permissions, page.isSecureContext);
+    this.preview = new Preview(devices, this.preferences);
+    this.call = new CallSession({
+      clock: {
+        setTimeout: (callback, ms) => page.setTimeout(callback, ms),
+        clearTimeout: (handle) => page.clearTimeout(handle),
+      },
+      openRoom: async (listener, choices) => {
+        const { openLiveKitRoom } = await loadCall();
+        return openLiveKitRoom(listener, choices);
+      },
+      requestTicket: (request) => requestTicket(request),
+    });
+  }
+
+  /** Fetches the call library while somebody still types their name. */
+  warm(): void {
+    loadCall().catch(() => undefined);
+  }
+
+  async join(room: string, name: string, bare: boolean): Promise<void> {
+    this.preferences.set({ name });
+    const { token } = this.invitation;
+    const url = this.page.location.origin.replace(/^http/, 'ws');
+    const ticket = token === null ? null : { token, url };
+    const none = Promise.resolve({ microphone: null, camera: null });
+    if (bare) this.preview.stop();
+    this.entry = {
+      room,
+      name,
+      ticket,
+      choices: this.preview.store.getState().chosen,
+      openTracks: () => (bare ? none : this.preview.take()),
+    };
+    await this.enter(this.entry);
+  }
+
+  /** The same room, name and devices as before. */
+  async rejoin(): Promise<void> {
+    if (this.entry === null) return;
+    await this.enter({ ...this.entry, choices: this.preview.store.getState().chosen });
+  }
+
+  async leave(): Promise<void> {
+    await this.call.leave();
+  }
+
+  home(): void {
+    this.call.home();
+    this.page.history.replaceState(null, '', '/');
+  }
+
+  async choose(kind: DeviceKind, id: string): Promise<void> {
+    this.preview.remember(kind, id);
+    await this.call.choose(kind, id);
+  }
+
+  link(): string {
+    return new URL(roomPath(this.call.store.getState().room), this.page.location.href).href;
+  }
+
+  private async enter(entry: Entry): Promise<void> {
+    await this.call.join(entry);
+    const { phase } = this.call.store.getState();
+    if (phase === 'connected' && this.invitation.token === null) {
+      this.page.history.replaceState(null, '', roomPath(entry.room));
+    }
+    if (phase === 'lobby') await this.preview.arrive();
+  }
+}
+
+async function loadCall(): Promise<typeof import('./call/livekit/room')> {
+  try {
+    return await import('./call/livekit/room');
+  } catch (error) {
+    // The page in this tab is older than the one on the server, or the server is gone.
+    throw new Failure(navigator.onLine ? 'version_too_old' : 'offline', { detail: describe(error) });
+  }
+}
+
+function storageOf(page: Window): Storage | null {
+  try {
+    return page.localStorage;
+  } catch {
+    return null;
+  }
+}

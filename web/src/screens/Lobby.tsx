@@ -1,0 +1,139 @@
+// The first screen: see and hear yourself, say who you are and where to, join.
+import { useEffect, useState } from 'react';
+import type { FormEvent } from 'react';
+import { MAX_NAME, MAX_ROOM, tidy } from '../client/address';
+import type { Failure } from '../client/errors';
+import { Button } from '../components/Button';
+import { FailurePanel } from '../components/FailurePanel';
+import { Field } from '../components/Field';
+import { useCall, useClient, usePreview } from '../components/hooks';
+import { Logo } from '../components/Logo';
+import { PreviewPanel } from '../components/PreviewPanel';
+import { t } from '../i18n';
+import styles from './Lobby.module.css';
+
+export function Lobby() {
+  const client = useClient();
+  useEffect(() => {
+    void client.preview.arrive();
+    client.warm();
+  }, [client]);
+  return (
+    <div className={styles['page']}>
+      <header className={styles['header']}>
+        <Logo />
+      </header>
+      <main className={styles['main']}>
+        <PreviewPanel />
+        <JoinForm />
+      </main>
+    </div>
+  );
+}
+
+function JoinForm() {
+  const client = useClient();
+  const { invitation } = client;
+  const joining = useCall((state) => state.phase === 'joining');
+  const [name, setName] = useState(invitation.name || client.preferences.get().name);
+  const [room, setRoom] = useState(invitation.room);
+  const [checked, setChecked] = useState(false);
+  const invited = invitation.token !== null;
+  const wrong = { name: nameError(name), room: roomError(room) };
+
+  const join = (bare: boolean) => {
+    setChecked(true);
+    if (!invited && (wrong.name ?? wrong.room) !== null) {
+      document.querySelector<HTMLInputElement>(wrong.name === null ? '[name=room]' : '[name=name]')?.focus();
+      return;
+    }
+    void client.join(tidy(room), tidy(name), bare);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    join(false);
+  };
+
+  return (
+    <form className={styles['form']} onSubmit={submit} noValidate>
+      <h1 className={styles['title']}>{t('lobby.title')}</h1>
+      <Trouble onRetry={() => join(false)} />
+      {invited ? (
+        <>
+          <p className={styles['room']}>
+            <bdi>{invitation.room}</bdi>
+          </p>
+          <p className={styles['note']}>{t('lobby.token.note')}</p>
+        </>
+      ) : (
+        <>
+          <Field
+            label={t('lobby.name.label')}
+            hint={t('lobby.name.hint')}
+            error={checked ? wrong.name : null}
+            name="name"
+            value={name}
+            onChange={setName}
+            autoComplete="nickname"
+          />
+          <Field
+            label={t('lobby.room.label')}
+            hint={t('lobby.room.hint')}
+            error={checked ? wrong.room : null}
+            name="room"
+            value={room}
+            onChange={setRoom}
+            autoComplete="off"
+            autoCapitalize="none"
+            spellCheck={false}
+          />
+        </>
+      )}
+      <div className={styles['actions']}>
+        <Button type="submit" look="primary" wide busy={joining} disabled={joining}>
+          {t(joining ? 'lobby.joining' : 'lobby.join')}
+        </Button>
+        <Button look="quiet" wide disabled={joining} onClick={() => join(true)}>
+          {t('lobby.join.bare')}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** The most recent reason: why joining failed, or what keeps the devices from opening. */
+function Trouble({ onRetry }: { readonly onRetry: () => void }) {
+  const client = useClient();
+  const failed = useCall((state) => state.failure);
+  const devices = usePreview((state) => state.failures);
+  const obstacle = client.preview.devices.obstacle();
+  const deviceTrouble: Failure | null = obstacle ?? devices[0] ?? null;
+  const aboutDevice = failed?.code.startsWith('device_') === true;
+  if (failed !== null && !aboutDevice) {
+    return (
+      <FailurePanel failure={failed}>
+        <Button onClick={onRetry}>{t('ended.retry')}</Button>
+      </FailurePanel>
+    );
+  }
+  if (deviceTrouble === null) return null;
+  return (
+    <FailurePanel failure={deviceTrouble}>
+      {obstacle === null && (
+        <Button onClick={() => void client.preview.start()}>{t('ended.retry')}</Button>
+      )}
+    </FailurePanel>
+  );
+}
+
+function nameError(name: string): string | null {
+  const length = tidy(name).length;
+  if (length === 0) return t('lobby.name.missing');
+  return length > MAX_NAME ? t('lobby.name.long', { max: MAX_NAME }) : null;
+}
+
+function roomError(room: string): string | null {
+  const length = tidy(room).length;
+  if (length === 0) return t('lobby.room.missing');
+  return length > MAX_ROOM ? t('lobby.room.long', { max: MAX_ROOM }) : null;
+}
