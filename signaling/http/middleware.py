@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware as AiohttpMiddleware
 
 from signaling.config import Config
 from signaling.errors import ClientError, Code
@@ -91,7 +92,7 @@ class Middleware:
         self._clock = clock
         self.requests: Counter[tuple[str, int]] = Counter()
 
-    def chain(self) -> list[Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]]:
+    def chain(self) -> list[AiohttpMiddleware]:
         return [web.middleware(self._errors), web.middleware(self._rate)]
 
     async def finish(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -1,0 +1,236 @@
+"""The composition root: the only module that makes the parts and wires them together.
+
+States: new -> serving -> draining -> stopped. `start` binds everything or raises with nothing left
+open; `drain`
+waits for calls to end, within a bound; `stop` ends what is left. Owned by the command that runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import ssl
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from mediaserver.api import MediaConfig, MediaServer
+from signaling import rtc
+from signaling.addresses import lan_addresses
+from signaling.config import Config, parse_address
+from signaling.http.client import Client, find_client
+from signaling.http.guests import Guests
+from signaling.http.listener import Gate, Listener, handler_arguments
+from signaling.http.live import Live
+from signaling.http.looplag import LoopLag
+from signaling.http.middleware import Middleware
+from signaling.http.operator import Health, Operator
+from signaling.http.tls import CertificateWatch, limit_buffers, server_context
+from signaling.relay import ice_servers, relay_from
+from signaling.rtc import Rooms, RtcSettings, RtcTimes, Webhooks, WebhookTarget
+from signaling.rtc.clock import LoopClock
+from signaling.rtc.tokens import ApiKeys
+from signaling.service import watchdog
+from signaling.whip import Whip
+from turn import coturn
+from turn.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+# Between one look at whether the calls ended and the next while draining.
+DRAIN_STEP = 0.2
+
+
+def media_config(config: Config, *, loopback: bool) -> MediaConfig:
+    """`loopback`: also advertise loopback, for a browser on this machine."""
+    media = config.media
+    return MediaConfig(
+        udp_port=media.udp_port,
+        tcp_port=media.tcp_port if media.tcp else None,
+        bind=media.bind,
+        advertise=media.advertise,
+        advertise_loopback=loopback,
+        workers=media.workers,
+    )
+
+
+def rtc_settings(config: Config) -> RtcSettings:
+    calls = config.calls
+    times = RtcTimes(empty_timeout=calls.empty_seconds, departure_timeout=calls.departure_seconds)
+    return RtcSettings(
+        times=times, auto_create=calls.auto_create, max_participants=calls.max_participants
+    )
+
+
+class App:
+    """One server. `facts` names the ports that were bound, for whoever asked for port 0."""
+
+    def __init__(
+        self, config: Config, media: MediaServer, state: Path, *, development: bool
+    ) -> None:
+        self._config = config
+        self._media = media
+        self._state = state
+        self._keys = ApiKeys(config.keys)
+        self._gate = Gate(config.limits)
+        self._lag = LoopLag()
+        self._health = Health()
+        self._middleware = Middleware(config, hsts=not development)
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn: Supervisor | None = None
+        self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": []}
+
+    async def start(self) -> None:
+        """Raises ConfigError or TurnError; then everything that was opened is closed again."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        limit_buffers()
+        await self._start_turn()
+        self._hooks = self._make_hooks()
+        if self._hooks is not None:
+            await self._hooks.start()
+            self._stack.push_async_callback(self._hooks.stop)
+        self._rooms = Rooms(
+            self._media,
+            self._config.keys,
+            rtc_settings(self._config),
+            ice_servers=ice_servers(self._config, LoopClock().unix, self._turn_up),
+            hooks=self._hooks,
+        )
+        self._live = Live(self._rooms)
+        self._stack.push_async_callback(self._rooms.drain)
+        await self._start_public()
+        await self._start_operator()
+        self._spawn(self._lag.run())
+        self._spawn(watchdog())
+        self._health.up()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a background task failed", exc_info=error)
+
+    async def _start_turn(self) -> None:
+        if not self._config.turn.supervise:
+            return
+        advertised = [candidate.address for candidate in self._media.ice_candidates()]
+        relay = relay_from(self._config, advertised, lan_addresses())
+        self._turn = Supervisor(coturn.find(), relay, self._state / "turn")
+        await self._turn.start()
+        self._stack.push_async_callback(self._turn.stop)
+
+    def _make_hooks(self) -> Webhooks | None:
+        webhooks = self._config.webhooks
+        if not webhooks.urls:
+            return None
+        key = webhooks.key or self._keys.first()
+        targets = [WebhookTarget(url=url, key=key) for url in webhooks.urls]
+        return Webhooks(targets, self._config.keys)
+
+    def _turn_up(self) -> bool:
+        return self._turn is None or self._turn.up
+
+    def _public_application(self) -> web.Application:
+        app = web.Application(
+            middlewares=self._middleware.chain(), client_max_size=self._config.limits.body_bytes
+        )
+        app.on_response_prepare.append(self._middleware.finish)
+        rtc.add_routes(app, self._rooms)
+        Whip(self._rooms, self._config.limits).add_routes(app)
+        Guests(self._config, self._keys, self._new_identity).add_routes(app)
+        Client(find_client(self._config.http.client_dir)).add_routes(app)
+        return app
+
+    async def _start_public(self) -> None:
+        config = self._config
+        runner = await self._runner(self._public_application())
+        for address in config.http.plain:
+            await self._listen(runner, "http", parse_address(address, "http.plain"))
+        if not config.http.listen:
+            return
+        context = server_context(config.tls)
+        self._spawn(CertificateWatch(context, config.tls).run())
+        for address in config.http.listen:
+            await self._listen(runner, "https", parse_address(address, "http.listen"), context)
+
+    async def _start_operator(self) -> None:
+        if not self._config.operator.listen:
+            return
+        watched = self._turn_up if self._turn is not None else None
+        operator = Operator(
+            self._health,
+            self._media,
+            self._live,
+            self._gate,
+            self._middleware,
+            self._lag,
+            watched,
+        )
+        address = parse_address(self._config.operator.listen, "operator.listen")
+        await self._listen(await self._runner(operator.application()), "operator", address)
+
+    async def _runner(self, app: web.Application) -> web.AppRunner:
+        arguments = handler_arguments(self._config.limits)
+        runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=2.0, **arguments)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        return runner
+
+    async def _listen(
+        self,
+        runner: web.AppRunner,
+        kind: str,
+        address: tuple[str, int],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        limits = self._config.limits
+        path = "operator.listen" if kind == "operator" else f"http ({kind})"
+        # The operator must get in when strangers have taken every place.
+        gate = Gate(limits) if kind == "operator" else self._gate
+        listener = await Listener.start(runner, address, path, gate, limits, context)
+        self._stack.push_async_callback(listener.close)
+        self._ports[kind].append(listener.port)
+
+    def _new_identity(self) -> str:
+        return f"guest-{secrets.token_hex(8)}"
+
+    def facts(self) -> dict[str, Any]:
+        turn = self._config.turn
+        return {
+            **{kind: ports[0] if ports else None for kind, ports in self._ports.items()},
+            "udp": self._media.udp_port,
+            "tcp": self._media.tcp_port,
+            "turn": turn.port if self._turn is not None else None,
+            "turns": turn.tls_port if self._turn is not None else None,
+        }
+
+    async def drain(self) -> None:
+        """Not ready for new calls; back when none is left, or after `process.drain_seconds`."""
+        self._health.down("draining")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.process.drain_seconds):
+                while self._live.live():  # noqa: ASYNC110 - calls end in many places
+                    await asyncio.sleep(DRAIN_STEP)
+
+    async def stop(self) -> None:
+        self._health.down("stopped")
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        await self._media.stop()

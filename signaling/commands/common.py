@@ -1,0 +1,97 @@
+"""Arguments and steps that several commands share.
+
+Reading the configuration, starting the media server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mediaserver.node import MediaServer
+
+from mediaserver.api import MediaError
+from signaling import config as configuration
+from signaling.app import App, media_config
+from signaling.config import Config
+from signaling.errors import ConfigError
+from signaling.logs import setup
+from signaling.run import run
+
+
+def config_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, required=required, help="the TOML file"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one key of the configuration; may be repeated",
+    )
+
+
+def ready_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ready-file",
+        metavar="FILE",
+        type=Path,
+        help="write the ports in use there as JSON once everything listens",
+    )
+
+
+def flags(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for item in arguments.set:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError("--set", f"{item!r} is not KEY=VALUE")
+        found.append((key.strip(), value))
+    return found
+
+
+def read(
+    arguments: argparse.Namespace,
+    base: Mapping[str, Any] | None = None,
+    more: list[tuple[str, str]] | None = None,
+) -> Config:
+    return configuration.load(
+        arguments.config, os.environ, [*(more or []), *flags(arguments)], base
+    )
+
+
+def refuse(problems: list[ConfigError]) -> None:
+    """Print all of them, raise the last: the operator mends the file once."""
+    for problem in problems[:-1]:
+        print(f"sotto: configuration: {problem}", file=sys.stderr)
+    if problems:
+        raise problems[-1]
+
+
+def default_state() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "sotto"
+
+
+def state_path(config: Config) -> Path:
+    return Path(config.process.state_dir) if config.process.state_dir else default_state()
+
+
+def serve(config: Config, *, development: bool, on_ready: Callable[[App], None]) -> int:
+    setup(config.log.format, config.log.level)
+    asyncio.run(_serve(config, development=development, on_ready=on_ready))
+    return 0
+
+
+async def _serve(config: Config, *, development: bool, on_ready: Callable[[App], None]) -> None:
+    try:
+        media = await MediaServer.start(media_config(config, loopback=development))
+    except MediaError as error:
+        raise ConfigError("media", error.message) from error
+    await run(App(config, media, state_path(config), development=development), on_ready)

@@ -1,0 +1,208 @@
+"""Walks the hops in a client's order and turns each failure into a finding with its fix.
+
+A hop behind a broken one is skipped, not guessed at. Driven by `sotto doctor`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import urlsplit
+
+import aiohttp
+from livekit.protocol import models, rtc
+
+from signaling.doctor import fixes
+from signaling.doctor.checks import answers, binding, check_tcp, check_udp
+from signaling.doctor.probe import (
+    Candidate,
+    ProbeFailed,
+    Session,
+    close_session,
+    open_session,
+)
+from signaling.doctor.report import Finding, Hop, broken, ok, skipped
+from turn.check import CheckFailed, Server, check
+
+TURN_HOPS = {"udp": Hop.TURN_UDP, "tcp": Hop.TURN_TCP, "tls": Hop.TURN_TLS}
+_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server as clients see it. `trust` is an authority to believe beside the system's."""
+
+    url: str
+    room: str
+    token: str = field(repr=False)
+    trust: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.trust:
+            context.load_verify_locations(self.trust)
+        return context
+
+
+async def walk(target: Target) -> AsyncIterator[Finding]:
+    """Findings as they are made. Never raises for what it tests."""
+    context = target.context()
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as http:
+        page = await _page(http, target)
+        yield page
+        if page.fix:
+            for hop in list(Hop)[1:]:
+                yield skipped(hop, "the server cannot be reached")
+            return
+        yield await _signaling(http, target)
+        try:
+            session = await open_session(http, target.url, target.room, target.token)
+        except ProbeFailed as error:
+            yield broken(Hop.PROBE, error.detail, fixes.probe(error.status))
+            for hop in (Hop.MEDIA_UDP, Hop.MEDIA_TCP, *TURN_HOPS.values()):
+                yield skipped(hop, "needs a call of our own")
+            return
+        try:
+            yield ok(Hop.PROBE, f"joined and left; {len(session.candidates)} addresses advertised")
+            async for finding in _media(session):
+                yield finding
+            async for finding in _relays(session, context):
+                yield finding
+        finally:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                await close_session(http, session, target.token)
+
+
+async def _page(http: aiohttp.ClientSession, target: Target) -> Finding:
+    try:
+        async with http.get(target.url) as answer:
+            await answer.read()
+            if answer.headers.get("Server") != "sotto":
+                return broken(Hop.HTTPS, f"status {answer.status}", fixes.NOT_US)
+            return ok(Hop.HTTPS, f"status {answer.status}")
+    except aiohttp.ClientConnectorCertificateError as error:
+        return broken(Hop.HTTPS, str(error.certificate_error), fixes.CERTIFICATE)
+    except aiohttp.ClientConnectorDNSError:
+        name = urlsplit(target.url).hostname
+        return broken(Hop.HTTPS, f"{name} has no address", fixes.DNS)
+    except aiohttp.ClientConnectorError as error:
+        return broken(Hop.HTTPS, error.strerror or "refused", fixes.HTTPS)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return broken(Hop.HTTPS, type(error).__name__, fixes.HTTPS)
+
+
+async def _signaling(http: aiohttp.ClientSession, target: Target) -> Finding:
+    """Joins with two peer connections, as older clients do, and waits for the first message."""
+    url = target.url.replace("http", "ws", 1).rstrip("/") + "/rtc"
+    query = {"protocol": "15", "auto_subscribe": "0", "sdk": "python", "version": "1.0"}
+    headers = {"Authorization": f"Bearer {target.token}"}
+    try:
+        async with http.ws_connect(url, params=query, headers=headers, timeout=_WS) as socket:
+            message = await socket.receive(timeout=6)
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                return broken(Hop.WSS, "the socket was closed at once", fixes.WSS_CLOSED)
+            response = rtc.SignalResponse()
+            response.ParseFromString(message.data)
+            kind = response.WhichOneof("message")
+            await socket.send_bytes(_leave())
+    except aiohttp.WSServerHandshakeError as error:
+        return broken(Hop.WSS, f"status {error.status}", fixes.upgrade(error.status))
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return broken(Hop.WSS, type(error).__name__, fixes.WSS_CLOSED)
+    if kind != "join":
+        return broken(Hop.WSS, f"answered {kind}", fixes.WSS_CLOSED)
+    return ok(Hop.WSS, "joined and left")
+
+
+_WS = aiohttp.ClientWSTimeout(ws_close=2.0)
+
+
+def _leave() -> bytes:
+    reason = models.DisconnectReason.CLIENT_INITIATED
+    leave: bytes = rtc.SignalRequest(leave=rtc.LeaveRequest(reason=reason)).SerializeToString()
+    return leave
+
+
+async def _media(session: Session) -> AsyncIterator[Finding]:
+    for hop, protocol, test in (
+        (Hop.MEDIA_UDP, "udp", check_udp),
+        (Hop.MEDIA_TCP, "tcp", check_tcp),
+    ):
+        offered = [c for c in session.candidates if c.protocol == protocol]
+        if not offered:
+            yield _not_offered(hop)
+            continue
+        reached: list[Candidate] = []
+        failed: list[tuple[Candidate, CheckFailed]] = []
+        for candidate in offered:
+            try:
+                await test(session, candidate)
+                reached.append(candidate)
+            except CheckFailed as error:
+                failed.append((candidate, error))
+        yield _verdict(hop, reached, failed)
+
+
+def _not_offered(hop: Hop) -> Finding:
+    if hop is Hop.MEDIA_UDP:
+        return broken(hop, "the server advertises no UDP address", fixes.NO_ADDRESS)
+    return skipped(hop, "the server does not offer it (media.tcp)")
+
+
+def _verdict(
+    hop: Hop, reached: Sequence[Candidate], failed: Sequence[tuple[Candidate, CheckFailed]]
+) -> Finding:
+    """One address that works is enough for a call: clients try them all."""
+    if reached:
+        note = f"; {len(failed)} more addresses do not answer" if failed else ""
+        return ok(hop, f"{reached[0].address} port {reached[0].port} answers{note}")
+    seen = ", ".join(f"{c.address} port {c.port}: {e.detail}" for c, e in failed)
+    return broken(hop, seen, fixes.media(hop, failed))
+
+
+async def _relays(session: Session, context: ssl.SSLContext) -> AsyncIterator[Finding]:
+    peers = [c for c in session.candidates if c.protocol == "udp" and ":" not in c.address]
+    for transport, hop in TURN_HOPS.items():
+        servers = [s for s in session.relays if s.transport == transport]
+        if not servers:
+            yield skipped(hop, "the server offers no such relay (turn.host, turn.port)")
+        elif not peers:
+            yield skipped(hop, "no IPv4 media address to relay to")
+        else:
+            yield await _relay(session, hop, servers[0], peers, context)
+
+
+async def _relay(
+    session: Session,
+    hop: Hop,
+    server: Server,
+    peers: Sequence[Candidate],
+    context: ssl.SSLContext,
+) -> Finding:
+    """Relays a STUN check to the media server: what a client behind a closed network does."""
+    # Addresses that are not loopback first: those are what a relay is for.
+    ordered = sorted(peers, key=lambda c: c.address.startswith("127."))
+    failure: CheckFailed | None = None
+    for candidate in ordered:
+        request = binding(session)
+        wanted = partial(answers, session, request)
+        try:
+            await check(
+                server, (candidate.address, candidate.port), bytes(request), wanted, context
+            )
+        except CheckFailed as error:
+            failure = failure or error
+            continue
+        return ok(hop, f"{server.host} port {server.port} relays to {candidate.address} and back")
+    assert failure is not None
+    where = f"{server.host} port {server.port}: {failure.detail}"
+    return broken(hop, where, fixes.relay(hop, failure))
+
+
+def new_room() -> str:
+    return f"sotto-doctor-{secrets.token_hex(8)}"

@@ -1,0 +1,62 @@
+"""Runs an `App` until a signal: the first drains, the second stops at once. Driven by `cli`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from signaling.app import App
+from signaling.service import notify
+
+log = logging.getLogger(__name__)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopper:
+    """Counts stop signals. `first` is set by the first, `second` by the second."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self.hit)
+
+    def hit(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+async def run(app: App, on_ready: Callable[[App], None], stopper: Stopper | None = None) -> None:
+    stopper = stopper or Stopper()
+    stopper.install()
+    starting = asyncio.ensure_future(app.start())
+    if not await _unless(starting, stopper.first):
+        await app.stop()
+        return
+    on_ready(app)
+    notify("READY=1")
+    await stopper.first.wait()
+    notify("STOPPING=1")
+    log.info("draining; a second signal stops at once")
+    await _unless(asyncio.ensure_future(app.drain()), stopper.second)
+    await app.stop()
+
+
+async def _unless(work: asyncio.Future[None], event: asyncio.Event) -> bool:
+    """True when `work` ended first (its error is raised); else it is cancelled."""
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        pending: set[Awaitable[object]] = {work, waiting}
+        await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+    finally:
+        waiting.cancel()
+    if not work.done():
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return False
+    work.result()
+    return True
