@@ -1,0 +1,407 @@
+"""One device in a call: who it is, its state, its messages, and the parts that do its work.
+
+    JOINING --joined--> JOINED --media connected--> ACTIVE
+        \\________________\\______leave______________/--> DISCONNECTED
+
+Publishing, subscribing, data and the rest live in their own modules and hold a reference to this
+object, which only keeps what they share. Owned by its `Room`; every call comes on the one event loop.
+Driven by `dispatch` (the client's requests), `media_events` (the media server) and `moderation`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from livekit.protocol import models, rtc
+
+from mediaserver.api import ClientError as MediaClientError
+from mediaserver.api import MediaError, Mode, Offer, ParticipantMedia, Target
+from signaling.rtc.blobs import Blobs
+from signaling.rtc.data import DataRelay
+from signaling.rtc.data_tracks import DataTracks
+from signaling.rtc.entry import Entry
+from signaling.rtc.frames import Outgoing
+from signaling.rtc.grants import VideoGrant
+from signaling.rtc.liveness import Liveness
+from signaling.rtc.permissions import SubscriptionPermissions
+from signaling.rtc.publishing import Publishing
+from signaling.rtc.services import Services
+from signaling.rtc.subscribing import Subscribing
+from signaling.rtc.tokens import issue
+
+if TYPE_CHECKING:
+    from signaling.rtc.room import Room
+
+State = models.ParticipantInfo.State
+Action = rtc.LeaveRequest.Action
+
+_KINDS = {
+    "ingress": models.ParticipantInfo.Kind.INGRESS,
+    "egress": models.ParticipantInfo.Kind.EGRESS,
+    "sip": models.ParticipantInfo.Kind.SIP,
+    "agent": models.ParticipantInfo.Kind.AGENT,
+    "connector": models.ParticipantInfo.Kind.CONNECTOR,
+    "bridge": models.ParticipantInfo.Kind.BRIDGE,
+}
+_TRANSITIONS = {
+    State.JOINING: {State.JOINED, State.DISCONNECTED},
+    State.JOINED: {State.ACTIVE, State.DISCONNECTED},
+    State.ACTIVE: {State.DISCONNECTED},
+    State.DISCONNECTED: set(),
+}
+_ACTION_PROTOCOL = 13  # clients from this protocol on read `LeaveRequest.action`
+_KEPT = frozenset(
+    {
+        "mute",
+        "media_sections_requirement",
+        "refresh_token",
+        "request_response",
+        "room_moved",
+        "stream_state_update",
+        "subscribed_quality_update",
+        "subscription_permission_update",
+        "track_published",
+        "track_subscribed",
+        "track_unpublished",
+        "publish_data_track_response",
+        "unpublish_data_track_response",
+        "data_track_subscriber_handles",
+    }
+)
+_BACKLOG = 256
+
+
+class Sink(Protocol):
+    """Where a participant's messages go: a WebSocket, or nowhere. Never blocks."""
+
+    def send(self, message: Outgoing) -> None: ...
+    def close(self, reason: str) -> None: ...
+
+
+class NoSocket:
+    """The sink of a WHIP or WHEP session."""
+
+    def send(self, message: Outgoing) -> None:
+        pass
+
+    def close(self, reason: str) -> None:
+        pass
+
+
+class Participant:
+    """See the module. `media` is set by the room before anything else is called."""
+
+    media: ParticipantMedia
+
+    def __init__(self, services: Services, room: Room, sid: str, entry: Entry) -> None:
+        self.services = services
+        self.room = room
+        self.sid = sid
+        self.entry = entry
+        self.claims = entry.claims
+        self.grant: VideoGrant = replace(entry.claims.video, room=room.name)
+        self.name = entry.claims.name
+        self.metadata = entry.claims.metadata
+        self.attributes = dict(entry.claims.attributes)
+        self.state = State.JOINING
+        self.joined_at = services.clock.unix()
+        self.disconnect_reason = models.DisconnectReason.UNKNOWN_REASON
+        self.signal_rtt_ms = 0
+        self.refusal: MediaError | None = None
+        self.on_left: Callable[[Participant], None] | None = None
+        self._sink: Sink | None = None
+        self._answered = False
+        self._cut: tuple[float, bool] | None = None
+        self._sections: rtc.MediaSectionsRequirement | None = None
+        self._backlog: deque[Outgoing] = deque(maxlen=_BACKLOG)
+        self._version = 0
+        self._offers = 0
+        self._info: models.ParticipantInfo | None = None
+        self.permissions = SubscriptionPermissions(self)
+        self.publishing = Publishing(self)
+        self.subscribing = Subscribing(self)
+        self.data = DataRelay(self)
+        self.data_tracks = DataTracks(self)
+        self.blobs = Blobs(self)
+        self.liveness = Liveness(self)
+
+    # Who it is
+
+    @property
+    def identity(self) -> str:
+        return self.claims.identity
+
+    @property
+    def mode(self) -> Mode:
+        return self.entry.mode
+
+    @property
+    def protocol(self) -> int:
+        return self.entry.client.protocol
+
+    @property
+    def closed(self) -> bool:
+        return self.state == State.DISCONNECTED
+
+    @property
+    def ready(self) -> bool:
+        """May be sent updates: its join response is out."""
+        return self.state in (State.JOINED, State.ACTIVE)
+
+    @property
+    def kind(self) -> models.ParticipantInfo.Kind:
+        return _KINDS.get(self.claims.kind.lower(), models.ParticipantInfo.Kind.STANDARD)
+
+    @property
+    def hidden(self) -> bool:
+        return self.grant.hidden
+
+    @property
+    def recorder(self) -> bool:
+        return self.grant.recorder or self.kind == models.ParticipantInfo.Kind.EGRESS
+
+    @property
+    def agent(self) -> bool:
+        return self.grant.agent or self.kind == models.ParticipantInfo.Kind.AGENT
+
+    @property
+    def dependent(self) -> bool:
+        """Does not count as somebody being in the room."""
+        return self.recorder or self.agent
+
+    @property
+    def primary(self) -> Target:
+        """The connection whose success makes the participant ACTIVE."""
+        dual = self.mode is Mode.DUAL and self.grant.can_subscribe
+        return Target.SUBSCRIBER if dual else Target.PUBLISHER
+
+    def touch(self) -> None:
+        """Something in `info` changed: the next one has a higher version."""
+        self._info = None
+
+    def info(self) -> models.ParticipantInfo:
+        if self._info is None:
+            self._version += 1
+            self._info = self._make_info()
+        return self._info
+
+    def _make_info(self) -> models.ParticipantInfo:
+        details = dict(models.ParticipantInfo.KindDetail.items())
+        return models.ParticipantInfo(
+            sid=self.sid,
+            identity=self.identity,
+            name=self.name,
+            state=self.state,
+            tracks=self.publishing.infos(),
+            metadata=self.metadata,
+            joined_at=int(self.joined_at),
+            joined_at_ms=int(self.joined_at * 1000),
+            version=self._version,
+            permission=self.grant.to_permission(),
+            region=self.services.settings.region,
+            is_publisher=self.publishing.is_publisher,
+            kind=self.kind,
+            kind_details=[
+                details[d.upper()] for d in self.claims.kind_details if d.upper() in details
+            ],
+            attributes=self.attributes,
+            disconnect_reason=self.disconnect_reason,
+            data_tracks=self.data_tracks.infos(),
+            client_protocol=self.entry.client.client_protocol,
+            capabilities=self.entry.client.capabilities,
+        )
+
+    # Messages
+
+    def attach(self, sink: Sink) -> None:
+        """Talk to this socket from now on; an older one is closed."""
+        old, self._sink = self._sink, sink
+        if old is not None:
+            old.close("replaced")
+
+    def detach(self, sink: Sink) -> bool:
+        """The socket is gone. False when it had been replaced already."""
+        if self._sink is not sink:
+            return False
+        self._sink = None
+        return True
+
+    @property
+    def attached(self) -> bool:
+        return self._sink is not None
+
+    def drop_socket(self, reason: str) -> None:
+        """Close the socket so that the client resumes; the participant stays."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close(reason)
+            self.liveness.socket_closed()
+
+    def send(self, response: rtc.SignalResponse) -> None:
+        self.send_shared(Outgoing(response))
+
+    def send_shared(self, message: Outgoing) -> None:
+        """Without a socket, what a resumed client could not learn otherwise is kept for it."""
+        if self._sink is not None:
+            self._sink.send(message)
+        elif not self.closed and message.response.WhichOneof("message") in _KEPT:
+            self._backlog.append(message)
+
+    def flush_backlog(self) -> None:
+        while self._backlog and self._sink is not None:
+            self._sink.send(self._backlog.popleft())
+
+    def refuse(
+        self, reason: rtc.RequestResponse.Reason, text: str, response_to: rtc.RequestResponse
+    ) -> None:
+        """Answer a request that has no response of its own. `response_to` names it."""
+        response_to.reason = reason
+        response_to.message = text
+        self.send(rtc.SignalResponse(request_response=response_to))
+
+    def refresh_token(self) -> None:
+        """Push a token with the participant's present grants."""
+        if self.attached:
+            self.send(rtc.SignalResponse(refresh_token=self.fresh_token()))
+
+    def fresh_token(self) -> str:
+        claims = replace(
+            self.claims,
+            name=self.name,
+            metadata=self.metadata,
+            attributes=dict(self.attributes),
+            video=self.grant,
+        )
+        services = self.services
+        return issue(
+            services.keys, claims, services.clock.unix(), services.settings.times.token_life
+        )
+
+    def cut_on_resume(self, *, with_messages: bool) -> None:
+        """Simulated: the next resume loses its socket, after or before the first messages."""
+        times = self.services.settings.times
+        until = self.services.clock.monotonic() + times.simulated_disconnect
+        self._cut = (until, with_messages)
+
+    def take_cut(self) -> bool | None:
+        """None: no simulation. Otherwise whether messages are sent before the socket goes."""
+        cut, self._cut = self._cut, None
+        if cut is None or self.services.clock.monotonic() > cut[0]:
+            return None
+        return cut[1]
+
+    # State
+
+    def advance(self, state: models.ParticipantInfo.State) -> bool:
+        """Move to `state` when that is a step forward; True when it was."""
+        if state not in _TRANSITIONS[self.state]:
+            return False
+        self.state = state
+        self.touch()
+        return True
+
+    async def negotiate(self, description: rtc.SessionDescription) -> rtc.SessionDescription | None:
+        """The client's offer. Returns the answer; None when the participant had to leave."""
+        try:
+            answer = await self.media.offer(
+                Target.PUBLISHER,
+                description.sdp,
+                mid_to_track=dict(description.mid_to_track_id),
+            )
+        except MediaError as error:
+            self.services.counters.add("offers_refused")
+            self._negotiation_failed(error)
+            return None
+        self.publishing.after_offer(description.sdp)
+        return rtc.SessionDescription(
+            type="answer",
+            sdp=answer.sdp,
+            id=description.id,
+            mid_to_track_id=dict(answer.mid_to_track),
+        )
+
+    async def answer_offer(self, description: rtc.SessionDescription) -> None:
+        """`negotiate`, and send the answer."""
+        answer = await self.negotiate(description)
+        if answer is not None:
+            self.send(rtc.SignalResponse(answer=answer))
+            self._answered = True
+            self.need_sections(self._sections)
+
+    def need_sections(self, need: rtc.MediaSectionsRequirement | None) -> None:
+        """SINGLE: ask the client for sections; not before its first offer was answered."""
+        if need is None or not self._answered:
+            self._sections = need
+            return
+        self._sections = None
+        self.send(rtc.SignalResponse(media_sections_requirement=need))
+
+    def send_offer(self, offer: Offer) -> None:
+        """DUAL: the media server wants to renegotiate the subscriber connection."""
+        self._offers += 1
+        self.send(
+            rtc.SignalResponse(
+                offer=rtc.SessionDescription(
+                    type="offer",
+                    sdp=offer.sdp,
+                    id=self._offers,
+                    mid_to_track_id=dict(offer.mid_to_track),
+                )
+            )
+        )
+
+    async def accept_answer(self, description: rtc.SessionDescription) -> None:
+        """DUAL: the client's answer to the subscriber offer."""
+        try:
+            await self.media.answer(description.sdp)
+        except MediaError as error:
+            self.services.counters.add("answers_refused")
+            self._negotiation_failed(error)
+
+    def _negotiation_failed(self, error: MediaError) -> None:
+        """A bad description ends the participant; our own trouble asks it to start afresh."""
+        self.refusal = error
+        if isinstance(error, MediaClientError):
+            self.leave(models.DisconnectReason.MEDIA_FAILURE)
+        else:
+            self.leave(models.DisconnectReason.MEDIA_FAILURE, Action.RECONNECT)
+
+    def leave(
+        self,
+        reason: models.DisconnectReason,
+        action: rtc.LeaveRequest.Action = Action.DISCONNECT,
+        *,
+        tell: bool = True,
+    ) -> None:
+        """End the participant: tell the client, free the media, tell the others. Idempotent."""
+        if not self.advance(State.DISCONNECTED):
+            return
+        self.disconnect_reason = reason
+        self.touch()
+        if tell and self._sink is not None:
+            self._sink.send(Outgoing(leave_message(self.protocol, reason, action)))
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close("left")
+        self.liveness.stop()
+        self.subscribing.stop()
+        self.data_tracks.stop()
+        self.room.remove(self)
+        self.services.spawn(self.media.close())
+        if self.on_left is not None:
+            self.on_left(self)
+
+
+def leave_message(
+    protocol: int, reason: models.DisconnectReason, action: rtc.LeaveRequest.Action
+) -> rtc.SignalResponse:
+    """A LeaveRequest in the form that the client's protocol version reads."""
+    leave = rtc.LeaveRequest(reason=reason)
+    if protocol >= _ACTION_PROTOCOL:
+        leave.action = action
+    else:
+        leave.can_reconnect = action != Action.DISCONNECT
+    return rtc.SignalResponse(leave=leave)

@@ -1,0 +1,413 @@
+"""One LiveKit room: who is in it, what they publish, and telling everybody about changes.
+
+Lives while somebody is in it and `departure_timeout` longer (`empty_timeout` when nobody ever came).
+Owned by `Rooms`; one event loop. Everything that one participant's action means for the others is here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from livekit.protocol import models, rtc, webhook
+from livekit.protocol import room as room_pb
+
+from mediaserver.api import CallMedia, CallOptions, Channel, ParticipantOptions, Target
+from signaling.errors import ClientError, Code
+from signaling.rtc.clock import Timer
+from signaling.rtc.data_tracks import DataTrack
+from signaling.rtc.entry import Entry
+from signaling.rtc.frames import Outgoing
+from signaling.rtc.ids import Prefix
+from signaling.rtc.media_events import CallEvents, ParticipantEvents
+from signaling.rtc.observers import Observers
+from signaling.rtc.participant import Action, Participant, State
+from signaling.rtc.rpc import RpcCalls
+from signaling.rtc.services import Services
+from signaling.rtc.tracks import Publication
+
+if TYPE_CHECKING:
+    from mediaserver.api import ParticipantMedia
+
+Reason = models.DisconnectReason
+_DEPARTED_KEPT = 256
+_NONCES_KEPT = 1_000
+_PLAIN_TRACKS = 8
+"""Sections that a WHIP offer may send; OBS sends up to 4 (simulcast as rids needs only one)."""
+
+
+class Room:
+    """`open` until `close`; `sid` changes never, `name` is unique among open rooms."""
+
+    def __init__(
+        self,
+        services: Services,
+        name: str,
+        request: room_pb.CreateRoomRequest,
+        on_closed: Callable[[Room], None],
+    ) -> None:
+        self.services = services
+        self.name = name
+        self.sid = services.ids.make(Prefix.ROOM)
+        self.metadata = request.metadata
+        self.created_at = services.clock.unix()
+        times = services.settings.times
+        self.empty_timeout = request.empty_timeout or times.empty_timeout
+        self.departure_timeout = request.departure_timeout or times.departure_timeout
+        self.max_participants = request.max_participants or services.settings.max_participants
+        self.open = True
+        self.departed: deque[tuple[float, models.ParticipantInfo]] = deque(maxlen=_DEPARTED_KEPT)
+        self.observers = Observers(self)
+        self.rpc = RpcCalls(services)
+        self._on_closed = on_closed
+        self._call: CallMedia | None = None
+        self._by_identity: dict[str, Participant] = {}
+        self._by_sid: dict[str, Participant] = {}
+        self._publications: dict[str, Publication] = {}
+        self._data_tracks: dict[str, DataTrack] = {}
+        self._nonces: dict[bytes, None] = {}
+        self._version = services.versions.next()
+        self._empty_timer: Timer | None = None
+        self._update_timer: Timer | None = None
+        self._last_counts = (0, 0, False)
+        self._watch_empty(self.empty_timeout)
+        self.hook("room_started")
+
+    # Facts
+
+    def participants(self) -> list[Participant]:
+        return list(self._by_identity.values())
+
+    def by_identity(self, identity: str) -> Participant | None:
+        return self._by_identity.get(identity)
+
+    def by_sid(self, sid: str) -> Participant | None:
+        return self._by_sid.get(sid)
+
+    def publications(self) -> list[Publication]:
+        return list(self._publications.values())
+
+    def publication(self, sid: str) -> Publication | None:
+        return self._publications.get(sid)
+
+    def data_tracks(self) -> list[DataTrack]:
+        return list(self._data_tracks.values())
+
+    def data_track(self, sid: str) -> DataTrack | None:
+        return self._data_tracks.get(sid)
+
+    def _counts(self) -> tuple[int, int, bool]:
+        people = sum(not p.dependent for p in self._by_identity.values())
+        publishers = sum(p.publishing.is_publisher for p in self._by_identity.values())
+        return people, publishers, any(p.recorder for p in self._by_identity.values())
+
+    def info(self) -> models.Room:
+        people, publishers, recording = self._counts()
+        return models.Room(
+            sid=self.sid,
+            name=self.name,
+            empty_timeout=self.empty_timeout,
+            departure_timeout=self.departure_timeout,
+            max_participants=self.max_participants,
+            creation_time=int(self.created_at),
+            creation_time_ms=int(self.created_at * 1000),
+            enabled_codecs=self.codecs(),
+            metadata=self.metadata,
+            num_participants=people,
+            num_publishers=publishers,
+            active_recording=recording,
+            version=self._version,
+        )
+
+    def codecs(self) -> list[models.Codec]:
+        return [models.Codec(mime=mime) for mime in self.services.settings.publish_codecs]
+
+    # Coming
+
+    def configure(self, request: room_pb.CreateRoomRequest) -> None:
+        """CreateRoom for a room that is open already: what it sets replaces what was."""
+        self.empty_timeout = request.empty_timeout or self.empty_timeout
+        self.departure_timeout = request.departure_timeout or self.departure_timeout
+        self.max_participants = request.max_participants or self.max_participants
+        if request.metadata and request.metadata != self.metadata:
+            self.set_metadata(request.metadata)
+
+    def check_place(self, entry: Entry) -> None:
+        """Raises ClientError when the room is full; coming back under one's identity never is."""
+        kind = entry.claims.kind.lower()
+        dependent = entry.claims.video.recorder or entry.claims.video.agent
+        if not self.max_participants or dependent or kind in ("agent", "egress"):
+            return
+        if entry.identity in self._by_identity:
+            return
+        if self._counts()[0] >= self.max_participants:
+            raise ClientError(Code.ROOM_FULL, 503, "room has reached its limit of participants")
+
+    def admit(self, entry: Entry) -> Participant:
+        """A new participant with its media. Raises ClientError when the room is full or closed."""
+        if not self.open:
+            raise ClientError(Code.ROOM_NOT_FOUND, 404, "room is closed")
+        if entry.identity in self._by_identity:
+            raise ClientError(Code.CONFLICT, 409, "identity is in the room")
+        self.check_place(entry)
+        participant = Participant(
+            self.services, self, self.services.ids.make(Prefix.PARTICIPANT), entry
+        )
+        participant.media = self._add_media(participant)
+        self._by_identity[entry.identity] = participant
+        self._by_sid[participant.sid] = participant
+        if self._empty_timer is not None and not participant.dependent:
+            self._empty_timer.cancel()
+            self._empty_timer = None
+        participant.liveness.start()
+        self._counts_changed()
+        return participant
+
+    def _add_media(self, participant: Participant) -> ParticipantMedia:
+        settings = self.services.settings
+        if self._call is None:
+            options = CallOptions(top_audio=settings.top_audio)
+            self._call = self.services.media.call(self.sid, CallEvents(self), options)
+        plain = participant.entry.plain
+        sids = participant.publishing.reserve(_PLAIN_TRACKS) if plain else ()
+        return self._call.add_participant(
+            participant.sid,
+            participant.mode,
+            ParticipantEvents(participant),
+            ParticipantOptions(
+                can_subscribe=participant.grant.can_subscribe,
+                data_channels=not plain,
+                auto_declare=plain,
+                auto_track_ids=sids,
+                codecs=tuple(mime.lower() for mime in settings.publish_codecs),
+            ),
+        )
+
+    def join_response(self, participant: Participant) -> rtc.JoinResponse:
+        times = self.services.settings.times
+        return rtc.JoinResponse(
+            room=self.info(),
+            participant=participant.info(),
+            other_participants=[
+                p.info() for p in self.participants() if p is not participant and self._visible(p)
+            ],
+            server_version=self.services.server_info().version,
+            server_region=self.services.settings.region,
+            server_info=self.services.server_info(),
+            ice_servers=self.services.ice_servers_for(participant.sid),
+            subscriber_primary=participant.primary is Target.SUBSCRIBER,
+            ping_interval=times.ping_interval,
+            ping_timeout=times.ping_timeout,
+            enabled_publish_codecs=self.codecs(),
+            fast_publish=participant.grant.can_publish,
+        )
+
+    @staticmethod
+    def _visible(participant: Participant) -> bool:
+        return participant.ready and not participant.hidden
+
+    def joined(self, participant: Participant) -> None:
+        """Its join response is out: the others learn of it, and it gets what there is."""
+        if not participant.advance(State.JOINED):
+            return
+        self.broadcast(participant, to_self=False)
+        participant.subscribing.begin()
+        participant.data_tracks.begin()
+
+    def media_connected(self, participant: Participant, target: Target) -> None:
+        """A connection works. The primary one makes the participant ACTIVE and opens its data."""
+        if target is not participant.primary:
+            return
+        participant.data.opened()
+        participant.liveness.connected()
+        if participant.advance(State.ACTIVE):
+            self.broadcast(participant, to_self=False)
+            self.hook("participant_joined", participant)
+
+    # Going
+
+    def remove(self, participant: Participant) -> None:
+        """Called by `Participant.leave` only, after its state is DISCONNECTED."""
+        if self._by_sid.pop(participant.sid, None) is None:
+            return
+        del self._by_identity[participant.identity]
+        for publication in participant.publishing.published():
+            self.track_unpublished(publication)
+        for track in participant.data_tracks.published():
+            self.data_track_unpublished(track)
+        self.observers.forget(participant.sid)
+        self.rpc.left(participant)
+        if not participant.hidden:
+            self.departed.append((self.services.clock.monotonic(), participant.info()))
+        self.broadcast(participant, to_self=False)
+        self.hook("participant_left", participant)
+        self._counts_changed()
+        if self.open and not any(not p.dependent for p in self._by_identity.values()):
+            self._watch_empty(self.departure_timeout)
+
+    def _watch_empty(self, seconds: float) -> None:
+        if self._empty_timer is not None:
+            self._empty_timer.cancel()
+        self._empty_timer = self.services.clock.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._empty_timer = None
+        self.close(Reason.ROOM_CLOSED)
+
+    def close(
+        self,
+        reason: models.DisconnectReason,
+        action: rtc.LeaveRequest.Action = Action.DISCONNECT,
+    ) -> None:
+        """Everybody leaves and the room is gone. Idempotent."""
+        if not self.open:
+            return
+        self.open = False
+        for participant in self.participants():
+            participant.leave(reason, action)
+        for timer in (self._empty_timer, self._update_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._call is not None:
+            self.services.spawn(self._call.close())
+        self.hook("room_finished")
+        self._on_closed(self)
+
+    # Telling
+
+    def broadcast(self, participant: Participant, *, to_self: bool = True) -> None:
+        """`participant` changed. The hidden are announced to themselves alone."""
+        update = rtc.ParticipantUpdate(participants=[participant.info()])
+        message = Outgoing(rtc.SignalResponse(update=update))
+        if to_self and participant.ready:
+            participant.send_shared(message)
+        if participant.hidden:
+            return
+        for other in self._by_identity.values():
+            if other is not participant and other.ready:
+                other.send_shared(message)
+
+    def set_metadata(self, metadata: str) -> None:
+        self.metadata = metadata
+        self._send_update()
+
+    def _counts_changed(self) -> None:
+        """Gathered: a storm of joins makes few room updates."""
+        if self.open and self._update_timer is None:
+            delay = self.services.settings.times.room_update_delay
+            self._update_timer = self.services.clock.call_later(delay, self._counts_due)
+
+    def _counts_due(self) -> None:
+        self._update_timer = None
+        if self._counts() != self._last_counts:
+            self._send_update()
+
+    def _send_update(self) -> None:
+        self._version = self.services.versions.next()
+        self._last_counts = self._counts()
+        message = Outgoing(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=self.info())))
+        for participant in self._by_identity.values():
+            if participant.ready:
+                participant.send_shared(message)
+
+    def introduce(self, publisher: Participant, subscriber: Participant) -> None:
+        self.observers.introduce(publisher, subscriber)
+
+    def hook(
+        self,
+        event: str,
+        participant: Participant | None = None,
+        track: models.TrackInfo | None = None,
+    ) -> None:
+        """A webhook event about this room."""
+        services = self.services
+        message = webhook.WebhookEvent(
+            event=event,
+            room=self.info(),
+            id=services.ids.make(Prefix.EVENT),
+            created_at=int(services.clock.unix()),
+        )
+        if participant is not None:
+            message.participant.CopyFrom(participant.info())
+        if track is not None:
+            message.track.CopyFrom(track)
+        services.hooks.notify(message)
+
+    # Tracks
+
+    def track_published(self, publication: Publication) -> None:
+        self._publications[publication.sid] = publication
+        publisher = publication.publisher
+        self.broadcast(publisher, to_self=False)
+        for participant in self.participants():
+            if participant.ready:
+                participant.subscribing.track_appeared(publication)
+        self.hook("track_published", publisher, publication.info)
+        self._counts_changed()
+
+    def track_unpublished(self, publication: Publication) -> None:
+        if self._publications.pop(publication.sid, None) is None:
+            return
+        for participant in self.participants():
+            participant.subscribing.track_vanished(publication.sid)
+        publisher = publication.publisher
+        if not publisher.closed:
+            self.broadcast(publisher, to_self=False)
+        self.hook("track_unpublished", publisher, publication.info)
+        self._counts_changed()
+
+    def reconsider(self, sid: str) -> None:
+        """The publisher changed who may subscribe to this track."""
+        for participant in self.participants():
+            participant.subscribing.reconsider(sid)
+
+    def data_track_published(self, track: DataTrack) -> None:
+        self._data_tracks[track.info.sid] = track
+        self.broadcast(track.publisher, to_self=False)
+        for participant in self.participants():
+            if participant.ready:
+                participant.data_tracks.track_appeared(track)
+        self._counts_changed()
+
+    def data_track_unpublished(self, track: DataTrack) -> None:
+        if self._data_tracks.pop(track.info.sid, None) is None:
+            return
+        for participant in self.participants():
+            participant.data_tracks.track_vanished(track)
+        if not track.publisher.closed:
+            self.broadcast(track.publisher, to_self=False)
+        self._counts_changed()
+
+    # Data
+
+    def repeated(self, nonce: bytes) -> bool:
+        """The server API retries; a nonce that was seen lately is the same message."""
+        if nonce in self._nonces:
+            return True
+        self._nonces[nonce] = None
+        if len(self._nonces) > _NONCES_KEPT:
+            del self._nonces[next(iter(self._nonces))]
+        return False
+
+    def relay(
+        self,
+        packet: models.DataPacket,
+        channel: Channel,
+        sender: Participant | None,
+        sids: Sequence[str] = (),
+    ) -> None:
+        """To the identities and sids named, or to everybody but the sender."""
+        wanted = set(packet.destination_identities)
+        wanted_sids = {*sids, *packet.user.destination_sids} if packet.HasField("user") else set()
+        metrics = packet.HasField("metrics")
+        payload = packet.SerializeToString()
+        for participant in self._by_identity.values():
+            if participant is sender or not participant.ready:
+                continue
+            named = participant.identity in wanted or participant.sid in wanted_sids
+            if (wanted or wanted_sids) and not named:
+                continue
+            if metrics and not participant.grant.can_subscribe_metrics:
+                continue
+            participant.data.deliver(channel, payload)
