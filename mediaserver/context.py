@@ -1,4 +1,5 @@
-"""What every connection of this node shares: engine, certificate, addresses, limits, gate.
+"""What every connection of this node shares: engine, certificate, addresses, limits, gate, and
+which object stands behind which engine id (events name ids).
 
 Owned by `node.py`, handed down; nobody below changes it except through its methods.
 """
@@ -7,11 +8,19 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mediaserver.api import IceCandidate, MediaLimits
 from mediaserver.data_channels import DataLimits
 from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.ports import Engine
+
+if TYPE_CHECKING:
+    from mediaserver.call import Call
+    from mediaserver.participant.connection import Connection
+    from mediaserver.participant.participant import Participant
+    from mediaserver.participant.subscribing import Subscription
+    from mediaserver.tracks import Publication
 
 
 def random_id() -> int:
@@ -29,6 +38,11 @@ class Context:
     check_sctp: Callable[[bytes], str | None]
     new_id: Callable[[], int] = random_id
     drops: Counter[str] = field(default_factory=Counter)
+    transports: dict[int, "Connection"] = field(default_factory=dict)
+    publications: dict[int, "Publication"] = field(default_factory=dict)
+    subscriptions: dict[int, "Subscription"] = field(default_factory=dict)
+    owners: dict[int, tuple["Call", "Participant"]] = field(default_factory=dict)
+    """Whose a transport is."""
 
     @property
     def data_limits(self) -> DataLimits:

@@ -1,0 +1,122 @@
+"""The published tracks of one call: the one place where publishers and subscribers meet.
+
+A track is one thing to people and may be several engine publications (one for each codec that the
+publisher offers, each on its own m-section). Owned by `call.py`; publishing adds and removes,
+subscribing watches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mediaserver.api import LayerSpec, TrackSpec
+from mediaserver.codecs import codec_name, mime_of
+from mediaserver.engine_types import Codec
+from mediaserver.negotiation import Receiving
+
+
+@dataclass(slots=True)
+class Publication:
+    """One engine publication: the codec of a track that came on one m-section."""
+
+    engine_id: int
+    transport: int
+    track_id: str
+    mid: str
+    cid: str
+    plan: Receiving
+    ssrcs: dict[int, int] = field(default_factory=dict)
+    """Quality to SSRC, as the engine reports the layers that started."""
+    max_spatial: int = 2
+    """The highest layer that anybody watches, -1 for none; of the engine."""
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        return self.plan.spec.codecs
+
+    @property
+    def mime(self) -> str:
+        return mime_of(self.plan.spec.kind, self.codecs[0])
+
+    def layers(self) -> tuple[LayerSpec, ...]:
+        return tuple(
+            LayerSpec(
+                e.quality,
+                e.rid or "",
+                e.width,
+                e.height,
+                e.max_bitrate,
+                self.ssrcs.get(e.quality, e.ssrc or 0),
+            )
+            for e in self.plan.spec.encodings
+        )
+
+
+@dataclass(slots=True)
+class Track:
+    """Declared by a participant; published once `publications` is not empty."""
+
+    participant_id: str
+    spec: TrackSpec
+    publications: list[Publication] = field(default_factory=list)
+
+    @property
+    def track_id(self) -> str:
+        return self.spec.track_id
+
+    def codec_names(self) -> list[str]:
+        """Published ones first, then those that the publisher could add (backup codecs)."""
+        names: list[str] = [p.codecs[0].name for p in self.publications]
+        names += [codec_name(c.mime) for c in self.spec.codecs]
+        return list(dict.fromkeys(n for n in names if n))
+
+    def layers(self) -> Sequence[LayerSpec]:
+        return self.publications[0].layers() if self.publications else self.spec.layers
+
+
+class Watcher(Protocol):
+    """A subscribing half of a participant. Watches from subscribe to unsubscribe."""
+
+    def track_changed(self, track: Track) -> None:
+        """It was published, or another codec of it, or its codecs changed."""
+
+    def track_removed(self, track_id: str) -> None: ...
+
+
+class Tracks:
+    """All tracks of a call and who watches each."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, Track] = {}
+        self._watchers: dict[str, dict[int, Watcher]] = {}
+
+    def get(self, track_id: str) -> Track | None:
+        return self._tracks.get(track_id)
+
+    def __contains__(self, track_id: str) -> bool:
+        return track_id in self._tracks
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    def add(self, track: Track) -> None:
+        self._tracks[track.track_id] = track
+
+    def watch(self, track_id: str, watcher: Watcher) -> None:
+        self._watchers.setdefault(track_id, {})[id(watcher)] = watcher
+
+    def unwatch(self, track_id: str, watcher: Watcher) -> None:
+        watchers = self._watchers.get(track_id)
+        if watchers is not None:
+            watchers.pop(id(watcher), None)
+            if not watchers:
+                del self._watchers[track_id]
+
+    def changed(self, track: Track) -> None:
+        for watcher in list(self._watchers.get(track.track_id, {}).values()):
+            watcher.track_changed(track)
+
+    def remove(self, track_id: str) -> None:
+        if self._tracks.pop(track_id, None) is not None:
+            for watcher in list(self._watchers.pop(track_id, {}).values()):
+                watcher.track_removed(track_id)
