@@ -25,8 +25,8 @@ from signaling.http.rates import Buckets
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Browsers of other origins call these with a bearer token; no cookie is ever read there.
-OPEN_TO_ORIGINS = ("/rtc", "/twirp", "/whip", "/whep")
+# Browsers of other origins call LiveKit's paths, WHIP and WHEP with a bearer token; no cookie is
+# ever read there.
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Location, Link, ETag, Accept-Post, Accept-Patch",
@@ -48,7 +48,15 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:]{2,45}\](:\d
 
 
 def is_open(path: str) -> bool:
-    return any(path == base or path.startswith(base + "/") for base in OPEN_TO_ORIGINS)
+    return is_livekit(path) or _below(path, ("/whip", "/whep"))
+
+
+def is_livekit(path: str) -> bool:
+    return _below(path, ("/rtc", "/twirp"))
+
+
+def _below(path: str, bases: Sequence[str]) -> bool:
+    return any(path == base or path.startswith(base + "/") for base in bases)
 
 
 def page_policy(host: str, secure: bool) -> dict[str, str]:
@@ -116,7 +124,7 @@ class Middleware:
         if not _is_loopback(address) and not self._buckets.take(address, self._clock()):
             raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
         preflight = "Access-Control-Request-Method" in request.headers
-        if request.method == "OPTIONS" and preflight and is_open(request.path):
+        if request.method == "OPTIONS" and preflight and is_livekit(request.path):
             return web.Response(status=204)
         return await handler(request)
 
