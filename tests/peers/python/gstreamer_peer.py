@@ -69,6 +69,8 @@ class Peer:
                 "direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
             )
         self.pipe.set_state(Gst.State.PLAYING)
+        while not all(pad.get_current_caps() for pad in self.bin.sinkpads):
+            await asyncio.sleep(0.05)  # an offer before the payloaders' caps has no ssrc and fails
         promise = Gst.Promise.new_with_change_func(self.on_offer, None)
         self.bin.emit("create-offer", None, promise)
         await asyncio.wait_for(self.offered, 15)
@@ -89,7 +91,8 @@ class Peer:
 
     def on_offer(self, promise: Any, _data: Any) -> None:
         promise.wait()
-        offer = promise.get_reply().get_value("offer")
+        reply = promise.get_reply()  # owns the description below
+        offer = reply.get_value("offer")
         self.bin.emit("set-local-description", offer, Gst.Promise.new())
 
     def on_gathering(self, _bin: Any, _spec: Any) -> None:
