@@ -86,3 +86,65 @@ def check_sctp(packet: bytes) -> str | None:
 
 def source_digest() -> str:
     """SHA-256 of the Rust sources and lock file that this module was built from."""
+
+@final
+class DataEvent:
+    """What happened on an association; `kind` says which of the other fields are set."""
+
+    @property
+    def kind(self) -> str:
+        """One of "connected", "opened", "received", "closed", "lost"."""
+
+    @property
+    def stream(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def ours(self) -> bool: ...
+    @property
+    def binary(self) -> bool: ...
+    @property
+    def data(self) -> bytes | None: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class DataTransport:
+    """One SCTP association with its data channels (RFC 8831), which the peer initiates."""
+
+    def __new__(
+        cls,
+        dtls_server: bool,
+        max_message: int = 262_144,
+        receive_buffer: int = 1_048_576,
+        send_buffer: int = 4_194_304,
+        channels: int = 16,
+    ) -> DataTransport: ...
+    def receive(self, packet: bytes) -> bool:
+        """Take one packet from DTLS; False when it was malformed and dropped."""
+
+    def open(
+        self, label: str, ordered: bool = True, max_retransmits: int | None = None
+    ) -> int | None:
+        """Announce a channel; the stream, or None when there are too many."""
+
+    def send(self, stream: int, data: bytes, binary: bool = True) -> bool:
+        """Queue one message; False when the peer does not drain. ValueError: too large, not open."""
+
+    def transmit(self) -> list[bytes]:
+        """The packets that wait for DTLS."""
+
+    def events(self) -> list[DataEvent]: ...
+    def next_timer(self) -> float | None:
+        """Seconds until `timer` wants to be called."""
+
+    def timer(self) -> None: ...
+    def buffered(self) -> int:
+        """Bytes queued and not yet acknowledged."""
+
+    @property
+    def refused(self) -> int: ...
+    def close(self) -> None:
+        """End the association; an ABORT waits in `transmit`."""

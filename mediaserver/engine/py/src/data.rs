@@ -52,7 +52,11 @@ fn translate(py: Python<'_>, event: Event) -> DataEvent {
             (out.kind, out.stream, out.ours) = ("opened", stream, ours);
             (out.label, out.ordered) = (open.label, open.ordered);
         }
-        Event::Received { stream, data, binary } => {
+        Event::Received {
+            stream,
+            data,
+            binary,
+        } => {
             (out.kind, out.stream, out.binary) = ("received", stream, binary);
             out.data = Some(PyBytes::new(py, &data).unbind());
         }
@@ -66,9 +70,22 @@ fn translate(py: Python<'_>, event: Event) -> DataEvent {
 impl DataTransport {
     #[new]
     #[pyo3(signature = (dtls_server, max_message=262_144, receive_buffer=1_048_576, send_buffer=4_194_304, channels=16))]
-    fn new(dtls_server: bool, max_message: u32, receive_buffer: u32, send_buffer: usize, channels: usize) -> Self {
-        let config = Config { max_message, receive_buffer, send_buffer, channels };
-        Self { channels: Channels::new(config, dtls_server) }
+    fn new(
+        dtls_server: bool,
+        max_message: u32,
+        receive_buffer: u32,
+        send_buffer: usize,
+        channels: usize,
+    ) -> Self {
+        let config = Config {
+            max_message,
+            receive_buffer,
+            send_buffer,
+            channels,
+        };
+        Self {
+            channels: Channels::new(config, dtls_server),
+        }
     }
 
     /// Takes one packet; False when it was malformed and dropped.
@@ -80,7 +97,12 @@ impl DataTransport {
     #[pyo3(signature = (label, ordered=true, max_retransmits=None))]
     fn open(&mut self, label: String, ordered: bool, max_retransmits: Option<u32>) -> Option<u16> {
         let reliability = max_retransmits.map_or(Reliability::Reliable, Reliability::Retransmits);
-        self.channels.open(Open { label, protocol: String::new(), ordered, reliability })
+        self.channels.open(Open {
+            label,
+            protocol: String::new(),
+            ordered,
+            reliability,
+        })
     }
 
     /// Queues one message; False when the peer does not drain. Raises ValueError for a message
@@ -105,12 +127,16 @@ impl DataTransport {
     }
 
     fn events(&mut self, py: Python<'_>) -> Vec<DataEvent> {
-        std::iter::from_fn(|| self.channels.event()).map(|event| translate(py, event)).collect()
+        std::iter::from_fn(|| self.channels.event())
+            .map(|event| translate(py, event))
+            .collect()
     }
 
     /// Seconds until `timer` wants to be called, None without a timer.
     fn next_timer(&self) -> Option<f64> {
-        self.channels.next_timer().map(|at| at.saturating_duration_since(now()).as_secs_f64())
+        self.channels
+            .next_timer()
+            .map(|at| at.saturating_duration_since(now()).as_secs_f64())
     }
 
     fn timer(&mut self) {
