@@ -102,7 +102,7 @@ def remote_of(description: Description, *, answering: bool) -> Remote:
         if tuple(section.transport.fingerprints) != prints:
             raise unsupported_sdp("bundled sections differ in their fingerprints")
     setup = tag.transport.setup
-    if setup == "holdconn" or (not answering and setup == "actpass"):
+    if setup == "holdconn" or (answering and setup == "actpass"):
         raise bad_sdp("setup must be active or passive in an answer")
     return Remote(tag.transport.ufrag, tag.transport.pwd, prints, setup != "passive")
 
