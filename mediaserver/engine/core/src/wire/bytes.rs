@@ -47,7 +47,11 @@ pub struct Cursor<'b> {
 
 impl<'b> Cursor<'b> {
     pub fn new(out: &'b mut [u8]) -> Self {
-        Self { out, at: 0, full: false }
+        Self {
+            out,
+            at: 0,
+            full: false,
+        }
     }
 
     pub fn position(&self) -> usize {
@@ -162,7 +166,8 @@ impl<'a> Bits<'a> {
             return Ok(value);
         }
         let extra = self.take(1)?;
-        u32::try_from((u64::from(value) << 1) + u64::from(extra) - short).map_err(|_| Malformed::Value)
+        u32::try_from((u64::from(value) << 1) + u64::from(extra) - short)
+            .map_err(|_| Malformed::Value)
     }
 }
 
@@ -174,7 +179,11 @@ pub const fn crc_table(polynomial: u32) -> [u32; 256] {
         let mut value = index as u32;
         let mut bit = 0;
         while bit < 8 {
-            value = if value & 1 == 1 { (value >> 1) ^ polynomial } else { value >> 1 };
+            value = if value & 1 == 1 {
+                (value >> 1) ^ polynomial
+            } else {
+                value >> 1
+            };
             bit += 1;
         }
         table[index] = value;
@@ -189,5 +198,7 @@ pub fn crc(table: &[u32; 256], bytes: &[u8]) -> u32 {
 
 /// One more part of a CRC that is computed over several slices; starts from `!0`.
 pub fn crc_update(table: &[u32; 256], state: u32, bytes: &[u8]) -> u32 {
-    bytes.iter().fold(state, |crc, byte| (crc >> 8) ^ table[((crc ^ u32::from(*byte)) & 0xFF) as usize])
+    bytes.iter().fold(state, |crc, byte| {
+        (crc >> 8) ^ table[((crc ^ u32::from(*byte)) & 0xFF) as usize]
+    })
 }

@@ -63,11 +63,19 @@ pub struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     pub fn new(block: Block, bytes: &'a [u8]) -> Self {
-        Self { bytes: bytes.get(..block.end).unwrap_or(&[]), form: block.form, at: block.start }
+        Self {
+            bytes: bytes.get(..block.end).unwrap_or(&[]),
+            form: block.form,
+            at: block.start,
+        }
     }
 
     pub const fn empty() -> Self {
-        Self { bytes: &[], form: Form::OneByte, at: 0 }
+        Self {
+            bytes: &[],
+            form: Form::OneByte,
+            at: 0,
+        }
     }
 
     fn framing(&self) -> Option<Result<(u8, usize, usize), Malformed>> {
@@ -182,7 +190,9 @@ impl Ids {
         if id == 0 {
             return None;
         }
-        Kind::ALL.into_iter().find(|kind| self.0[*kind as usize] == id)
+        Kind::ALL
+            .into_iter()
+            .find(|kind| self.0[*kind as usize] == id)
     }
 }
 
@@ -196,7 +206,10 @@ pub struct AudioLevel {
 impl AudioLevel {
     pub fn read(value: &[u8]) -> Result<Self, Malformed> {
         let byte = *value.first().ok_or(Malformed::Truncated)?;
-        Ok(Self { voice: byte & 0x80 != 0, level: byte & 0x7F })
+        Ok(Self {
+            voice: byte & 0x80 != 0,
+            level: byte & 0x7F,
+        })
     }
 
     pub const fn bytes(self) -> [u8; 1] {
@@ -218,7 +231,10 @@ impl AbsCaptureTime {
             16 => Some(u64_at(value, 8)? as i64),
             _ => return Err(Malformed::Length),
         };
-        Ok(Self { ntp: u64_at(value, 0)?, offset })
+        Ok(Self {
+            ntp: u64_at(value, 0)?,
+            offset,
+        })
     }
 }
 
@@ -232,7 +248,10 @@ pub struct PlayoutDelay {
 impl PlayoutDelay {
     pub fn read(value: &[u8]) -> Result<Self, Malformed> {
         let word = u24_at(value, 0)?;
-        Ok(Self { min: (word >> 12) as u16, max: (word & 0xFFF) as u16 })
+        Ok(Self {
+            min: (word >> 12) as u16,
+            max: (word & 0xFFF) as u16,
+        })
     }
 
     pub const fn bytes(self) -> [u8; 3] {
@@ -294,6 +313,11 @@ impl<'a> Values<'a> {
 
 /// mid, rid and rrid: at most 16 characters of the token alphabet (RFC 8852 section 3.1).
 fn name(value: &[u8]) -> Option<&str> {
-    let fits = matches!(value.len(), 1..=16) && value.iter().all(|byte| matches!(byte, 0x21..=0x7E));
-    if fits { std::str::from_utf8(value).ok() } else { None }
+    let fits =
+        matches!(value.len(), 1..=16) && value.iter().all(|byte| matches!(byte, 0x21..=0x7E));
+    if fits {
+        std::str::from_utf8(value).ok()
+    } else {
+        None
+    }
 }

@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod codec;
 pub mod demux;
 pub mod ext;
+pub mod fuzzing;
 pub mod rtcp;
 pub mod rtp;
 pub mod sctp;

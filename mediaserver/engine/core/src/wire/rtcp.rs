@@ -22,19 +22,54 @@ pub const XR: u8 = 207;
 /// One packet of a compound. Slices borrow the decrypted datagram.
 #[derive(Clone, Debug)]
 pub enum Packet<'a> {
-    SenderReport { ssrc: u32, info: SenderInfo, reports: Reports<'a> },
-    ReceiverReport { ssrc: u32, reports: Reports<'a> },
+    SenderReport {
+        ssrc: u32,
+        info: SenderInfo,
+        reports: Reports<'a>,
+    },
+    ReceiverReport {
+        ssrc: u32,
+        reports: Reports<'a>,
+    },
     /// Descriptions are not used (CNAMEs come from SDP): only counted.
-    SourceDescription { chunks: u8 },
-    Bye { ssrcs: Ssrcs<'a> },
-    Nack { sender: u32, media: u32, lost: Lost<'a> },
-    TransportCc { sender: u32, media: u32, feedback: twcc::Feedback<'a> },
-    Pli { sender: u32, media: u32 },
-    Fir { sender: u32, entries: FirEntries<'a> },
-    Remb { sender: u32, bitrate: u64, ssrcs: Ssrcs<'a> },
-    ExtendedReport { ssrc: u32, blocks: ExtendedBlocks<'a> },
+    SourceDescription {
+        chunks: u8,
+    },
+    Bye {
+        ssrcs: Ssrcs<'a>,
+    },
+    Nack {
+        sender: u32,
+        media: u32,
+        lost: Lost<'a>,
+    },
+    TransportCc {
+        sender: u32,
+        media: u32,
+        feedback: twcc::Feedback<'a>,
+    },
+    Pli {
+        sender: u32,
+        media: u32,
+    },
+    Fir {
+        sender: u32,
+        entries: FirEntries<'a>,
+    },
+    Remb {
+        sender: u32,
+        bitrate: u64,
+        ssrcs: Ssrcs<'a>,
+    },
+    ExtendedReport {
+        ssrc: u32,
+        blocks: ExtendedBlocks<'a>,
+    },
     /// APP, other feedback formats and types that we do not use.
-    Other { packet_type: u8, count: u8 },
+    Other {
+        packet_type: u8,
+        count: u8,
+    },
 }
 
 /// Packets of a compound, in order. After an error the iterator ends.
@@ -84,7 +119,9 @@ impl<'a> Iterator for Packets<'a> {
 
 fn unpad(packet: &[u8]) -> Result<&[u8], Malformed> {
     match packet.last() {
-        Some(&count) if count > 0 && usize::from(count) <= packet.len() - 4 => Ok(&packet[4..packet.len() - usize::from(count)]),
+        Some(&count) if count > 0 && usize::from(count) <= packet.len() - 4 => {
+            Ok(&packet[4..packet.len() - usize::from(count)])
+        }
         _ => Err(Malformed::Padding),
     }
 }
@@ -94,31 +131,58 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Result<Packet<'_>, Malformed
     match (packet_type, count) {
         (SR, _) => Ok(Packet::SenderReport {
             ssrc: u32_at(body, 0)?,
-            info: SenderInfo { ntp: u64_at(body, 4)?, rtp: u32_at(body, 12)?, packets: u32_at(body, 16)?, octets: u32_at(body, 20)? },
+            info: SenderInfo {
+                ntp: u64_at(body, 4)?,
+                rtp: u32_at(body, 12)?,
+                packets: u32_at(body, 16)?,
+                octets: u32_at(body, 20)?,
+            },
             reports: Reports::new(body, 24, count)?,
         }),
-        (RR, _) => Ok(Packet::ReceiverReport { ssrc: u32_at(body, 0)?, reports: Reports::new(body, 4, count)? }),
+        (RR, _) => Ok(Packet::ReceiverReport {
+            ssrc: u32_at(body, 0)?,
+            reports: Reports::new(body, 4, count)?,
+        }),
         (SDES, _) => Ok(Packet::SourceDescription { chunks: count }),
         (BYE, _) => {
             let len = 4 * usize::from(count);
-            Ok(Packet::Bye { ssrcs: Ssrcs(body.get(..len).ok_or(Malformed::Length)?) })
+            Ok(Packet::Bye {
+                ssrcs: Ssrcs(body.get(..len).ok_or(Malformed::Length)?),
+            })
         }
-        (RTPFB, 1) => Ok(Packet::Nack { sender: u32_at(body, 0)?, media: u32_at(body, 4)?, lost: Lost(whole_words(&body[8..])?) }),
+        (RTPFB, 1) => Ok(Packet::Nack {
+            sender: u32_at(body, 0)?,
+            media: u32_at(body, 4)?,
+            lost: Lost(whole_words(&body[8..])?),
+        }),
         (RTPFB, 15) => Ok(Packet::TransportCc {
             sender: u32_at(body, 0)?,
             media: u32_at(body, 4)?,
             feedback: twcc::Feedback::parse(&body[8..])?,
         }),
-        (PSFB, 1) => Ok(Packet::Pli { sender: u32_at(body, 0)?, media: u32_at(body, 4)? }),
-        (PSFB, 4) => Ok(Packet::Fir { sender: u32_at(body, 0)?, entries: FirEntries::new(body)? }),
+        (PSFB, 1) => Ok(Packet::Pli {
+            sender: u32_at(body, 0)?,
+            media: u32_at(body, 4)?,
+        }),
+        (PSFB, 4) => Ok(Packet::Fir {
+            sender: u32_at(body, 0)?,
+            entries: FirEntries::new(body)?,
+        }),
         (PSFB, 15) if body.get(8..12) == Some(b"REMB") => read_remb(body),
-        (XR, _) => Ok(Packet::ExtendedReport { ssrc: u32_at(body, 0)?, blocks: ExtendedBlocks(&body[4..]) }),
+        (XR, _) => Ok(Packet::ExtendedReport {
+            ssrc: u32_at(body, 0)?,
+            blocks: ExtendedBlocks(&body[4..]),
+        }),
         _ => Ok(Packet::Other { packet_type, count }),
     }
 }
 
 fn whole_words(bytes: &[u8]) -> Result<&[u8], Malformed> {
-    if bytes.len() % 4 == 0 { Ok(bytes) } else { Err(Malformed::Length) }
+    if bytes.len() % 4 == 0 {
+        Ok(bytes)
+    } else {
+        Err(Malformed::Length)
+    }
 }
 
 /// draft-alvestrand-rmcat-remb section 2.2.
@@ -127,9 +191,16 @@ fn read_remb(body: &[u8]) -> Result<Packet<'_>, Malformed> {
     let count = (word >> 24) as usize;
     let exponent = (word >> 18) & 0x3F;
     let mantissa = u64::from(word & 0x3FFFF);
-    let bitrate = mantissa.checked_shl(exponent).filter(|rate| rate >> exponent == mantissa).unwrap_or(u64::MAX);
+    let bitrate = mantissa
+        .checked_shl(exponent)
+        .filter(|rate| rate >> exponent == mantissa)
+        .unwrap_or(u64::MAX);
     let ssrcs = body.get(16..16 + 4 * count).ok_or(Malformed::Length)?;
-    Ok(Packet::Remb { sender: u32_at(body, 0)?, bitrate, ssrcs: Ssrcs(ssrcs) })
+    Ok(Packet::Remb {
+        sender: u32_at(body, 0)?,
+        bitrate,
+        ssrcs: Ssrcs(ssrcs),
+    })
 }
 
 /// Report blocks of an SR or RR.
@@ -188,7 +259,11 @@ impl<'a> IntoIterator for Lost<'a> {
     type IntoIter = LostIter<'a>;
 
     fn into_iter(self) -> LostIter<'a> {
-        LostIter { rest: self.0, base: 0, mask: 0 }
+        LostIter {
+            rest: self.0,
+            base: 0,
+            mask: 0,
+        }
     }
 }
 
@@ -224,7 +299,11 @@ pub struct FirEntries<'a>(&'a [u8]);
 impl<'a> FirEntries<'a> {
     fn new(body: &'a [u8]) -> Result<Self, Malformed> {
         let entries = body.get(8..).ok_or(Malformed::Truncated)?;
-        if entries.len() % 8 == 0 { Ok(Self(entries)) } else { Err(Malformed::Length) }
+        if entries.len() % 8 == 0 {
+            Ok(Self(entries))
+        } else {
+            Err(Malformed::Length)
+        }
     }
 }
 
@@ -260,7 +339,9 @@ impl Iterator for ExtendedBlocks<'_> {
         let (block, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(match (kind, block.len()) {
-            (4, 12) => ExtendedBlock::ReceiverReferenceTime { ntp: u64_at(block, 4).ok()? },
+            (4, 12) => ExtendedBlock::ReceiverReferenceTime {
+                ntp: u64_at(block, 4).ok()?,
+            },
             (5, 16..) => ExtendedBlock::DelaySinceLast {
                 ssrc: u32_at(block, 4).ok()?,
                 last_rr: u32_at(block, 8).ok()?,

@@ -68,7 +68,9 @@ impl Header {
             return Ok(body);
         }
         match body.last() {
-            Some(&count) if count > 0 && usize::from(count) <= body.len() => Ok(&body[..body.len() - usize::from(count)]),
+            Some(&count) if count > 0 && usize::from(count) <= body.len() => {
+                Ok(&body[..body.len() - usize::from(count)])
+            }
             _ => Err(Malformed::Padding),
         }
     }
@@ -131,7 +133,11 @@ impl<'b> HeaderWriter<'b> {
         fixed[4..8].copy_from_slice(&fields.timestamp.to_be_bytes());
         fixed[8..12].copy_from_slice(&fields.ssrc.to_be_bytes());
         cursor.put(&fixed);
-        Self { cursor, form, any: false }
+        Self {
+            cursor,
+            form,
+            any: false,
+        }
     }
 
     /// Adds one element. What does not fit the form (see `new`) is left out: answers the
@@ -160,7 +166,8 @@ impl<'b> HeaderWriter<'b> {
         if self.any {
             self.cursor.zeros_to_multiple_of_4();
             let words = (self.cursor.position() - FIXED_LEN - 4) / 4;
-            self.cursor.patch(FIXED_LEN + 2, &(words as u16).to_be_bytes());
+            self.cursor
+                .patch(FIXED_LEN + 2, &(words as u16).to_be_bytes());
         }
         self.cursor.finish()
     }

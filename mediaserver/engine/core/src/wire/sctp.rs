@@ -90,7 +90,10 @@ pub fn check(packet: &[u8]) -> Result<Facts, SctpError> {
             return Err(SctpError::TooManyChunks);
         }
         let len = usize::from(u16_at(rest, 2).map_err(|_| SctpError::ChunkLength)?);
-        let chunk = rest.get(..len).filter(|_| len >= 4).ok_or(SctpError::ChunkLength)?;
+        let chunk = rest
+            .get(..len)
+            .filter(|_| len >= 4)
+            .ok_or(SctpError::ChunkLength)?;
         check_chunk(chunk, &mut facts)?;
         alone |= matches!(chunk[0], chunk::INIT | chunk::INIT_ACK | 14);
         facts.chunks += 1;
@@ -126,7 +129,11 @@ fn check_chunk(chunk: &[u8], facts: &mut Facts) -> Result<(), SctpError> {
         chunk::SACK => {
             need(chunk, 16)?;
             let blocks = usize::from(u16_at(chunk, 12)?) + usize::from(u16_at(chunk, 14)?);
-            if chunk.len() == 16 + 4 * blocks { Ok(()) } else { Err(SctpError::ChunkLength) }
+            if chunk.len() == 16 + 4 * blocks {
+                Ok(())
+            } else {
+                Err(SctpError::ChunkLength)
+            }
         }
         chunk::HEARTBEAT | chunk::HEARTBEAT_ACK => parameters(&chunk[4..], 0),
         chunk::ABORT | chunk::ERROR => parameters(&chunk[4..], 0),
@@ -135,14 +142,22 @@ fn check_chunk(chunk: &[u8], facts: &mut Facts) -> Result<(), SctpError> {
         chunk::RECONFIG => check_reconfig(chunk),
         chunk::FORWARD_TSN => {
             need(chunk, 8)?;
-            if chunk.len() % 4 == 0 { Ok(()) } else { Err(SctpError::ChunkLength) }
+            if chunk.len() % 4 == 0 {
+                Ok(())
+            } else {
+                Err(SctpError::ChunkLength)
+            }
         }
         _ => Ok(()),
     }
 }
 
 fn need(chunk: &[u8], len: usize) -> Result<(), SctpError> {
-    if chunk.len() >= len { Ok(()) } else { Err(SctpError::ChunkShort) }
+    if chunk.len() >= len {
+        Ok(())
+    } else {
+        Err(SctpError::ChunkShort)
+    }
 }
 
 fn check_init(chunk: &[u8], facts: &mut Facts) -> Result<(), SctpError> {
@@ -153,7 +168,8 @@ fn check_init(chunk: &[u8], facts: &mut Facts) -> Result<(), SctpError> {
         return Err(SctpError::Bundled);
     }
     let window = u32_at(chunk, 8)?;
-    if tag == 0 || window < MIN_INITIAL_WINDOW || u16_at(chunk, 12)? == 0 || u16_at(chunk, 14)? == 0 {
+    if tag == 0 || window < MIN_INITIAL_WINDOW || u16_at(chunk, 12)? == 0 || u16_at(chunk, 14)? == 0
+    {
         return Err(SctpError::Init);
     }
     facts.initiate_tag = Some(tag);

@@ -26,7 +26,10 @@ pub struct Sender {
 
 impl Sender {
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, SrtpError> {
-        Ok(Self { keys: Direction::new(profile, key, salt)?, rtcp_index: 0 })
+        Ok(Self {
+            keys: Direction::new(profile, key, salt)?,
+            rtcp_index: 0,
+        })
     }
 
     pub fn profile(&self) -> Profile {
@@ -37,7 +40,14 @@ impl Sender {
     /// `index` is the 48-bit packet index, rollover counter << 16 | sequence number, and its low
     /// half must be the header's sequence number. `padding` > 0 sets the P bit in the copy.
     /// Needs `header + payload + padding + profile().rtp_overhead()` bytes of `out`.
-    pub fn protect_rtp(&self, index: u64, header: &[u8], payload: &[u8], padding: u8, out: &mut [u8]) -> Result<usize, SrtpError> {
+    pub fn protect_rtp(
+        &self,
+        index: u64,
+        header: &[u8],
+        payload: &[u8],
+        padding: u8,
+        out: &mut [u8],
+    ) -> Result<usize, SrtpError> {
         let plain = header.len() + payload.len() + usize::from(padding);
         if header.len() < rtp::FIXED_LEN || out.len() < plain + self.profile().rtp_overhead() {
             return Err(SrtpError::Short);
@@ -81,7 +91,8 @@ impl Sender {
             return Err(SrtpError::Exhausted);
         }
         out[..compound.len()].copy_from_slice(compound);
-        self.keys.seal_rtcp(self.rtcp_index, &mut out[..total], compound.len());
+        self.keys
+            .seal_rtcp(self.rtcp_index, &mut out[..total], compound.len());
         self.rtcp_index += 1;
         Ok(total)
     }
@@ -115,7 +126,12 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, SrtpError> {
-        Ok(Self { keys: Direction::new(profile, key, salt)?, streams: Vec::new(), by_ssrc: HashMap::new(), last: 0 })
+        Ok(Self {
+            keys: Direction::new(profile, key, salt)?,
+            streams: Vec::new(),
+            by_ssrc: HashMap::new(),
+            last: 0,
+        })
     }
 
     pub fn profile(&self) -> Profile {
@@ -138,7 +154,10 @@ impl Receiver {
             return Err(SrtpError::TooManyStreams);
         }
         let len = self.keys.open_rtp(index, packet, header.len, header.ssrc)?;
-        self.stream(slot, header.ssrc).rtp.get_or_insert_with(ReplayWindow::default).record(index);
+        self.stream(slot, header.ssrc)
+            .rtp
+            .get_or_insert_with(ReplayWindow::default)
+            .record(index);
         Ok(Unprotected { header, index, len })
     }
 
@@ -158,14 +177,19 @@ impl Receiver {
             return Err(SrtpError::TooManyStreams);
         }
         let len = self.keys.open_rtcp(packet, ssrc)?;
-        self.stream(slot, ssrc).rtcp.get_or_insert_with(ReplayWindow::default).record(u64::from(index));
+        self.stream(slot, ssrc)
+            .rtcp
+            .get_or_insert_with(ReplayWindow::default)
+            .record(u64::from(index));
         Ok(len)
     }
 
     /// Releases an SSRC's state. Its old packets would be accepted again: call it only when
     /// nothing is bound to the SSRC any more.
     pub fn forget(&mut self, ssrc: u32) {
-        let Some(slot) = self.by_ssrc.remove(&ssrc) else { return };
+        let Some(slot) = self.by_ssrc.remove(&ssrc) else {
+            return;
+        };
         self.streams.swap_remove(slot);
         if let Some(moved) = self.streams.get(slot) {
             self.by_ssrc.insert(moved.ssrc, slot);
@@ -173,7 +197,11 @@ impl Receiver {
     }
 
     fn find(&mut self, ssrc: u32) -> Option<usize> {
-        if self.streams.get(self.last).is_some_and(|stream| stream.ssrc == ssrc) {
+        if self
+            .streams
+            .get(self.last)
+            .is_some_and(|stream| stream.ssrc == ssrc)
+        {
             return Some(self.last);
         }
         let slot = *self.by_ssrc.get(&ssrc)?;
@@ -183,7 +211,10 @@ impl Receiver {
 
     fn stream(&mut self, slot: Option<usize>, ssrc: u32) -> &mut Stream {
         let slot = slot.unwrap_or_else(|| {
-            self.streams.push(Stream { ssrc, ..Stream::default() });
+            self.streams.push(Stream {
+                ssrc,
+                ..Stream::default()
+            });
             self.by_ssrc.insert(ssrc, self.streams.len() - 1);
             self.streams.len() - 1
         });

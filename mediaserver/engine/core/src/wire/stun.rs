@@ -57,7 +57,10 @@ pub struct IntegrityKey(hmac::Key);
 
 impl IntegrityKey {
     pub fn new(password: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password))
+        Self(hmac::Key::new(
+            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            password,
+        ))
     }
 }
 
@@ -95,7 +98,8 @@ pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.len() >= HEADER_LEN
         && datagram[0] & 0xC0 == 0
         && datagram[4..8] == MAGIC_COOKIE.to_be_bytes()
-        && usize::from(u16::from_be_bytes([datagram[2], datagram[3]])) + HEADER_LEN == datagram.len()
+        && usize::from(u16::from_be_bytes([datagram[2], datagram[3]])) + HEADER_LEN
+            == datagram.len()
 }
 
 impl<'a> Message<'a> {
@@ -139,8 +143,16 @@ impl<'a> Message<'a> {
         let at = self.integrity_at.ok_or(BadIntegrity)?;
         let tag = &self.bytes[at + 4..at + 4 + INTEGRITY_LEN];
         let computed = integrity(key, &self.bytes[..at]);
-        let difference = computed.as_ref().iter().zip(tag).fold(0u8, |acc, (a, b)| acc | (a ^ b));
-        if std::hint::black_box(difference) == 0 { Ok(()) } else { Err(BadIntegrity) }
+        let difference = computed
+            .as_ref()
+            .iter()
+            .zip(tag)
+            .fold(0u8, |acc, (a, b)| acc | (a ^ b));
+        if std::hint::black_box(difference) == 0 {
+            Ok(())
+        } else {
+            Err(BadIntegrity)
+        }
     }
 
     fn read_attributes(&mut self) -> Result<(), Malformed> {
@@ -159,14 +171,20 @@ impl<'a> Message<'a> {
             }
             at += 4 + len.next_multiple_of(4);
         }
-        if at == self.bytes.len() { Ok(()) } else { Err(Malformed::Length) }
+        if at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(Malformed::Length)
+        }
     }
 
     fn read_attribute(&mut self, kind: u16, at: usize, value: &'a [u8]) -> Result<(), Malformed> {
         match kind {
             attr::USERNAME if value.len() > 513 => return Err(Malformed::Length),
             attr::USERNAME => self.username = Some(value),
-            attr::MESSAGE_INTEGRITY if value.len() != INTEGRITY_LEN => return Err(Malformed::Length),
+            attr::MESSAGE_INTEGRITY if value.len() != INTEGRITY_LEN => {
+                return Err(Malformed::Length);
+            }
             attr::MESSAGE_INTEGRITY => self.integrity_at = Some(at),
             attr::PRIORITY => self.priority = Some(u32_at(value, 0)?),
             attr::USE_CANDIDATE => self.use_candidate = true,
@@ -274,7 +292,12 @@ pub fn write_request(out: &mut [u8], request: &Request<'_>, key: &IntegrityKey) 
 }
 
 /// The answer to a binding request: the address it was seen from. `None`: `out` is too small.
-pub fn write_success(out: &mut [u8], transaction: &TransactionId, from: SocketAddr, key: &IntegrityKey) -> Option<usize> {
+pub fn write_success(
+    out: &mut [u8],
+    transaction: &TransactionId,
+    from: SocketAddr,
+    key: &IntegrityKey,
+) -> Option<usize> {
     let mut writer = Writer::new(out, Class::Success, transaction);
     let (value, len) = xor_address(from, transaction);
     writer.attribute(attr::XOR_MAPPED_ADDRESS, &value[..len]);
@@ -292,7 +315,10 @@ pub fn write_error(
     key: Option<&IntegrityKey>,
 ) -> Option<usize> {
     let mut writer = Writer::new(out, Class::Error, transaction);
-    writer.attribute(attr::ERROR_CODE, &[0, 0, (code / 100) as u8, (code % 100) as u8]);
+    writer.attribute(
+        attr::ERROR_CODE,
+        &[0, 0, (code / 100) as u8, (code % 100) as u8],
+    );
     if let Some(kind) = unknown {
         writer.attribute(attr::UNKNOWN_ATTRIBUTES, &kind.to_be_bytes());
     }
@@ -313,7 +339,8 @@ fn xor_address(address: SocketAddr, transaction: &TransactionId) -> ([u8; 20], u
         }
         IpAddr::V6(ip) => {
             value[1] = 2;
-            value[4..20].copy_from_slice(&(u128::from(ip) ^ address_mask(transaction)).to_be_bytes());
+            value[4..20]
+                .copy_from_slice(&(u128::from(ip) ^ address_mask(transaction)).to_be_bytes());
             (value, 20)
         }
     }

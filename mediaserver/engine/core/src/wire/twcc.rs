@@ -44,7 +44,9 @@ impl<'a> Feedback<'a> {
         let body = fci.get(8..).ok_or(Malformed::Truncated)?;
         let reference = ((u24_at(fci, 4)? << 8) as i32) >> 8;
         let (chunk_words, delta_bytes) = measure(body, count)?;
-        let (chunks, deltas) = body.split_at_checked(2 * chunk_words).ok_or(Malformed::Length)?;
+        let (chunks, deltas) = body
+            .split_at_checked(2 * chunk_words)
+            .ok_or(Malformed::Length)?;
         Ok(Self {
             base: u16_at(fci, 0)?,
             count,
@@ -115,7 +117,13 @@ struct Statuses<'a> {
 
 impl<'a> Statuses<'a> {
     fn new(bytes: &'a [u8], count: u16) -> Self {
-        Self { bytes, chunk: 0, word: 0, left_in_chunk: 0, left: count }
+        Self {
+            bytes,
+            chunk: 0,
+            word: 0,
+            left_in_chunk: 0,
+            left: count,
+        }
     }
 
     fn load(&mut self) -> Option<()> {
@@ -169,11 +177,19 @@ impl Iterator for Reports<'_> {
         let (delta, rest) = self.deltas.split_at_checked(status.delta_len())?;
         self.deltas = rest;
         let ticks = match *delta {
-            [] => return Some(Report { sequence, arrival_us: None }),
+            [] => {
+                return Some(Report {
+                    sequence,
+                    arrival_us: None,
+                });
+            }
             [small] => i64::from(small),
             [high, low, ..] => i64::from(i16::from_be_bytes([high, low])),
         };
         self.clock_us += ticks * TICK_US;
-        Some(Report { sequence, arrival_us: Some(self.clock_us) })
+        Some(Report {
+            sequence,
+            arrival_us: Some(self.clock_us),
+        })
     }
 }

@@ -39,8 +39,13 @@ impl Aggregation {
         if aggregation.continues && aggregation.new_sequence {
             return Err(Malformed::Value);
         }
-        let at = if aggregation.count == 1 { 1 } else { 1 + leb128_len(&payload[1..])? };
-        aggregation.sequence_header = !aggregation.continues && (u8_at(payload, at)? >> 3) & 0x0F == OBU_SEQUENCE_HEADER;
+        let at = if aggregation.count == 1 {
+            1
+        } else {
+            1 + leb128_len(&payload[1..])?
+        };
+        aggregation.sequence_header =
+            !aggregation.continues && (u8_at(payload, at)? >> 3) & 0x0F == OBU_SEQUENCE_HEADER;
         Ok(aggregation)
     }
 }

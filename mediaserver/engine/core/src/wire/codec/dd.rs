@@ -66,7 +66,10 @@ impl FrameDiffs {
     }
 
     fn push(&mut self, value: u16) -> Result<(), Malformed> {
-        let slot = self.values.get_mut(usize::from(self.count)).ok_or(Malformed::TooMany)?;
+        let slot = self
+            .values
+            .get_mut(usize::from(self.count))
+            .ok_or(Malformed::TooMany)?;
         *slot = value;
         self.count += 1;
         Ok(())
@@ -109,18 +112,30 @@ pub fn parse(value: &[u8], known: Option<&Structure>) -> Result<Parsed, Malforme
         true => Some(Box::new(Structure::read(&mut bits)?)),
         false => None,
     };
-    let Some(used) = structure.as_deref().or(known) else { return Err(Malformed::MissingState) };
+    let Some(used) = structure.as_deref().or(known) else {
+        return Err(Malformed::MissingState);
+    };
     let descriptor = read_frame(&mut bits, mandatory, flags, used)?;
-    Ok(Parsed { descriptor, structure })
+    Ok(Parsed {
+        descriptor,
+        structure,
+    })
 }
 
-fn read_frame(bits: &mut Bits<'_>, mandatory: Mandatory, flags: Flags, structure: &Structure) -> Result<Descriptor, Malformed> {
+fn read_frame(
+    bits: &mut Bits<'_>,
+    mandatory: Mandatory,
+    flags: Flags,
+    structure: &Structure,
+) -> Result<Descriptor, Malformed> {
     let active_targets = match (flags.active_targets, flags.structure) {
         (true, _) => Some(bits.take(u32::from(structure.targets))?),
         (false, true) => Some(structure.all_targets()),
         (false, false) => None,
     };
-    let template = structure.template(mandatory.template_id).ok_or(Malformed::MissingState)?;
+    let template = structure
+        .template(mandatory.template_id)
+        .ok_or(Malformed::MissingState)?;
     let mut descriptor = Descriptor {
         mandatory,
         active_targets,
@@ -164,7 +179,12 @@ pub fn rewrite_frame_number(value: &mut [u8], frame_number: u16) {
 /// Copies the descriptor `value` into `out` with `mask` as its active decode targets, so that a
 /// receiver does not wait for layers that are not forwarded to it. Works on descriptors with
 /// and without a mask of their own; answers the length. `None`: no room, or malformed.
-pub fn write_active_targets(value: &[u8], structure: &Structure, mask: u32, out: &mut [u8]) -> Option<usize> {
+pub fn write_active_targets(
+    value: &[u8],
+    structure: &Structure,
+    mask: u32,
+    out: &mut [u8],
+) -> Option<usize> {
     let mandatory = Mandatory::parse(value).ok()?;
     let mut reader = Bits::new(value);
     reader.take(24).ok()?;

@@ -36,7 +36,9 @@ impl Facts {
 /// Malformed aggregates give the facts read before the fault: a decoder will judge the rest.
 pub fn facts(payload: &[u8]) -> Facts {
     let mut facts = Facts::default();
-    let Some(first) = payload.first() else { return facts };
+    let Some(first) = payload.first() else {
+        return facts;
+    };
     match first & 0x1F {
         STAP_A => aggregate(payload, 1, 0, &mut facts),
         STAP_B => aggregate(payload, 3, 0, &mut facts),
@@ -57,7 +59,9 @@ fn aggregate(payload: &[u8], start: usize, skip: usize, facts: &mut Facts) {
     let mut at = start;
     while let Ok(size) = u16_at(payload, at) {
         let size = usize::from(size);
-        let Some(head) = payload.get(at + 2 + skip).filter(|_| size > 0) else { return };
+        let Some(head) = payload.get(at + 2 + skip).filter(|_| size > 0) else {
+            return;
+        };
         if at + 2 + skip + size > payload.len() {
             return;
         }

@@ -33,7 +33,9 @@ impl Facts {
 /// Malformed aggregates give the facts read before the fault.
 pub fn facts(payload: &[u8]) -> Facts {
     let mut facts = Facts::default();
-    let [head, tail, rest @ ..] = payload else { return facts };
+    let [head, tail, rest @ ..] = payload else {
+        return facts;
+    };
     facts.temporal = (tail & 0x07).saturating_sub(1);
     match (head >> 1) & 0x3F {
         AP => aggregate(rest, &mut facts),
@@ -49,7 +51,9 @@ pub fn facts(payload: &[u8]) -> Facts {
 
 fn aggregate(mut rest: &[u8], facts: &mut Facts) {
     while let Ok(size) = u16_at(rest, 0) {
-        let Some(nal) = rest.get(2..2 + usize::from(size)) else { return };
+        let Some(nal) = rest.get(2..2 + usize::from(size)) else {
+            return;
+        };
         let Some(head) = nal.first() else { return };
         facts.add((head >> 1) & 0x3F);
         rest = &rest[2 + nal.len()..];

@@ -51,7 +51,12 @@ impl<'a> Blocks<'a> {
             return Err(Malformed::Length);
         }
         data[count + 1] = payload.len() as u16;
-        Ok(Self { payload, count, at: 0, data })
+        Ok(Self {
+            payload,
+            count,
+            at: 0,
+            data,
+        })
     }
 }
 
@@ -63,11 +68,17 @@ impl<'a> Iterator for Blocks<'a> {
             return None;
         }
         let header = 4 * self.at;
-        let timestamp_offset = if self.at < self.count { (u24_at(self.payload, header + 1).ok()? >> 10) as u16 } else { 0 };
+        let timestamp_offset = if self.at < self.count {
+            (u24_at(self.payload, header + 1).ok()? >> 10) as u16
+        } else {
+            0
+        };
         let block = Block {
             payload_type: self.payload.get(header)? & 0x7F,
             timestamp_offset,
-            data: self.payload.get(usize::from(self.data[self.at])..usize::from(self.data[self.at + 1]))?,
+            data: self
+                .payload
+                .get(usize::from(self.data[self.at])..usize::from(self.data[self.at + 1]))?,
         };
         self.at += 1;
         Some(block)

@@ -51,7 +51,11 @@ pub struct Descriptor {
 impl Descriptor {
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
         let first = u8_at(payload, 0)?;
-        let extended = if first & 0x80 != 0 { u8_at(payload, 1)? } else { 0 };
+        let extended = if first & 0x80 != 0 {
+            u8_at(payload, 1)?
+        } else {
+            0
+        };
         let mut at = if first & 0x80 != 0 { 2 } else { 1 };
         let mut descriptor = Self {
             len: 0,
@@ -95,7 +99,10 @@ impl Descriptor {
         if let Some(id) = self.picture_id {
             id.write(payload, usize::from(self.picture_id_at), picture_id);
         }
-        if let Some(target) = payload.get_mut(usize::from(self.tl0_at)).filter(|_| self.tl0_pic_idx.is_some()) {
+        if let Some(target) = payload
+            .get_mut(usize::from(self.tl0_at))
+            .filter(|_| self.tl0_pic_idx.is_some())
+        {
             *target = tl0_pic_idx;
         }
     }
@@ -105,7 +112,10 @@ fn read_picture_id(payload: &[u8], at: &mut usize) -> Result<PictureId, Malforme
     let short = u8_at(payload, *at)?;
     if short & 0x80 == 0 {
         *at += 1;
-        return Ok(PictureId { value: u16::from(short), wide: false });
+        return Ok(PictureId {
+            value: u16::from(short),
+            wide: false,
+        });
     }
     let value = u16_at(payload, *at)? & 0x7FFF;
     *at += 2;

@@ -66,7 +66,11 @@ impl Descriptor {
         let mut at = 1;
         if flags & 0x80 != 0 {
             let wide = u8_at(payload, at)? & 0x80 != 0;
-            let value = if wide { u16_at(payload, at)? & 0x7FFF } else { u16::from(u8_at(payload, at)?) };
+            let value = if wide {
+                u16_at(payload, at)? & 0x7FFF
+            } else {
+                u16::from(u8_at(payload, at)?)
+            };
             descriptor.picture_id = Some(PictureId { value, wide });
             at += 1 + usize::from(wide);
         }
@@ -104,7 +108,10 @@ impl Descriptor {
         if let Some(id) = self.picture_id {
             id.write(payload, usize::from(self.picture_id_at), picture_id);
         }
-        if let Some(target) = payload.get_mut(usize::from(self.tl0_at)).filter(|_| self.tl0_at > 0) {
+        if let Some(target) = payload
+            .get_mut(usize::from(self.tl0_at))
+            .filter(|_| self.tl0_at > 0)
+        {
             *target = tl0_pic_idx;
         }
     }
@@ -157,10 +164,17 @@ fn read_structure(payload: &[u8], at: &mut usize) -> Result<Structure, Malformed
             *at += 1 + usize::from(references);
         }
     }
-    Ok(Structure { spatial_layers, sizes })
+    Ok(Structure {
+        spatial_layers,
+        sizes,
+    })
 }
 
-fn read_sizes(payload: &[u8], at: &mut usize, layers: u8) -> Result<[(u16, u16); MAX_SPATIAL], Malformed> {
+fn read_sizes(
+    payload: &[u8],
+    at: &mut usize,
+    layers: u8,
+) -> Result<[(u16, u16); MAX_SPATIAL], Malformed> {
     let mut sizes = [(0, 0); MAX_SPATIAL];
     for size in sizes.iter_mut().take(usize::from(layers)) {
         *size = (u16_at(payload, *at)?, u16_at(payload, *at + 2)?);

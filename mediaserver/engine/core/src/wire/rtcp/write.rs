@@ -49,7 +49,12 @@ impl<'b> Compound<'b> {
         self.0.position()
     }
 
-    pub fn sender_report(&mut self, ssrc: u32, info: &SenderInfo, reports: &[ReceptionReport]) -> bool {
+    pub fn sender_report(
+        &mut self,
+        ssrc: u32,
+        info: &SenderInfo,
+        reports: &[ReceptionReport],
+    ) -> bool {
         self.packet(SR, reports.len().min(MAX_REPORTS) as u8, |out| {
             out.put_u32(ssrc);
             out.put_u64(info.ntp);
@@ -126,7 +131,11 @@ impl<'b> Compound<'b> {
             out.put_u32(media);
             while let Some(base) = lost.next() {
                 let mut mask = 0u16;
-                while let Some(bit) = lost.peek().map(|next| next.wrapping_sub(base).wrapping_sub(1)).filter(|bit| *bit < 16) {
+                while let Some(bit) = lost
+                    .peek()
+                    .map(|next| next.wrapping_sub(base).wrapping_sub(1))
+                    .filter(|bit| *bit < 16)
+                {
                     mask |= 1 << bit;
                     lost.next();
                 }

@@ -107,10 +107,20 @@ pub struct Direction {
 
 // ring's AES-GCM was chosen over aws-lc-rs by measurement, see `docs/performance.md`: the
 // difference is small, and ring builds with nothing but cc.
-#[allow(clippy::large_enum_variant, reason = "GCM is the usual case; a box would cost a cache miss per packet")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "GCM is the usual case; a box would cost a cache miss per packet"
+)]
 enum Keys {
-    Gcm { key: LessSafeKey, salt: [u8; 12] },
-    Cm { key: Box<Aes128>, salt: [u8; 14], auth: hmac::Key },
+    Gcm {
+        key: LessSafeKey,
+        salt: [u8; 12],
+    },
+    Cm {
+        key: Box<Aes128>,
+        salt: [u8; 14],
+        auth: hmac::Key,
+    },
 }
 
 impl Direction {
@@ -121,7 +131,11 @@ impl Direction {
         let mut padded = [0u8; 14];
         padded[..salt.len()].copy_from_slice(salt);
         let derive = Derivation::new(key, padded);
-        Ok(Self { profile, rtp: Keys::derive(profile, &derive, 0)?, rtcp: Keys::derive(profile, &derive, 3)? })
+        Ok(Self {
+            profile,
+            rtp: Keys::derive(profile, &derive, 0)?,
+            rtcp: Keys::derive(profile, &derive, 3)?,
+        })
     }
 
     pub fn profile(&self) -> Profile {
@@ -146,12 +160,26 @@ impl Direction {
     }
 
     /// Decrypts in place; answers the length of header and plaintext.
-    pub fn open_rtp(&self, index: u64, packet: &mut [u8], header_len: usize, ssrc: u32) -> Result<usize, SrtpError> {
-        let plain_len = packet.len().checked_sub(self.profile.rtp_overhead()).filter(|len| *len >= header_len);
+    pub fn open_rtp(
+        &self,
+        index: u64,
+        packet: &mut [u8],
+        header_len: usize,
+        ssrc: u32,
+    ) -> Result<usize, SrtpError> {
+        let plain_len = packet
+            .len()
+            .checked_sub(self.profile.rtp_overhead())
+            .filter(|len| *len >= header_len);
         let plain_len = plain_len.ok_or(SrtpError::Short)?;
         let (header, body) = packet.split_at_mut(header_len);
         match &self.rtp {
-            Keys::Gcm { key, salt } => open_gcm(key, rtp_nonce(salt, ssrc.to_be_bytes(), index), header, body)?,
+            Keys::Gcm { key, salt } => open_gcm(
+                key,
+                rtp_nonce(salt, ssrc.to_be_bytes(), index),
+                header,
+                body,
+            )?,
             Keys::Cm { key, salt, auth } => {
                 let (text, tag) = body.split_at_mut(plain_len - header_len);
                 verify(&sha1_80(auth, &[header, text, &rollover(index)]), tag)?;
@@ -170,7 +198,13 @@ impl Direction {
         match &self.rtcp {
             Keys::Gcm { key, salt } => {
                 let aad = rtcp_aad(header, trailer);
-                seal_gcm(key, rtcp_nonce(salt, ssrc, index), &aad, text, &mut rest[..GCM_TAG]);
+                seal_gcm(
+                    key,
+                    rtcp_nonce(salt, ssrc, index),
+                    &aad,
+                    text,
+                    &mut rest[..GCM_TAG],
+                );
                 rest[GCM_TAG..].copy_from_slice(&trailer);
             }
             Keys::Cm { key, salt, auth } => {
@@ -185,7 +219,11 @@ impl Direction {
     /// WebRTC endpoint sends it.
     pub fn rtcp_index(&self, packet: &[u8]) -> Result<u32, SrtpError> {
         let word = u32::from_be_bytes(self.rtcp_trailer(packet)?);
-        if word & E_BIT == 0 { Err(SrtpError::Authentication) } else { Ok(word & MAX_RTCP_INDEX) }
+        if word & E_BIT == 0 {
+            Err(SrtpError::Authentication)
+        } else {
+            Ok(word & MAX_RTCP_INDEX)
+        }
     }
 
     /// Decrypts in place; answers the length of the compound packet.
@@ -203,7 +241,10 @@ impl Direction {
             }
             Keys::Cm { key, salt, auth } => {
                 let (text, rest) = body.split_at_mut(plain_len - RTCP_HEADER);
-                verify(&sha1_80(auth, &[header, text, &trailer]), &rest[SRTCP_INDEX_LEN..])?;
+                verify(
+                    &sha1_80(auth, &[header, text, &trailer]),
+                    &rest[SRTCP_INDEX_LEN..],
+                )?;
                 apply_keystream(key, cm_iv(salt, ssrc, u64::from(index)), text);
             }
         }
@@ -234,12 +275,23 @@ impl Keys {
             derive.fill(label + 1, &mut auth);
             let key = Aes128::new_from_slice(key).map_err(|_| SrtpError::KeyLength)?;
             let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth);
-            return Ok(Self::Cm { key: Box::new(key), salt, auth });
+            return Ok(Self::Cm {
+                key: Box::new(key),
+                salt,
+                auth,
+            });
         }
-        let algorithm = if key.len() == 32 { &AES_256_GCM } else { &AES_128_GCM };
+        let algorithm = if key.len() == 32 {
+            &AES_256_GCM
+        } else {
+            &AES_128_GCM
+        };
         let key = UnboundKey::new(algorithm, key).map_err(|_| SrtpError::KeyLength)?;
         let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, ..] = salt;
-        Ok(Self::Gcm { key: LessSafeKey::new(key), salt: [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11] })
+        Ok(Self::Gcm {
+            key: LessSafeKey::new(key),
+            salt: [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11],
+        })
     }
 }
 
@@ -334,15 +386,26 @@ fn apply_keystream(key: &Aes128, iv: [u8; 16], text: &mut [u8]) {
 
 fn seal_gcm(key: &LessSafeKey, nonce: [u8; 12], aad: &[u8], text: &mut [u8], tag: &mut [u8]) {
     // Fails only for texts of 64 GiB and more.
-    if let Ok(sealed) = key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text) {
+    if let Ok(sealed) =
+        key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text)
+    {
         tag.copy_from_slice(sealed.as_ref());
     }
 }
 
-fn open_gcm(key: &LessSafeKey, nonce: [u8; 12], aad: &[u8], text_and_tag: &mut [u8]) -> Result<(), SrtpError> {
-    key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text_and_tag)
-        .map(|_| ())
-        .map_err(|_| SrtpError::Authentication)
+fn open_gcm(
+    key: &LessSafeKey,
+    nonce: [u8; 12],
+    aad: &[u8],
+    text_and_tag: &mut [u8],
+) -> Result<(), SrtpError> {
+    key.open_in_place(
+        Nonce::assume_unique_for_key(nonce),
+        Aad::from(aad),
+        text_and_tag,
+    )
+    .map(|_| ())
+    .map_err(|_| SrtpError::Authentication)
 }
 
 fn sha1_80(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SHA1_80_TAG] {
@@ -357,7 +420,17 @@ fn sha1_80(key: &hmac::Key, parts: &[&[u8]]) -> [u8; SHA1_80_TAG] {
 
 /// Takes the same time wherever the tags differ.
 fn verify(computed: &[u8; SHA1_80_TAG], received: &[u8]) -> Result<(), SrtpError> {
-    let difference = computed.iter().zip(received).fold(0u8, |acc, (a, b)| acc | (a ^ b));
+    let difference = computed
+        .iter()
+        .zip(received)
+        .fold(0u8, |acc, (a, b)| acc | (a ^ b));
     let equal = received.len() == SHA1_80_TAG && std::hint::black_box(difference) == 0;
-    if equal { Ok(()) } else { Err(SrtpError::Authentication) }
+    if equal {
+        Ok(())
+    } else {
+        Err(SrtpError::Authentication)
+    }
 }
+
+#[cfg(test)]
+mod tests;

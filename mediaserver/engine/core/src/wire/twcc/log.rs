@@ -23,7 +23,12 @@ pub struct ArrivalLog {
 
 impl Default for ArrivalLog {
     fn default() -> Self {
-        Self { arrivals: Box::new([NEVER; KEPT]), next: 0, end: 0, feedback_count: 0 }
+        Self {
+            arrivals: Box::new([NEVER; KEPT]),
+            next: 0,
+            end: 0,
+            feedback_count: 0,
+        }
     }
 }
 
@@ -64,7 +69,12 @@ impl ArrivalLog {
         cursor.put_u24((reference & 0xFF_FFFF) as u32);
         cursor.put_u8(self.feedback_count);
         put_chunks(&mut cursor, &statuses[..usize::from(count)]);
-        self.put_deltas(&mut cursor, first, reference, &statuses[..usize::from(count)]);
+        self.put_deltas(
+            &mut cursor,
+            first,
+            reference,
+            &statuses[..usize::from(count)],
+        );
         let len = cursor.finish()?;
         self.feedback_count = self.feedback_count.wrapping_add(1);
         self.next = first + u64::from(count);
@@ -115,9 +125,13 @@ impl ArrivalLog {
         let mut count = 0;
         let end = self.end.min(first + u64::from(MAX_REPORTED));
         for sequence in first..end {
-            let Some(at) = self.arrival(sequence) else { continue };
+            let Some(at) = self.arrival(sequence) else {
+                continue;
+            };
             let ticks = at as i64 / TICK_US;
-            let Ok(delta) = i16::try_from(ticks - clock) else { break };
+            let Ok(delta) = i16::try_from(ticks - clock) else {
+                break;
+            };
             let offset = (sequence - first) as usize;
             statuses[offset] = if (0..=255).contains(&delta) { 1 } else { 2 };
             count = offset as u16 + 1;
@@ -129,7 +143,9 @@ impl ArrivalLog {
     fn put_deltas(&self, cursor: &mut Cursor<'_>, first: u64, reference: i64, statuses: &[u8]) {
         let mut clock = reference * REFERENCE_US / TICK_US;
         for (offset, status) in statuses.iter().enumerate() {
-            let Some(at) = self.arrival(first + offset as u64).filter(|_| *status != 0) else { continue };
+            let Some(at) = self.arrival(first + offset as u64).filter(|_| *status != 0) else {
+                continue;
+            };
             let ticks = at as i64 / TICK_US;
             let delta = ticks - clock;
             clock = ticks;

@@ -52,7 +52,8 @@ impl Structure {
     }
 
     pub fn template(&self, template_id: u8) -> Option<&Template> {
-        let index = (template_id + MAX_TEMPLATES as u8 - self.template_id_offset) % MAX_TEMPLATES as u8;
+        let index =
+            (template_id + MAX_TEMPLATES as u8 - self.template_id_offset) % MAX_TEMPLATES as u8;
         self.templates.get(usize::from(index))
     }
 
@@ -62,7 +63,11 @@ impl Structure {
     }
 
     pub fn max_spatial(&self) -> u8 {
-        self.templates.iter().map(|template| template.spatial).max().unwrap_or(0)
+        self.templates
+            .iter()
+            .map(|template| template.spatial)
+            .max()
+            .unwrap_or(0)
     }
 
     /// A mask of the decode targets whose layers are all within the limits.
@@ -71,7 +76,9 @@ impl Structure {
             let (s, t) = self.target_layers[*target];
             s <= spatial && t <= temporal
         };
-        (0..usize::from(self.targets)).filter(within).fold(0, |mask, target| mask | (1 << target))
+        (0..usize::from(self.targets))
+            .filter(within)
+            .fold(0, |mask, target| mask | (1 << target))
     }
 
     /// `template_dependency_structure()`.
@@ -115,7 +122,12 @@ impl Structure {
 
     fn find_target_layers(&mut self) {
         for template in &self.templates {
-            for (target, dti) in template.dtis.iter().enumerate().take(usize::from(self.targets)) {
+            for (target, dti) in template
+                .dtis
+                .iter()
+                .enumerate()
+                .take(usize::from(self.targets))
+            {
                 if *dti != Dti::NotPresent {
                     let (spatial, temporal) = &mut self.target_layers[target];
                     *spatial = (*spatial).max(template.spatial);
@@ -184,7 +196,11 @@ pub fn read_frame_diffs(bits: &mut Bits<'_>) -> Result<FrameDiffs, Malformed> {
 }
 
 /// `width` is four bits in templates, eight in a frame's own list.
-pub fn read_chain_diffs(bits: &mut Bits<'_>, chains: u8, width: u32) -> Result<[u8; MAX_CHAINS], Malformed> {
+pub fn read_chain_diffs(
+    bits: &mut Bits<'_>,
+    chains: u8,
+    width: u32,
+) -> Result<[u8; MAX_CHAINS], Malformed> {
     let mut diffs = [0; MAX_CHAINS];
     for diff in diffs.iter_mut().take(usize::from(chains)) {
         *diff = bits.take(width)? as u8;
