@@ -2,16 +2,16 @@
 
 How `app.py` puts it together (all names are exported here):
 
-    hooks = Webhooks(targets: Sequence[WebhookTarget], keys: Mapping[str, str | Secret])   # optional
+    hooks = Webhooks(targets: Sequence[WebhookTarget], keys: Mapping[str, str | Secret])
     rooms = Rooms(
         media: mediaserver.api.MediaServer,
         keys: Mapping[str, str | Secret],                # API key -> secret
         settings: RtcSettings | None = None,             # limits, times, auto_create, ...
         *,
-        ice_servers: Callable[[str], Sequence[IceServer]] = ...,  # participant sid -> TURN servers
+        ice_servers: Callable[[str], Sequence[IceServer]] = ...,  # by participant sid
         hooks: Hooks | None = None,                      # `hooks` above
     )
-    add_routes(app: aiohttp.web.Application, rooms: Rooms)  # /rtc, /rtc/v1, .../validate, /twirp/...
+    add_routes(app: aiohttp.web.Application, rooms: Rooms)       # /rtc..., /twirp/...
     web.AppRunner(app, max_line_size=REQUEST_LINE_BYTES, ...)   # join_request is long
     await hooks.start(); ...; await rooms.drain(); await hooks.stop()
 
@@ -28,8 +28,9 @@ WHIP and WHEP use the same rooms:
     participant.on_left = lambda p: ...                              # forget the resource
     participant.leave(models.DisconnectReason.CLIENT_INITIATED)      # DELETE
 
-ICE restart of a plain session is another `negotiate` with the new offer. Operators' live view: `rooms.all()`,
-`room.participants()`, `participant.media.stats()`, `rooms.services.counters.values`.
+ICE restart of a plain session is another `negotiate` with the new offer. Operators' live view:
+`rooms.all()`, `room.participants()`, `participant.media.stats()`,
+`rooms.services.counters.values`.
 """
 
 from signaling.rtc.connection import Connections

@@ -1,4 +1,5 @@
-"""Data blobs: small named values (schemas of data tracks) that a participant stores and others fetch.
+"""Data blobs: small named values (schemas of data tracks) that a participant stores and others
+fetch.
 
 They live as long as their owner stays. Bounded in size for each and for all of one owner.
 """

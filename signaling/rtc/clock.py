@@ -1,7 +1,7 @@
 """Time as the call domain sees it: two clocks and a timer, given from outside.
 
-Rooms and participants take a `Clock`; `LoopClock` is the one adapter that reads the real time. Tests
-use a virtual one, so that every time-out in this package runs in no time at all.
+Rooms and participants take a `Clock`; `LoopClock` is the one adapter that reads the real time.
+Tests use a virtual one, so that every time-out in this package runs in no time at all.
 """
 
 from __future__ import annotations

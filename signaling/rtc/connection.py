@@ -1,8 +1,8 @@
 """One WebSocket of a LiveKit client: frames in, frames out, and the end of both.
 
-An adapter: it bounds sizes and rates, decodes, hands each request to `dispatch` one at a time, and writes
-what the participant sends through a bounded queue. It decides nothing about calls. Bad input ends this
-socket only; the participant then leaves or resumes by the usual rule.
+An adapter: it bounds sizes and rates, decodes, hands each request to `dispatch` one at a time,
+and writes what the participant sends through a bounded queue. It decides nothing about calls. Bad
+input ends this socket only; the participant then leaves or resumes by the usual rule.
 """
 
 from __future__ import annotations

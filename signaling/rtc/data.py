@@ -1,8 +1,8 @@
 """DataPackets: what a participant sends over its reliable and lossy channels, relayed to others.
 
-The sender's sid and identity are overwritten, destinations honoured, `canPublishData` enforced, reliable
-sequence numbers de-duplicated; payloads, encrypted ones above all, pass unread. Reliable packets for a
-participant whose channel is not open yet are held, within a bound.
+The sender's sid and identity are overwritten, destinations honoured, `canPublishData` enforced,
+reliable sequence numbers de-duplicated; payloads, encrypted ones above all, pass unread. Reliable
+packets for a participant whose channel is not open yet are held, within a bound.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The header of a data track packet: 12 bytes, of which the server reads the handle and rewrites it.
+"""The header of a data track packet: 12 bytes, of which the server reads the handle and rewrites
+it.
 
-Layout (LiveKit data tracks, version 0): flags, reserved, handle, sequence number, frame number (16 bits
-each after the first two bytes), timestamp (32 bits), then extensions when X is set. Pure.
+Layout (LiveKit data tracks, version 0): flags, reserved, handle, sequence number, frame number
+(16 bits each after the first two bytes), timestamp (32 bits), then extensions when X is set.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Data tracks: named streams of small frames over `_data_track`, published and subscribed like media.
+"""Data tracks: named streams of small frames over `_data_track`, published and subscribed like
+media.
 
-A publisher chooses a handle for its packets; each subscriber is told a handle of its own for each track,
-and packets are relayed with that handle written in. Permissions are those of the publisher's tracks.
+A publisher chooses a handle for its packets; each subscriber is told a handle of its own for each
+track, and packets are relayed with that handle written in. Permissions are those of the
+publisher's tracks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Every case of SignalRequest and who answers it.
 
-The table names each case of the protobuf oneof; a test compares it with the descriptor, so a case that a
-newer protocol adds fails there first. The connection calls `handle` for each message, one at a time.
+The table names each case of the protobuf oneof; a test compares it with the descriptor, so a case
+that a newer protocol adds fails there first. The connection calls `handle` for each message, one
+at a time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""How somebody asks to join: `/rtc` query parameters or `/rtc/v1`'s `join_request`, made into an `Entry`.
+"""How somebody asks to join: `/rtc` query parameters or `/rtc/v1`'s `join_request`, made into an
+`Entry`.
 
-Pure: given verified claims and the query, it applies what the grants allow or raises ClientError with
-the status and plain reason that the client's validate request shows. It knows no socket and no room.
+Pure: given verified claims and the query, it applies what the grants allow or raises ClientError
+with the status and plain reason that the client's validate request shows. It knows no socket and
+no room.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ _SDKS = {
     "unityweb": models.ClientInfo.SDK.UNITY_WEB,
     "node": models.ClientInfo.SDK.NODE,
     "esp32": models.ClientInfo.SDK.ESP32,
+}
+_CAPABILITIES = {
+    "CAP_PACKET_TRAILER": models.ClientInfo.Capability.CAP_PACKET_TRAILER,
+    "CAP_COMPRESSION_DEFLATE_RAW": models.ClientInfo.Capability.CAP_COMPRESSION_DEFLATE_RAW,
 }
 _CURRENT_PROTOCOL = 17
 
@@ -266,8 +272,8 @@ def _client(query: Mapping[str, str]) -> models.ClientInfo:
         device_model=query.get("device_model", "")[:64],
         network=query.get("network", "")[:64],
     )
-    known = dict(models.ClientInfo.Capability.items())
     for name in query.get("capabilities", "").split(","):
-        if name.strip() in known:
-            info.capabilities.append(known[name.strip()])
+        capability = _CAPABILITIES.get(name.strip())
+        if capability is not None:
+            info.capabilities.append(capability)
     return info

@@ -1,7 +1,7 @@
 """Signal messages as WebSocket frames: protobuf in binary frames, JSON in text frames.
 
-A client that sends JSON is answered in JSON, as LiveKit does. One message that goes to many is encoded
-once for each form. Pure; the connection drives it.
+A client that sends JSON is answered in JSON, as LiveKit does. One message that goes to many is
+encoded once for each form. Pure; the connection drives it.
 """
 
 from __future__ import annotations

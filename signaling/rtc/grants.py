@@ -1,7 +1,7 @@
 """What a token allows in a call: LiveKit's video grants, and their form on the wire.
 
-Pure. `VideoGrant` is immutable; `UpdateParticipant` replaces it. Unset permissions mean what LiveKit
-documents: publish, subscribe and data are allowed, changing one's own metadata is not.
+Pure. `VideoGrant` is immutable; `UpdateParticipant` replaces it. Unset permissions mean what
+LiveKit documents: publish, subscribe and data are allowed, changing one's own metadata is not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """When a participant counts as gone.
 
-With a socket: never, as long as something comes over it every `ping_timeout`; a silent socket counts as
-closed. After the socket closed: once no packet has come from its ICE pair for `packet_silence`, and in any
-case after `resume_window`. A plain session (WHIP, WHEP) has no socket and leaves by packet silence alone.
-A participant whose media never connects leaves after `join_timeout`. All time comes from the clock.
+With a socket: never, as long as something comes over it every `ping_timeout`; a silent socket
+counts as closed. After the socket closed: once no packet has come from its ICE pair for
+`packet_silence`, and in any case after `resume_window`. A plain session (WHIP, WHEP) has no
+socket and leaves by packet silence alone. A participant whose media never connects leaves after
+`join_timeout`. All time comes from the clock.
 """
 
 from __future__ import annotations
@@ -103,8 +104,18 @@ class Liveness:
         else:
             self._after("silence", max(silence - age, _POLL), self._check_plain)
 
+    def keep_token_fresh(self) -> None:
+        """Push a token well before the client's own expires, and then regularly."""
+        services = self._p.services
+        interval = services.settings.times.token_refresh
+        left = self._p.claims.expires_at - services.clock.unix()
+        self._after("token", max(0.0, min(interval, left / 2)), self._refresh_token)
+
+    def _refresh_token(self) -> None:
+        self._p.refresh_token()
+        self._after("token", self._p.services.settings.times.token_refresh, self._refresh_token)
+
     def _join_expired(self) -> None:
-        self._timers.pop("join", None)
         self._p.services.counters.add("join_timeouts")
         self._p.leave(Reason.JOIN_FAILURE)
 

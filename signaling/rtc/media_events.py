@@ -48,6 +48,9 @@ class ParticipantEvents:
         if not self._p.closed:
             self._p.publishing.published_by_media(published)
 
+    def on_unpublished(self, track_id: str) -> None:
+        self._p.publishing.unpublish(track_id)
+
     def on_data(self, channel: Channel, payload: bytes) -> None:
         if channel is Channel.DATA_TRACK:
             self._p.data_tracks.receive(payload)

@@ -1,7 +1,8 @@
 """Changes to a participant that come from itself (with leave to do so) or from the server API.
 
-Each function applies one change and does everything that follows from it: what ends, who is told, the
-fresh token. Grants are checked by the caller for the API, here for the participant's own requests.
+Each function applies one change and does everything that follows from it: what ends, who is told,
+the fresh token. Grants are checked by the caller for the API, here for the participant's own
+requests.
 """
 
 from __future__ import annotations

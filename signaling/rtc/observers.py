@@ -38,8 +38,10 @@ class Observers:
             if active and (loudest is None or loudest.level < level):
                 now[sid] = models.SpeakerInfo(sid=sid, level=level, active=True)
         changed = [info for sid, info in now.items() if self._speakers.get(sid) != info]
-        for sid in self._speakers.keys() - now.keys():
-            changed.append(models.SpeakerInfo(sid=sid, level=0, active=False))
+        changed.extend(
+            models.SpeakerInfo(sid=sid, level=0, active=False)
+            for sid in self._speakers.keys() - now.keys()
+        )
         self._speakers = now
         if changed:
             self.announce(changed)

@@ -4,8 +4,9 @@
         \\________________\\______leave______________/--> DISCONNECTED
 
 Publishing, subscribing, data and the rest live in their own modules and hold a reference to this
-object, which only keeps what they share. Owned by its `Room`; every call comes on the one event loop.
-Driven by `dispatch` (the client's requests), `media_events` (the media server) and `moderation`.
+object, which only keeps what they share. Owned by its `Room`; every call comes on the one event
+loop. Driven by `dispatch` (the client's requests), `media_events` (the media server) and
+`moderation`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ _KINDS = {
     "connector": models.ParticipantInfo.Kind.CONNECTOR,
     "bridge": models.ParticipantInfo.Kind.BRIDGE,
 }
+_KIND_DETAILS = frozenset(
+    models.ParticipantInfo.DESCRIPTOR.enum_types_by_name["KindDetail"].values_by_name
+)
 _TRANSITIONS = {
     State.JOINING: {State.JOINED, State.DISCONNECTED},
     State.JOINED: {State.ACTIVE, State.DISCONNECTED},
@@ -118,15 +122,14 @@ class Participant:
         self._sections: rtc.MediaSectionsRequirement | None = None
         self._backlog: deque[Outgoing] = deque(maxlen=_BACKLOG)
         self._version = 0
-        self._offers = 0
         self._info: models.ParticipantInfo | None = None
-        self.permissions = SubscriptionPermissions(self)
-        self.publishing = Publishing(self)
-        self.subscribing = Subscribing(self)
-        self.data = DataRelay(self)
-        self.data_tracks = DataTracks(self)
-        self.blobs = Blobs(self)
-        self.liveness = Liveness(self)
+        self.permissions: SubscriptionPermissions = SubscriptionPermissions(self)
+        self.publishing: Publishing = Publishing(self)
+        self.subscribing: Subscribing = Subscribing(self)
+        self.data: DataRelay = DataRelay(self)
+        self.data_tracks: DataTracks = DataTracks(self)
+        self.blobs: Blobs = Blobs(self)
+        self.liveness: Liveness = Liveness(self)
 
     # Who it is
 
@@ -189,7 +192,6 @@ class Participant:
         return self._info
 
     def _make_info(self) -> models.ParticipantInfo:
-        details = dict(models.ParticipantInfo.KindDetail.items())
         return models.ParticipantInfo(
             sid=self.sid,
             identity=self.identity,
@@ -205,7 +207,7 @@ class Participant:
             is_publisher=self.publishing.is_publisher,
             kind=self.kind,
             kind_details=[
-                details[d.upper()] for d in self.claims.kind_details if d.upper() in details
+                d.upper() for d in self.claims.kind_details if d.upper() in _KIND_DETAILS
             ],
             attributes=self.attributes,
             disconnect_reason=self.disconnect_reason,
@@ -315,7 +317,6 @@ class Participant:
             self.services.counters.add("offers_refused")
             self._negotiation_failed(error)
             return None
-        self.publishing.after_offer(description.sdp)
         return rtc.SessionDescription(
             type="answer",
             sdp=answer.sdp,
@@ -341,13 +342,12 @@ class Participant:
 
     def send_offer(self, offer: Offer) -> None:
         """DUAL: the media server wants to renegotiate the subscriber connection."""
-        self._offers += 1
         self.send(
             rtc.SignalResponse(
                 offer=rtc.SessionDescription(
                     type="offer",
                     sdp=offer.sdp,
-                    id=self._offers,
+                    id=offer.offer_id,
                     mid_to_track_id=dict(offer.mid_to_track),
                 )
             )
@@ -356,7 +356,7 @@ class Participant:
     async def accept_answer(self, description: rtc.SessionDescription) -> None:
         """DUAL: the client's answer to the subscriber offer."""
         try:
-            await self.media.answer(description.sdp)
+            await self.media.answer(description.sdp, offer_id=description.id)
         except MediaError as error:
             self.services.counters.add("answers_refused")
             self._negotiation_failed(error)

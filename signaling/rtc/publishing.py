@@ -1,8 +1,8 @@
 """What a participant publishes: tracks announced (pending), tracks published, mute, dimensions.
 
-AddTrack makes a pending track and is answered at once; the media server says when its media has been
-negotiated (`published_by_media`), and only then do others learn of it. An offer that no longer sends a
-track's section unpublishes it (`after_offer`).
+AddTrack makes a pending track and is answered at once; the media server says when its media has
+been negotiated (`published_by_media`), and only then do others learn of it. An offer that no
+longer sends a track's section unpublishes it (`unpublish`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from livekit.protocol import models, rtc
 from mediaserver.api import MediaError, Published
 from signaling.rtc import tracks
 from signaling.rtc.ids import Prefix
-from signaling.rtc.sections import sections
 from signaling.rtc.tracks import Publication
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Publishing:
     # Announcing
 
     def add(self, request: rtc.AddTrackRequest) -> None:
-        """AddTrackRequest: answered by TrackPublishedResponse, or RequestResponse with the reason."""
+        """Answered by TrackPublishedResponse, or by RequestResponse with the reason."""
         limits = self._p.services.settings.limits
         answer = rtc.RequestResponse(add_track=request)
         if not self._p.grant.can_publish_source(request.source):
@@ -162,13 +161,6 @@ class Publishing:
                 return published.mid, info
             self._p.media.remove_track(published.track_id)
         return "", None
-
-    def after_offer(self, sdp: str) -> None:
-        """Unpublish what the newest offer no longer sends."""
-        sending = {section.mid for section in sections(sdp) if section.sends}
-        for publication in self.published():
-            if publication.mids() and not publication.mids() & sending:
-                self.unpublish(publication.sid)
 
     def unpublish(self, sid: str, *, tell: bool = False) -> None:
         """End a track. `tell` the publisher when the end was not its own wish."""

@@ -1,7 +1,8 @@
-"""Coming back: a client whose socket broke resumes the same participant, or is told to start afresh.
+"""Coming back: a client whose socket broke resumes the same participant, or is told to start
+afresh.
 
-`resume` re-attaches and tells what was missed, in the order that clients need; `sync` compares what the
-client believes with what we know, and orders a full reconnect when they differ.
+`resume` re-attaches and tells what was missed, in the order that clients need; `sync` compares
+what the client believes with what we know, and orders a full reconnect when they differ.
 """
 
 from __future__ import annotations

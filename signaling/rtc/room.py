@@ -1,7 +1,8 @@
 """One LiveKit room: who is in it, what they publish, and telling everybody about changes.
 
-Lives while somebody is in it and `departure_timeout` longer (`empty_timeout` when nobody ever came).
-Owned by `Rooms`; one event loop. Everything that one participant's action means for the others is here.
+Lives while somebody is in it and `departure_timeout` longer (`empty_timeout` when nobody ever
+came). Owned by `Rooms`; one event loop. Everything that one participant's action means for the
+others is here.
 """
 
 from __future__ import annotations
@@ -214,6 +215,8 @@ class Room:
         self.broadcast(participant, to_self=False)
         participant.subscribing.begin()
         participant.data_tracks.begin()
+        if participant.primary is Target.SUBSCRIBER:
+            participant.media.negotiate()  # its offer carries the data channels
 
     def media_connected(self, participant: Participant, target: Target) -> None:
         """A connection works. The primary one makes the participant ACTIVE and opens its data."""

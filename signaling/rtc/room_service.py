@@ -1,7 +1,7 @@
 """LiveKit's RoomService over our rooms: each method with the grant that it needs.
 
-Driven by `twirp`. It finds the room and participant, checks the grant, and leaves the change itself to
-`moderation` and the domain objects.
+Driven by `twirp`. It finds the room and participant, checks the grant, and leaves the change
+itself to `moderation` and the domain objects.
 """
 
 from __future__ import annotations

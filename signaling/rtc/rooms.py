@@ -1,7 +1,7 @@
 """All rooms of this server, and the one door into them: join, resume, refuse.
 
-Used by the WebSocket adapter (`connect`), by WHIP and WHEP (`enter`), by the server API and by the app
-(`drain`). Holds no socket and reads no clock of its own; see `Services`.
+Used by the WebSocket adapter (`connect`), by WHIP and WHEP (`enter`), by the server API and by
+the app (`drain`). Holds no socket and reads no clock of its own; see `Services`.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Rooms:
         participant.room.joined(participant)
         for request in entry.add_tracks:
             participant.publishing.add(request)
-        self._refresh_tokens(participant)
+        participant.liveness.keep_token_fresh()
         return participant
 
     def enter(self, entry: Entry, sink: Sink | None = None) -> Participant:
@@ -180,19 +180,6 @@ class Rooms:
             raise ClientError(Code.ROOM_FULL, 503, error.message) from error
         participant.attach(sink or NoSocket())
         return participant
-
-    def _refresh_tokens(self, participant: Participant) -> None:
-        """One now, when the client's is about to expire, and then regularly."""
-        services = self.services
-        times = services.settings.times
-
-        def refresh() -> None:
-            if not participant.closed:
-                participant.refresh_token()
-                services.clock.call_later(times.token_refresh, refresh)
-
-        left = participant.claims.expires_at - services.clock.unix()
-        services.clock.call_later(max(0.0, min(times.token_refresh, left / 2)), refresh)
 
     # The end
 

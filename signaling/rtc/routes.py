@@ -1,8 +1,8 @@
 """HTTP routes of LiveKit signaling: `/rtc`, `/rtc/v1`, their validate paths, and the server API.
 
-A browser never sees why an upgrade was refused: it then asks the validate path, so both answer the same
-status with the plain reason, and everything carries `Access-Control-Allow-Origin: *`. These paths read
-no cookie, so any origin may use them: the token is the authority.
+A browser never sees why an upgrade was refused: it then asks the validate path, so both answer
+the same status with the plain reason, and everything carries `Access-Control-Allow-Origin: *`.
+These paths read no cookie, so any origin may use them: the token is the authority.
 """
 
 from __future__ import annotations

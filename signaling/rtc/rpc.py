@@ -1,4 +1,5 @@
-"""RPC from the server API into a call: `PerformRpc` sends the request, answers are caught on their way.
+"""RPC from the server API into a call: `PerformRpc` sends the request, answers are caught on their
+way.
 
 RPC between participants is ordinary data and passes `data`. Here only packets that answer our own
 requests stop. Time comes from the clock; the result is handed to the waiting future.
@@ -26,7 +27,7 @@ RECIPIENT_DISCONNECTED = 1503
 REQUEST_TOO_LARGE = 1402
 
 
-class RpcFailure(Exception):
+class RpcFailure(Exception):  # noqa: N818 - a result that travels, named as one
     """A failed call: LiveKit's RPC error code, its text, and the handler's data."""
 
     def __init__(self, code: int, text: str, data: str = "") -> None:

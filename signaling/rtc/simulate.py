@@ -1,6 +1,7 @@
 """SimulateScenario: failures on request, with which client SDKs test their own recovery.
 
-A participant can only do to itself what closing its own socket could; others see it as any such failure.
+A participant can only do to itself what closing its own socket could; others see it as any such
+failure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a participant receives: its wishes, the publishers' permissions, and what follows from both.
 
-A wish outlives the track it names: a client may ask before the track exists or set a track's size before
-it is subscribed. `reconsider` is the one place that compares wish and permission with what is active.
+A wish outlives the track it names: a client may ask before the track exists or set a track's size
+before it is subscribed. `reconsider` is the one place that compares wish and permission with what
+is active.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from signaling.rtc.tracks import Publication
 
 
+_DEFAULTS = SubscribeSettings()
+
+
 @dataclass(slots=True)
 class Wish:
     """`wanted` None: nothing was said, auto-subscribe decides when the track appears."""
 
     wanted: bool | None = None
-    settings: SubscribeSettings = SubscribeSettings()
+    settings: SubscribeSettings = _DEFAULTS
     active: bool = False
     refused: bool = False
     publisher_sid: str = ""

@@ -21,6 +21,7 @@ from signaling.secret import Secret
 LEEWAY = 60.0
 """Clocks of token makers may be this far off; LiveKit allows the same."""
 TOKEN_CHARS = 64 * 1024
+_NO_GRANT = VideoGrant()
 
 
 class ApiKeys:
@@ -51,7 +52,7 @@ class Claims:
     kind_details: tuple[str, ...] = ()
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    video: VideoGrant = VideoGrant()
+    video: VideoGrant = _NO_GRANT
     has_video: bool = False
     sip_admin: bool = False
     sip_call: bool = False
@@ -174,18 +175,17 @@ def issue(keys: ApiKeys, claims: Claims, now: float, life: float) -> str:
         "nbf": int(now),
         "exp": int(now + life),
     }
-    for name, value in (
-        ("sub", claims.identity),
-        ("name", claims.name),
-        ("kind", claims.kind),
-        ("kindDetails", list(claims.kind_details)),
-        ("metadata", claims.metadata),
-        ("attributes", dict(claims.attributes)),
-        ("sha256", claims.sha256),
-        ("roomPreset", claims.room_preset),
-    ):
-        if value:
-            payload[name] = value
+    optional: dict[str, object] = {
+        "sub": claims.identity,
+        "name": claims.name,
+        "kind": claims.kind,
+        "kindDetails": list(claims.kind_details),
+        "metadata": claims.metadata,
+        "attributes": dict(claims.attributes),
+        "sha256": claims.sha256,
+        "roomPreset": claims.room_preset,
+    }
+    payload.update({name: value for name, value in optional.items() if value})
     if claims.has_video:
         payload["video"] = claims.video.to_claim()
     if claims.room_config is not None:

@@ -1,6 +1,7 @@
 """TrackInfo: how an AddTrackRequest and the media server's findings become what everybody sees.
 
-Pure functions over LiveKit's messages and `mediaserver.api`'s types, and `Publication`, which holds one.
+Pure functions over LiveKit's messages and `mediaserver.api`'s types, and `Publication`, which
+holds one.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def track_info(
         width=request.width,
         height=request.height,
         source=request.source,
-        layers=sorted(request.layers, key=lambda layer: layer.quality),
+        layers=_ordered(request.layers),
         disable_red=request.disable_red,
         encryption=request.encryption,
         stream=request.stream or stream_name(request.source),
@@ -84,6 +85,10 @@ def track_info(
         and first.video_layer_mode != LayerMode.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
     )
     return info
+
+
+def _ordered(layers: Iterable[models.VideoLayer]) -> list[models.VideoLayer]:
+    return sorted(layers, key=lambda layer: layer.quality)
 
 
 def _backup_policy(request: rtc.AddTrackRequest) -> models.BackupCodecPolicy:
@@ -117,7 +122,7 @@ def add_codecs(info: models.TrackInfo, request: rtc.AddTrackRequest) -> None:
             models.SimulcastCodecInfo(
                 mime_type=mime,
                 cid=codec.cid,
-                layers=sorted(codec.layers or request.layers, key=lambda layer: layer.quality),
+                layers=_ordered(codec.layers or request.layers),
                 video_layer_mode=_layer_mode(codec, mime),
             )
         )
@@ -143,7 +148,7 @@ def set_audio_features(
 
 
 def set_layers(info: models.TrackInfo, layers: Iterable[models.VideoLayer]) -> None:
-    ordered = sorted(layers, key=lambda layer: layer.quality)
+    ordered = _ordered(layers)
     for target in (info.layers, *(codec.layers for codec in info.codecs[:1])):
         del target[:]
         target.extend(ordered)
@@ -170,6 +175,7 @@ def track_spec(info: models.TrackInfo, cid: str) -> TrackSpec:
         ),
         red=not info.disable_red,
         stereo=info.stereo,
+        dtx=not info.disable_dtx,
         muted=info.muted,
         stream=info.stream,
     )

@@ -1,8 +1,8 @@
 """Twirp v7 over aiohttp: routes, the two encodings, and errors as JSON.
 
-An adapter that knows no method by itself: services give a table of methods. Requests may be protobuf or
-JSON (snake_case and lowerCamelCase), answers take the request's encoding. Services that this server does
-not have answer `unimplemented` with a sentence.
+An adapter that knows no method by itself: services give a table of methods. Requests may be
+protobuf or JSON (snake_case and lowerCamelCase), answers take the request's encoding. Services
+that this server does not have answer `unimplemented` with a sentence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Webhooks: events of calls, posted as LiveKit posts them, so that its receivers accept them.
 
-The body is JSON; `Authorization` holds a JWT whose `sha256` claim is the body's digest. Each room's events
-arrive in order at each target; a failing target is retried with back-off and then skipped, and the next
-event says how many were dropped. `notify` only queues: no call ever waits for a receiver.
+The body is JSON; `Authorization` holds a JWT whose `sha256` claim is the body's digest. Each
+room's events arrive in order at each target; a failing target is retried with back-off and then
+skipped, and the next event says how many were dropped. `notify` only queues: no call ever waits
+for a receiver.
 """
 
 from __future__ import annotations
