@@ -39,3 +39,40 @@ pub struct TcpLimits {
     pub stall: Duration,
     pub send_buffer: usize,
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Loopback, any port, two workers: what unit tests start from.
+    pub fn config() -> EngineConfig {
+        EngineConfig {
+            udp_addresses: vec![IpAddr::from([127, 0, 0, 1])],
+            udp_port: 0,
+            tcp_addresses: vec![IpAddr::from([127, 0, 0, 1])],
+            tcp_port: Some(0),
+            workers: 2,
+            seed: Some(1),
+            gso: true,
+            max_transports: 100,
+            max_bitrate_start: 1_000_000,
+            limits: NetLimits {
+                publications_per_transport: 8,
+                subscriptions_per_transport: 8,
+                events: 1000,
+                dtls_events_per_transport: 16,
+                commands: 1000,
+                tcp: TcpLimits {
+                    connections: 100,
+                    connections_per_address: 50,
+                    first_frame: Duration::from_millis(300),
+                    idle: Duration::from_secs(2),
+                    stall: Duration::from_secs(1),
+                    send_buffer: 1 << 16,
+                },
+                udp_receive_buffer: 1 << 20,
+                udp_send_buffer: 1 << 20,
+            },
+        }
+    }
+}

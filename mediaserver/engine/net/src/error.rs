@@ -6,7 +6,11 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("cannot bind {proto} {address}: {source}")]
-    Bind { proto: &'static str, address: SocketAddr, source: io::Error },
+    Bind {
+        proto: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error("{0}")]
     Config(String),
     #[error("{0}")]

@@ -1,7 +1,24 @@
 //! Sockets and worker threads around the core: the only crate that reads clocks, opens
 //! descriptors or starts threads. Knows no codec and no policy. Driven by the py crate.
 
+mod check;
 pub mod config;
+mod connections;
+pub mod engine;
 pub mod error;
-pub mod sys;
-pub mod udp;
+pub mod events;
+mod io;
+mod mailbox;
+mod open;
+mod panics;
+mod registry;
+mod report;
+mod routes;
+mod stats;
+mod sys;
+mod tcp;
+mod udp;
+mod worker;
+
+pub use engine::Engine;
+pub use error::EngineError;

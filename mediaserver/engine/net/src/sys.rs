@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -11,7 +11,11 @@ use libc::{c_int, c_void};
 
 /// Turns the -1 of a system call into its errno.
 pub fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 pub fn check_size(result: isize) -> io::Result<usize> {
@@ -19,10 +23,18 @@ pub fn check_size(result: isize) -> io::Result<usize> {
 }
 
 pub fn socket(address: SocketAddr, kind: c_int) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let family = if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
     // SAFETY: no pointers; a non-negative result is a descriptor that nobody else owns.
     unsafe {
-        let fd = check(libc::socket(family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0))?;
+        let fd = check(libc::socket(
+            family,
+            kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+            0,
+        ))?;
         Ok(OwnedFd::from_raw_fd(fd))
     }
 }
@@ -31,7 +43,13 @@ pub fn set_option(fd: &impl AsRawFd, level: c_int, name: c_int, value: c_int) ->
     let size = mem::size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the pointer and size describe `value`, which outlives the call.
     check(unsafe {
-        libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast::<c_void>(), size)
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast::<c_void>(),
+            size,
+        )
     })?;
     Ok(())
 }
@@ -61,9 +79,7 @@ pub fn local_address(fd: &impl AsRawFd) -> io::Result<SocketAddr> {
     let mut storage = empty_storage();
     let mut size = mem::size_of_val(&storage) as libc::socklen_t;
     // SAFETY: `storage` has room for `size` bytes.
-    check(unsafe {
-        libc::getsockname(fd.as_raw_fd(), (&raw mut storage).cast(), &raw mut size)
-    })?;
+    check(unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut storage).cast(), &raw mut size) })?;
     from_storage(&storage).ok_or_else(|| io::Error::other("socket has no internet address"))
 }
 
@@ -75,7 +91,12 @@ pub fn accept(fd: &impl AsRawFd) -> io::Result<(OwnedFd, SocketAddr)> {
     // SAFETY: `storage` has room for `size` bytes; the result is a descriptor we alone own.
     let stream = unsafe {
         let raw = (&raw mut storage).cast();
-        OwnedFd::from_raw_fd(check(libc::accept4(fd.as_raw_fd(), raw, &raw mut size, flags))?)
+        OwnedFd::from_raw_fd(check(libc::accept4(
+            fd.as_raw_fd(),
+            raw,
+            &raw mut size,
+            flags,
+        ))?)
     };
     let remote = from_storage(&storage).ok_or_else(|| io::Error::other("no address"))?;
     Ok((stream, remote))
@@ -89,7 +110,12 @@ pub fn recv(fd: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn send(fd: &impl AsRawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of `bytes`; MSG_NOSIGNAL keeps SIGPIPE away.
     check_size(unsafe {
-        libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL)
+        libc::send(
+            fd.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            libc::MSG_NOSIGNAL,
+        )
     })
 }
 
@@ -105,7 +131,9 @@ pub fn to_storage(address: &SocketAddr) -> (libc::sockaddr_storage, libc::sockle
             let raw = libc::sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
                 sin_port: v4.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(v4.ip().octets()),
+                },
                 sin_zero: [0; 8],
             };
             // SAFETY: sockaddr_storage is large and aligned enough for every address family.
@@ -117,7 +145,9 @@ pub fn to_storage(address: &SocketAddr) -> (libc::sockaddr_storage, libc::sockle
                 sin6_family: libc::AF_INET6 as libc::sa_family_t,
                 sin6_port: v6.port().to_be(),
                 sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_addr: libc::in6_addr {
+                    s6_addr: v6.ip().octets(),
+                },
                 sin6_scope_id: v6.scope_id(),
             };
             // SAFETY: as above.
@@ -134,7 +164,10 @@ pub fn from_storage(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
             // SAFETY: the family says that the kernel wrote a sockaddr_in.
             let raw = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
             let ip = Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
-            Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(raw.sin_port))))
+            Some(SocketAddr::V4(SocketAddrV4::new(
+                ip,
+                u16::from_be(raw.sin_port),
+            )))
         }
         libc::AF_INET6 => {
             // SAFETY: the family says that the kernel wrote a sockaddr_in6.
@@ -142,14 +175,15 @@ pub fn from_storage(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
             let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
             let port = u16::from_be(raw.sin6_port);
             // Flow info would make one remote look like many.
-            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, raw.sin6_scope_id)))
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                ip,
+                port,
+                0,
+                raw.sin6_scope_id,
+            )))
         }
         _ => None,
     }
-}
-
-pub fn is_wildcard(ip: IpAddr) -> bool {
-    ip.is_unspecified()
 }
 
 /// A counter that wakes an epoll; non-blocking.
@@ -199,12 +233,18 @@ impl Epoll {
     pub fn new() -> io::Result<Epoll> {
         // SAFETY: no pointers; the result is a descriptor we alone own.
         let fd = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        Ok(Epoll { fd, raw: vec![libc::epoll_event { events: 0, u64: 0 }; 256] })
+        Ok(Epoll {
+            fd,
+            raw: vec![libc::epoll_event { events: 0, u64: 0 }; 256],
+        })
     }
 
     fn control(&self, op: c_int, fd: RawFd, token: u64, writable: bool) -> io::Result<()> {
         let wanted = libc::EPOLLIN | if writable { libc::EPOLLOUT } else { 0 };
-        let mut event = libc::epoll_event { events: wanted as u32, u64: token };
+        let mut event = libc::epoll_event {
+            events: wanted as u32,
+            u64: token,
+        };
         // SAFETY: `event` outlives the call.
         check(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), op, fd, &raw mut event) })?;
         Ok(())
@@ -266,7 +306,12 @@ impl Epoll {
         let room = self.raw.len() as c_int;
         // SAFETY: `raw` has room for `room` events.
         let count = unsafe {
-            libc::epoll_wait(self.fd.as_raw_fd(), self.raw.as_mut_ptr(), room, millis as c_int)
+            libc::epoll_wait(
+                self.fd.as_raw_fd(),
+                self.raw.as_mut_ptr(),
+                room,
+                millis as c_int,
+            )
         };
         self.collect(usize::try_from(count).unwrap_or(0), out);
         Ok(())
@@ -288,7 +333,12 @@ mod tests {
 
     #[test]
     fn addresses_survive_the_kernel_form() {
-        for text in ["127.0.0.1:1", "255.1.2.3:65535", "[::1]:7882", "[fe80::1%7]:5"] {
+        for text in [
+            "127.0.0.1:1",
+            "255.1.2.3:65535",
+            "[::1]:7882",
+            "[fe80::1%7]:5",
+        ] {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(from_storage(&to_storage(&address).0), Some(address));
         }
@@ -305,7 +355,13 @@ mod tests {
         wake.signal();
         wake.signal();
         epoll.wait(Duration::from_secs(5), &mut ready).unwrap();
-        assert_eq!(ready.iter().map(|r| (r.token, r.readable)).collect::<Vec<_>>(), [(7, true)]);
+        assert_eq!(
+            ready
+                .iter()
+                .map(|r| (r.token, r.readable))
+                .collect::<Vec<_>>(),
+            [(7, true)]
+        );
         wake.clear();
         epoll.wait(Duration::ZERO, &mut ready).unwrap();
         assert!(ready.is_empty());

@@ -74,7 +74,11 @@ impl UdpSocket {
                 std::ptr::null_mut(),
             )
         })?;
-        Ok(Messages { batch, next: 0, count: count as usize })
+        Ok(Messages {
+            batch,
+            next: 0,
+            count: count as usize,
+        })
     }
 
     /// Sends datagrams of `segment` bytes each (the last may be shorter), from `source`.
@@ -147,7 +151,11 @@ impl UdpSocket {
         }
         // SAFETY: every pointer in `header` is to a live local or to `bytes`, which is only read.
         let result = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const header, 0) };
-        if result >= 0 { Sent::All } else { refusal(segment.is_some()) }
+        if result >= 0 {
+            Sent::All
+        } else {
+            refusal(segment.is_some())
+        }
     }
 }
 
@@ -177,22 +185,35 @@ struct Control {
 
 impl Control {
     fn new() -> Control {
-        Control { bytes: [0; CONTROL] }
+        Control {
+            bytes: [0; CONTROL],
+        }
     }
 
     fn push<T: Copy>(&mut self, header: &mut libc::msghdr, level: c_int, kind: c_int, value: T) {
         let size = mem::size_of::<T>() as u32;
         let at = header.msg_controllen as usize;
         // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
-        let (space, length) =
-            unsafe { (libc::CMSG_SPACE(size) as usize, libc::CMSG_LEN(size) as usize) };
+        let (space, length) = unsafe {
+            (
+                libc::CMSG_SPACE(size) as usize,
+                libc::CMSG_LEN(size) as usize,
+            )
+        };
         debug_assert!(at + space <= CONTROL);
-        let cmsg = libc::cmsghdr { cmsg_len: length as _, cmsg_level: level, cmsg_type: kind };
+        let cmsg = libc::cmsghdr {
+            cmsg_len: length as _,
+            cmsg_level: level,
+            cmsg_type: kind,
+        };
         // SAFETY: two messages of at most 20 bytes of data fit CONTROL; writes are unaligned-safe.
         unsafe {
             let target = self.bytes.as_mut_ptr().add(at);
             target.cast::<libc::cmsghdr>().write_unaligned(cmsg);
-            target.add(length - size as usize).cast::<T>().write_unaligned(value);
+            target
+                .add(length - size as usize)
+                .cast::<T>()
+                .write_unaligned(value);
         }
         header.msg_controllen = (at + space) as _;
     }
@@ -202,14 +223,18 @@ impl Control {
             IpAddr::V4(ip) => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: u32::from_ne_bytes(ip.octets()),
+                    },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
                 self.push(header, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
             }
             IpAddr::V6(ip) => {
                 let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: ip.octets(),
+                    },
                     ipi6_ifindex: 0,
                 };
                 self.push(header, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
@@ -226,6 +251,10 @@ pub struct Batch {
     controls: Box<[Control]>,
     data: Box<[u8]>,
 }
+
+// SAFETY: the raw pointers lead into the batch's own boxes only, and `prepare` writes them anew
+// before each use.
+unsafe impl Send for Batch {}
 
 impl Batch {
     pub fn new() -> Batch {
@@ -288,13 +317,20 @@ impl Messages<'_> {
         while self.next < self.count {
             let index = self.next;
             self.next += 1;
-            let Some(remote) = sys::from_storage(&self.batch.names[index]) else { continue };
+            let Some(remote) = sys::from_storage(&self.batch.names[index]) else {
+                continue;
+            };
             let size = (self.batch.headers[index].msg_len as usize).min(MESSAGE);
             let (local, segment) = ancillary(&self.batch.headers[index].msg_hdr);
             let start = index * MESSAGE;
             let bytes = &mut self.batch.data[start..start + size];
             let segment = segment.filter(|&s| s > 0).unwrap_or(size).max(1);
-            return Some(Message { remote, local, segment, bytes });
+            return Some(Message {
+                remote,
+                local,
+                segment,
+                bytes,
+            });
         }
         None
     }
@@ -346,7 +382,12 @@ mod tests {
         while let Ok(mut messages) = socket.receive(&mut batch) {
             while let Some(message) = messages.next() {
                 let local = message.local;
-                all.extend(message.bytes.chunks(message.segment).map(|d| (local, d.to_vec())));
+                all.extend(
+                    message
+                        .bytes
+                        .chunks(message.segment)
+                        .map(|d| (local, d.to_vec())),
+                );
             }
         }
         all
@@ -361,7 +402,10 @@ mod tests {
             let got = collect(&b);
             let want: Vec<_> = bytes.chunks(1100).map(<[u8]>::to_vec).collect();
             assert_eq!(got.iter().map(|(_, d)| d.clone()).collect::<Vec<_>>(), want);
-            assert!(got.iter().all(|(local, _)| *local == Some(b.address().ip())));
+            assert!(
+                got.iter()
+                    .all(|(local, _)| *local == Some(b.address().ip()))
+            );
         }
     }
 
@@ -382,7 +426,10 @@ mod tests {
         let source = collect(&everywhere)[0].0;
         assert_eq!(source, Some(asked.ip()));
         let run = [1u8; 40];
-        assert_eq!(everywhere.send_run(&client.address(), source, &run, 10), Sent::All);
+        assert_eq!(
+            everywhere.send_run(&client.address(), source, &run, 10),
+            Sent::All
+        );
         let mut batch = Batch::new();
         let mut messages = client.receive(&mut batch).unwrap();
         assert_eq!(messages.next().unwrap().remote, asked);

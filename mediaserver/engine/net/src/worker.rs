@@ -1,0 +1,395 @@
+//! One worker: a thread that owns a `Core`, its sockets and its connections. A turn drains what
+//! is readable, hands it to the core, flushes once, runs timers, and delivers what was gathered.
+//! A panic in the core ends one transport where it can be named, never the worker.
+//! Started and stopped by `engine.rs`; TCP lives in `connections.rs`.
+
+use std::collections::HashMap;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sotto_engine_core::Core;
+use sotto_engine_core::command::Command;
+use sotto_engine_core::config::CoreConfig;
+use sotto_engine_core::path::Path;
+use sotto_engine_core::time::{MILLIS, SECONDS, Time};
+
+use crate::engine::Shared;
+use crate::events::Notice;
+use crate::io::Net;
+use crate::mailbox::{Datagram, Datagrams};
+use crate::panics;
+use crate::routes::{Routes, is_request, owner};
+use crate::stats::WorkerSnapshot;
+use crate::sys::{Epoll, Ready};
+use crate::tcp::{Listener, SCRATCH};
+use crate::udp::{BATCH, Batch, UdpSocket};
+
+/// Housekeeping: TCP deadlines four times a second, so that a limit is late by at most this.
+const TICK: u64 = 250 * MILLIS;
+/// Ticks between two published snapshots; the stub promises at most a second.
+const SNAPSHOT_TICKS: u64 = 3;
+/// recvmmsg calls on one socket before the flush: a flood of input must not hold back output.
+const ROUNDS: usize = 4;
+/// Panics outside of any transport before the core is rebuilt, and the time they count in.
+const FAULTS: u32 = 3;
+const FAULT_WINDOW: u64 = 10 * SECONDS;
+
+/// What an epoll token names.
+pub const MAILBOX: u64 = 0;
+pub const UDP: u64 = 1 << 32;
+pub const LISTENER: u64 = 2 << 32;
+pub const CONNECTION: u64 = 3 << 32;
+const KIND: u64 = 0xFFFF_FFFF << 32;
+
+/// Sockets of one worker, opened before its thread starts.
+pub struct Sockets {
+    pub udp: Vec<UdpSocket>,
+    pub listeners: Vec<Listener>,
+}
+
+pub struct Worker {
+    batch: Batch,
+    scratch: Vec<u8>,
+    ready: Vec<Ready>,
+    pub state: State,
+}
+
+/// Everything but the receive buffers, which are lent while the state acts on them.
+pub struct State {
+    pub core: Core,
+    pub core_config: CoreConfig,
+    pub net: Net,
+    pub epoll: Epoll,
+    pub listeners: Vec<Listener>,
+    /// Listeners rest until then when the process has run out of descriptors.
+    pub listeners_rest: Option<Time>,
+    pub routes: Routes,
+    faults: u32,
+    fault_at: Time,
+    next_tick: Time,
+    ticks: u64,
+    stop: bool,
+}
+
+impl Worker {
+    pub fn new(
+        shared: Arc<Shared>,
+        index: u16,
+        sockets: Sockets,
+        core_config: CoreConfig,
+    ) -> std::io::Result<Worker> {
+        let epoll = Epoll::new()?;
+        epoll.add(&shared.mailboxes[usize::from(index)], MAILBOX)?;
+        for (at, socket) in sockets.udp.iter().enumerate() {
+            epoll.add(socket, UDP | at as u64)?;
+        }
+        for (at, listener) in sockets.listeners.iter().enumerate() {
+            epoll.add(listener, LISTENER | at as u64)?;
+        }
+        let state = State {
+            core: Core::new(core_config.clone(), index),
+            core_config,
+            net: Net::new(shared, index, sockets.udp),
+            epoll,
+            listeners: sockets.listeners,
+            listeners_rest: None,
+            routes: Routes::default(),
+            faults: 0,
+            fault_at: Time::ZERO,
+            next_tick: Time::ZERO,
+            ticks: 0,
+            stop: false,
+        };
+        Ok(Worker {
+            batch: Batch::new(),
+            scratch: vec![0; SCRATCH],
+            ready: Vec::new(),
+            state,
+        })
+    }
+
+    /// Runs until told to stop.
+    pub fn run(&mut self) {
+        panics::watch_this_thread();
+        while !self.state.stop {
+            let now = self.state.tick_clock();
+            let timeout = self.state.timeout(now);
+            if self.state.epoll.wait(timeout, &mut self.ready).is_err() {
+                break;
+            }
+            let woke = self.state.tick_clock();
+            self.turn();
+            let lag = self.state.clock().since(woke);
+            self.state.net.stats.lag.add(lag);
+        }
+    }
+
+    fn turn(&mut self) {
+        let ready = mem::take(&mut self.ready);
+        for ready in &ready {
+            let index = (ready.token & !KIND) as usize;
+            match ready.token & KIND {
+                UDP => self.drain(index),
+                LISTENER => self.state.accept(index),
+                CONNECTION => self
+                    .state
+                    .connection_ready(index as u32, *ready, &mut self.scratch),
+                _ => self.state.inbox(&mut self.scratch),
+            }
+        }
+        self.ready = ready;
+        let state = &mut self.state;
+        let now = state.net.now;
+        state.guard(|core, net| core.flush(now, net));
+        state.timers();
+        state.flush_connections();
+        state.net.deliver();
+    }
+
+    fn drain(&mut self, socket: usize) {
+        for _ in 0..ROUNDS {
+            let Ok(mut messages) = self.state.net.udp[socket].receive(&mut self.batch) else {
+                return;
+            };
+            let count = messages.count();
+            self.state.net.stats.receives += 1;
+            self.state.net.stats.messages_in += count as u64;
+            while let Some(message) = messages.next() {
+                let head = Datagram {
+                    remote: message.remote,
+                    socket: socket as u16,
+                    local: message.local,
+                    size: 0,
+                };
+                self.state.message(head, message.bytes, message.segment);
+            }
+            if count < BATCH {
+                return;
+            }
+            self.state.tick_clock();
+        }
+    }
+}
+
+impl State {
+    pub fn clock(&self) -> Time {
+        self.net.shared.clock.now()
+    }
+
+    /// Reads the clock; all that follows happens at this time, until it is read again.
+    fn tick_clock(&mut self) -> Time {
+        self.net.now = self.clock();
+        self.net.now
+    }
+
+    fn timeout(&self, now: Time) -> Duration {
+        let due = self
+            .core
+            .next_timer()
+            .map_or(self.next_tick, |due| due.min(self.next_tick));
+        Duration::from_micros(due.since(now))
+    }
+
+    /// One message of the socket: datagrams of `segment` bytes from one remote.
+    fn message(&mut self, head: Datagram, bytes: &mut [u8], segment: usize) {
+        let path = self.net.udp_path(head.socket, head.local, head.remote);
+        let alone = self.net.shared.workers() == 1;
+        for datagram in bytes.chunks_mut(segment) {
+            self.net.stats.datagrams_in += 1;
+            if alone {
+                self.receive(path, datagram);
+            } else {
+                self.route(path, head, datagram);
+            }
+        }
+    }
+
+    /// Keeps what is ours and passes on what another worker's transport receives.
+    fn route(&mut self, path: Path, head: Datagram, datagram: &mut [u8]) {
+        let (now, index) = (self.net.now, self.net.index);
+        let named = owner(datagram).filter(|worker| *worker < self.net.shared.workers());
+        let worker = named
+            .or_else(|| self.routes.find(now, &head.remote))
+            .unwrap_or(index);
+        if worker != index {
+            self.net.stats.passed_on += 1;
+            let size = datagram.len() as u32;
+            self.net.datagrams[usize::from(worker)].push(Datagram { size, ..head }, datagram);
+        } else if named.is_some() && self.routes.contains(&head.remote) {
+            if self.receive_proving(path, datagram) {
+                self.routes.remove(&head.remote);
+            }
+        } else {
+            self.receive(path, datagram);
+        }
+    }
+
+    pub fn receive(&mut self, path: Path, datagram: &mut [u8]) {
+        let now = self.net.now;
+        let fine = self.guard(|core, net| {
+            #[cfg(test)]
+            assert_ne!(datagram, b"\xffpanic", "injected");
+            core.receive(now, path, datagram, net);
+        });
+        if !fine {
+            self.end_broken(path);
+        }
+    }
+
+    /// True when the core answered: only an authenticated request is, so the remote is ours.
+    fn receive_proving(&mut self, path: Path, datagram: &mut [u8]) -> bool {
+        self.net.awaiting = Some(path);
+        self.receive(path, datagram);
+        self.net.awaiting.take().is_none()
+    }
+
+    fn inbox(&mut self, scratch: &mut [u8]) {
+        let shared = self.net.shared.clone();
+        let inbox = shared.mailboxes[usize::from(self.net.index)].take();
+        self.stop |= inbox.stop;
+        for command in inbox.commands {
+            self.command(command);
+        }
+        let now = self.net.now;
+        for (from, message) in inbox.peers {
+            self.guard(|core, net| core.peer(now, from, message, net));
+        }
+        for batch in inbox.datagrams {
+            self.passed_in(batch);
+        }
+        for (remote, worker) in inbox.owned {
+            if !self.routes.learn(now, remote, worker) {
+                self.net.drop_one("routes_full", 1);
+            }
+        }
+        for connection in inbox.connections {
+            self.adopt(connection, scratch);
+        }
+    }
+
+    fn passed_in(&mut self, mut batch: Datagrams) {
+        let mut rest = batch.bytes.as_mut_slice();
+        for item in &batch.items {
+            let (datagram, tail) = mem::take(&mut rest).split_at_mut(item.size as usize);
+            rest = tail;
+            self.net.stats.passed_in += 1;
+            let path = self.net.udp_path(item.socket, item.local, item.remote);
+            if !is_request(datagram) {
+                self.receive(path, datagram);
+            } else if self.receive_proving(path, datagram) {
+                let mailbox = &self.net.shared.mailboxes[usize::from(batch.from)];
+                mailbox.owned(item.remote, self.net.index);
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match &command {
+            Command::CreateTransport { id, .. } => {
+                self.net.transports.insert(*id, None);
+            }
+            Command::CloseTransport { id } => {
+                self.net.transports.remove(id);
+            }
+            _ => {}
+        }
+        let now = self.net.now;
+        self.guard(|core, net| core.command(now, command, net));
+    }
+
+    fn timers(&mut self) {
+        let now = self.net.now;
+        if self.core.next_timer().is_some_and(|due| due <= now) {
+            self.guard(|core, net| core.timer(now, net));
+        }
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        self.ticks += 1;
+        self.sweep_connections();
+        self.routes.age(now);
+        if self.ticks % SNAPSHOT_TICKS == 1 {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.net.stats.tcp_connections = self.net.connections.len() as u64;
+        let now = self.net.now;
+        let core = &self.core;
+        let taken = catch_unwind(AssertUnwindSafe(|| core.snapshot(now)));
+        let Ok(core) = taken else {
+            self.note_panic();
+            return;
+        };
+        let snapshot = WorkerSnapshot {
+            core,
+            net: self.net.stats.clone(),
+        };
+        self.net.shared.publish(self.net.index, snapshot);
+    }
+
+    /// Runs the core; false when it panicked.
+    pub fn guard(&mut self, act: impl FnOnce(&mut Core, &mut Net)) -> bool {
+        let (core, net) = (&mut self.core, &mut self.net);
+        if catch_unwind(AssertUnwindSafe(|| act(core, net))).is_ok() {
+            return true;
+        }
+        self.note_panic();
+        false
+    }
+
+    #[cold]
+    fn note_panic(&mut self) {
+        self.net.stats.panics += 1;
+        self.net.stats.last_panic = Some(panics::last());
+        let now = self.net.now;
+        if now.since(self.fault_at) > FAULT_WINDOW {
+            self.faults = 0;
+            self.fault_at = now;
+        }
+        self.faults += 1;
+        if self.faults >= FAULTS {
+            self.rebuild();
+        }
+    }
+
+    /// Ends the transport whose datagram made the core panic.
+    #[cold]
+    fn end_broken(&mut self, path: Path) {
+        let owner = self
+            .net
+            .transports
+            .iter()
+            .find(|(_, at)| **at == Some(path));
+        let Some(transport) = owner.map(|(id, _)| *id) else {
+            return;
+        };
+        self.net.transports.remove(&transport);
+        let now = self.net.now;
+        self.guard(|core, net| core.command(now, Command::CloseTransport { id: transport }, net));
+        self.tell_broken(transport);
+    }
+
+    /// The core's state cannot be trusted any more: a new one, and everybody of this worker rejoins.
+    #[cold]
+    fn rebuild(&mut self) {
+        self.faults = 0;
+        self.net.stats.core_restarts += 1;
+        self.core = Core::new(self.core_config.clone(), self.net.index);
+        for transport in mem::take(&mut self.net.transports).into_keys() {
+            self.tell_broken(transport);
+        }
+    }
+
+    fn tell_broken(&mut self, transport: u64) {
+        let reason = format!("internal error at {}", panics::last());
+        self.net.events.push(Notice::Broken { transport, reason });
+    }
+}
+
+/// Transports of a worker, and the path each was last reached by.
+pub type Transports = HashMap<u64, Option<Path>>;
