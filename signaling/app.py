@@ -70,11 +70,19 @@ class App:
     """One server. `facts` names the ports that were bound, for whoever asked for port 0."""
 
     def __init__(
-        self, config: Config, media: MediaServer, state: Path, *, development: bool
+        self,
+        config: Config,
+        media: MediaServer,
+        state: Path,
+        *,
+        development: bool,
+        authority: Path | None = None,
     ) -> None:
+        """`authority` is the certificate that `sotto dev` asks people to trust."""
         self._config = config
         self._media = media
         self._state = state
+        self._authority = authority
         self._keys = ApiKeys(config.keys)
         self._gate = Gate(config.limits)
         self._lag = LoopLag()
@@ -153,7 +161,7 @@ class App:
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
         Guests(self._config, self._keys, self._new_identity).add_routes(app)
-        Client(find_client(self._config.http.client_dir)).add_routes(app)
+        Client(find_client(self._config.http.client_dir), self._authority).add_routes(app)
         return app
 
     async def _start_public(self) -> None:

@@ -49,6 +49,7 @@ def profile(state: Path, *, lan: bool, want_turn: bool) -> Profile:
         "http": {"listen": [f"{host}:7443"], "plain": [f"{LOOPBACK}:7880"]},
         "tls": {"certificate": str(files.certificate), "key": str(files.key)},
         "keys": {DEV_KEY: Secret(DEV_SECRET)},
+        "media": {"advertise": [LOOPBACK, *addresses]},
         "calls": {"guest_join": True},
         "process": {"state_dir": str(state), "drain_seconds": 1.0},
     }

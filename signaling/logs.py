@@ -9,6 +9,7 @@ Driven by the commands (`setup`) and by every adapter (`bind`).
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import contextvars
 import json
@@ -77,7 +78,7 @@ def mask(text: str) -> str:
     return text
 
 
-class _Lines(logging.Formatter):
+class _Lines(logging.Formatter, abc.ABC):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         ids = dict(_bound.get())
@@ -85,10 +86,10 @@ class _Lines(logging.Formatter):
         trace = mask(self.formatException(record.exc_info)) if record.exc_info else ""
         return self.line(when.replace("+00:00", "Z"), record, text, ids, trace)
 
+    @abc.abstractmethod
     def line(
         self, when: str, record: logging.LogRecord, text: str, ids: dict[str, str], trace: str
-    ) -> str:
-        raise NotImplementedError
+    ) -> str: ...
 
 
 class Readable(_Lines):

@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.node import MediaServer
-
 from mediaserver.api import MediaError
+from mediaserver.node import MediaServer
 from signaling import config as configuration
 from signaling.app import App, media_config
 from signaling.config import Config
@@ -83,15 +82,18 @@ def state_path(config: Config) -> Path:
     return Path(config.process.state_dir) if config.process.state_dir else default_state()
 
 
-def serve(config: Config, *, development: bool, on_ready: Callable[[App], None]) -> int:
+def serve(config: Config, on_ready: Callable[[App], None], *, authority: Path | None = None) -> int:
+    """Production without `authority`; with one, `sotto dev`."""
     setup(config.log.format, config.log.level)
-    asyncio.run(_serve(config, development=development, on_ready=on_ready))
+    asyncio.run(_serve(config, on_ready, authority))
     return 0
 
 
-async def _serve(config: Config, *, development: bool, on_ready: Callable[[App], None]) -> None:
+async def _serve(config: Config, on_ready: Callable[[App], None], authority: Path | None) -> None:
+    development = authority is not None
     try:
         media = await MediaServer.start(media_config(config, loopback=development))
     except MediaError as error:
         raise ConfigError("media", error.message) from error
-    await run(App(config, media, state_path(config), development=development), on_ready)
+    state = state_path(config)
+    await run(App(config, media, state, development=development, authority=authority), on_ready)

@@ -6,7 +6,10 @@ import argparse
 import os
 import socket
 import sys
+import warnings
 from pathlib import Path
+
+from jwt.warnings import InsecureKeyLengthWarning
 
 from signaling import dev
 from signaling.app import App
@@ -55,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     made = dev.profile(state, lan=arguments.lan, want_turn=not arguments.no_turn)
     config = common.read(arguments, made.base, _flags(arguments, lan=arguments.lan))
     common.refuse(check_any(config))
+    # The published development secret is short on purpose; `sotto serve` refuses it.
+    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
     def ready(app: App) -> None:
         facts = _facts(app, config, made)
@@ -62,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.ready_file is not None:
             write_ready(arguments.ready_file, facts)
 
-    return common.serve(config, development=True, on_ready=ready)
+    return common.serve(config, ready, authority=made.files.authority)
 
 
 def _flags(arguments: argparse.Namespace, *, lan: bool) -> list[tuple[str, str]]:

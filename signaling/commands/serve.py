@@ -31,4 +31,4 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.ready_file is not None:
             write_ready(arguments.ready_file, {**app.facts(), "pid": os.getpid()})
 
-    return common.serve(config, development=False, on_ready=ready)
+    return common.serve(config, ready)

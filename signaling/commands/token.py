@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import secrets
 import time
+import warnings
+
+from jwt.warnings import InsecureKeyLengthWarning
 
 from signaling.commands import common
 from signaling.config import DEV_KEY, DEV_SECRET, Config
@@ -47,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = Config(keys={DEV_KEY: Secret(DEV_SECRET)})
     if arguments.config is not None:
         config = common.read(arguments)
+    else:
+        warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
     keys = ApiKeys(config.keys)
     key = arguments.key or next(iter(config.keys), "")
     if key not in config.keys:

@@ -118,7 +118,7 @@ def _convert(tree: dict[str, Any], environ: Mapping[str, str]) -> Config:
     def hook(kind: type, value: Any) -> Any:
         if kind is Secret:
             return read_secret(value, environ)
-        raise NotImplementedError(kind)
+        raise TypeError(kind)
 
     keys = tree.get("keys")
     if isinstance(keys, dict):

@@ -42,12 +42,22 @@ def find_client(configured: str) -> Path:
 class Client:
     """Files are looked up at each request, so that a new build needs no restart."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, authority: Path | None = None) -> None:
         self._root = root.resolve()
+        self._authority = authority
 
     def add_routes(self, app: web.Application) -> None:
+        if self._authority is not None:
+            app.router.add_get("/ca.crt", self._get_authority)
+        app.router.add_route("*", "/api/{rest:.*}", _no_such_api)
         # Last: everything that no other route took.
         app.router.add_get("/{path:.*}", self.get)
+
+    async def _get_authority(self, request: web.Request) -> web.StreamResponse:
+        """The development authority: phones offer to install what has this type."""
+        assert self._authority is not None
+        headers = {"Cache-Control": ASK, "Content-Type": "application/x-x509-ca-cert"}
+        return web.FileResponse(self._authority, headers=headers)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         relative = request.match_info["path"]
@@ -73,6 +83,10 @@ class Client:
             return None
         file = (self._root / relative).resolve()
         return file if file.is_relative_to(self._root) and file.is_file() else None
+
+
+async def _no_such_api(request: web.Request) -> web.StreamResponse:
+    raise ClientError(Code.NOT_FOUND, 404, "There is nothing at this path.")
 
 
 def _wants_page(request: web.Request) -> bool:

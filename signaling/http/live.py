@@ -16,6 +16,8 @@ from signaling.rtc.participant import Participant
 from signaling.rtc.room import Room
 from signaling.rtc.rooms import Rooms
 
+_STATES = {value: name.lower() for name, value in models.ParticipantInfo.State.items()}
+
 
 class Live:
     """The `LiveCalls` of the operator's listener, over the open rooms."""
@@ -58,7 +60,7 @@ def _participant(participant: Participant) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": participant.sid,
         "identity": participant.identity,
-        "state": models.ParticipantInfo.State.Name(info.state).lower(),
+        "state": _STATES.get(info.state, ""),
         "joined_at": info.joined_at,
         "tracks": [
             {"id": track.sid, "type": int(track.type), "muted": track.muted}

@@ -88,6 +88,16 @@ def page_policy(host: str, secure: bool) -> dict[str, str]:
     }
 
 
+def in_chain(method: AiohttpMiddleware) -> AiohttpMiddleware:
+    """aiohttp marks its middleware by an attribute, which a bound method cannot carry."""
+
+    @web.middleware
+    async def run(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await method(request, handler)
+
+    return run
+
+
 class Middleware:
     """The chain, outermost first: headers, errors, rate."""
 
@@ -101,7 +111,7 @@ class Middleware:
         self.requests: Counter[tuple[str, int]] = Counter()
 
     def chain(self) -> list[AiohttpMiddleware]:
-        return [web.middleware(self._errors), web.middleware(self._rate)]
+        return [in_chain(self._errors), in_chain(self._rate)]
 
     async def finish(self, request: web.Request, response: web.StreamResponse) -> None:
         """`on_response_prepare`: also reaches answers that a handler prepared itself."""

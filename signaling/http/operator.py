@@ -21,7 +21,7 @@ from signaling.http import metrics
 from signaling.http.listener import Gate
 from signaling.http.looplag import LoopLag
 from signaling.http.metrics import Metric, counter, gauge
-from signaling.http.middleware import Middleware
+from signaling.http.middleware import Middleware, in_chain
 from signaling.http.problem import from_exception
 
 
@@ -69,7 +69,7 @@ class Operator:
         self._turn_up = turn_up
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[web.middleware(self._errors)])
+        app = web.Application(middlewares=[in_chain(self._errors)])
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
         app.router.add_get("/metrics", self.metrics)

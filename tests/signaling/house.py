@@ -1,0 +1,104 @@
+"""A whole server on loopback, free ports and a fake engine: what its HTTP tests talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from mediaserver.api import MediaConfig
+from mediaserver.context import Context
+from mediaserver.dtls import Certificate, HandshakeGate
+from mediaserver.node import MediaServer
+from signaling.app import App
+from signaling.config import DEV_KEY, DEV_SECRET, Config, load
+from signaling.http.certificates import Files, ensure
+from signaling.rtc.grants import VideoGrant
+from signaling.rtc.tokens import ApiKeys, Claims, issue
+from signaling.secret import Secret
+from tests.mediaserver.fakes import CANDIDATES, FakeEngine
+
+NOW = 1_800_000_000.0
+
+
+def base(state: Path, files: Files) -> dict[str, Any]:
+    return {
+        "http": {
+            "listen": ["127.0.0.1:0"],
+            "plain": ["127.0.0.1:0"],
+            "client_dir": str(state / "client"),
+        },
+        "tls": {"certificate": str(files.certificate), "key": str(files.key)},
+        "operator": {"listen": "127.0.0.1:0"},
+        "keys": {DEV_KEY: Secret(DEV_SECRET)},
+        "calls": {"guest_join": True},
+        "process": {"drain_seconds": 0.0},
+    }
+
+
+@dataclass
+class Running:
+    """One server and a client that trusts its certificate."""
+
+    app: App
+    engine: FakeEngine
+    client: aiohttp.ClientSession
+    trust: ssl.SSLContext
+    config: Config
+    state: Path
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.app.facts()['http']}"
+
+    @property
+    def https(self) -> str:
+        return f"https://localhost:{self.app.facts()['https']}"
+
+    @property
+    def operator(self) -> str:
+        return f"http://127.0.0.1:{self.app.facts()['operator']}"
+
+    def token(self, room: str, identity: str, **grants: Any) -> str:
+        return call_token(room, identity, **grants)
+
+
+def call_token(room: str, identity: str, life: float = 600, **grants: Any) -> str:
+    video = VideoGrant(room=room, room_join=True, **grants)
+    claims = Claims(key=DEV_KEY, identity=identity, video=video, has_video=True)
+    now = datetime.now(UTC).timestamp()
+    return issue(ApiKeys({DEV_KEY: DEV_SECRET}), claims, now, life)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    state: Path, flags: Mapping[str, str] | None = None, *, development: bool = True
+) -> AsyncIterator[Running]:
+    files = ensure(state / "tls", ["localhost", "127.0.0.1"], datetime.now(UTC))
+    config = load(None, {}, list((flags or {}).items()), base(state, files))
+    engine = FakeEngine()
+    engine.data = {"workers": []}
+    limits = MediaConfig().limits
+    context = Context(
+        engine=engine,
+        certificate=Certificate.generateCertificate(),
+        candidates=CANDIDATES,
+        limits=limits,
+        gate=HandshakeGate(limits.handshake_steps),
+        check_sctp=lambda packet: None,
+    )
+    app = App(config, MediaServer(MediaConfig(), context), state, development=development)
+    await app.start()
+    trust = ssl.create_default_context(cafile=str(files.authority))
+    connector = aiohttp.TCPConnector(ssl=trust)
+    try:
+        async with aiohttp.ClientSession(connector=connector) as client:
+            yield Running(app, engine, client, trust, config, state)
+    finally:
+        await app.stop()
