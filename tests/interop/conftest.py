@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop import media
+from tests.interop import clients, media
 from tests.interop.servers import Server, serving
 
 _rooms = itertools.count(1)
@@ -21,8 +21,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> media.Files:
-    return media.make(tmp_path_factory.mktemp("media"))
+def files() -> media.Files:
+    return media.make(clients.CACHE / "media-1")
 
 
 @pytest.fixture

@@ -26,17 +26,25 @@ class Files:
 
 
 def make(folder: Path) -> Files:
-    """Six seconds each, a key frame each second; a few seconds of one core."""
-    ffmpeg = ["ffmpeg", "-y", "-v", "error", "-f", "lavfi"]
+    """Four seconds each, a key frame each second; made once, then kept in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     audio = folder / "tone.ogg"
-    tone = ["-i", "sine=440:duration=6", "-c:a", "libopus", "-page_duration", "20000"]
-    subprocess.run([*ffmpeg, *tone, str(audio)], check=True)
+    tone = ["-i", "sine=440:duration=4", "-c:a", "libopus", "-page_duration", "20000"]
+    _ffmpeg(audio, tone)
     names = []
     for width, height, rate in LAYERS:
         target = folder / f"{height}.ivf"
-        source = f"testsrc=size={width}x{height}:rate=15:duration=6"
+        source = ["-i", f"testsrc=size={width}x{height}:rate=15:duration=4"]
         coding = ["-c:v", "libvpx", "-b:v", f"{rate}k", "-g", "15", "-deadline", "realtime"]
-        command = [*ffmpeg, "-i", source, *coding, "-cpu-used", "8", "-pix_fmt", "yuv420p"]
-        subprocess.run([*command, str(target)], check=True)
+        _ffmpeg(target, [*source, *coding, "-cpu-used", "8", "-pix_fmt", "yuv420p"])
         names.append(str(target))
     return Files(str(audio), tuple(names))
+
+
+def _ffmpeg(target: Path, arguments: list[str]) -> None:
+    if target.exists():
+        return
+    partial = target.with_name("new-" + target.name)
+    command = ["/usr/bin/ffmpeg", "-y", "-v", "error", "-f", "lavfi", *arguments, str(partial)]
+    subprocess.run(command, check=True)
+    partial.rename(target)

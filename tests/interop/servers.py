@@ -109,9 +109,7 @@ def serving(folder: Path, place: Place | None = None, kind: str = "") -> Iterato
     if place.netns:
         argv = ["ip", "netns", "exec", place.netns, *argv]
     with (folder / "server.log").open("ab") as sink:
-        process = subprocess.Popen(
-            argv, stdout=sink, stderr=sink, cwd=ROOT, start_new_session=True
-        )
+        process = subprocess.Popen(argv, stdout=sink, stderr=sink, cwd=ROOT, start_new_session=True)
     server = Server(kind, process, f"http://{place.address}:{ports['http']}", folder)
     server.udp_port, server.tcp_port = ports["udp"], ports["tcp"]
     server.operator = f"http://{place.address}:{ports['operator']}"

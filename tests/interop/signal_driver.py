@@ -124,7 +124,9 @@ def track_ids(offer: str) -> list[str]:
             continue
         lines = section.split("\n")
         ids = [line.split()[-1] for line in lines if line.startswith("a=msid:")]
-        ids += [line.split()[-1] for line in lines if line.startswith("a=ssrc:") and "msid:" in line]
+        ids += [
+            line.split()[-1] for line in lines if line.startswith("a=ssrc:") and "msid:" in line
+        ]
         ids += [line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")]
         found.append(ids[0].strip())
     return found
@@ -135,7 +137,9 @@ def with_candidates(answer: str, trickled: Sequence[str]) -> str:
     import json
 
     lines = [json.loads(item)["candidate"] for item in trickled]
-    extra = "".join(f"a={line}\r\n" for line in dict.fromkeys(lines) if line and " tcp " not in line)
+    extra = "".join(
+        f"a={line}\r\n" for line in dict.fromkeys(lines) if line and " tcp " not in line
+    )
     head, mark, rest = answer.partition("\r\nm=")
     first, after, others = rest.partition("\r\nm=")
     if "a=candidate" in first or not extra:

@@ -61,9 +61,10 @@ async def test_publishes_each_simulcast_layer(
 async def test_chromium_and_firefox_see_each_other_within_five_seconds(
     server: Server, room: str, folder: Path
 ) -> None:
-    async with running(
-        clients.start("chromium", folder), clients.start("firefox", folder)
-    ) as (one, two):
+    async with running(clients.start("chromium", folder), clients.start("firefox", folder)) as (
+        one,
+        two,
+    ):
         await scenario.join_all(server, room, [one, two])
         for tab in (one, two):
             await tab.do("publish", kind="audio")

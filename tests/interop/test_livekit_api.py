@@ -67,9 +67,7 @@ async def _unsubscribed(
     rooms: api.room_service.RoomService, room: str, sid: str, bob: Peer
 ) -> None:
     await rooms.update_subscriptions(
-        api.UpdateSubscriptionsRequest(
-            room=room, identity="bob", track_sids=[sid], subscribe=False
-        )
+        api.UpdateSubscriptionsRequest(room=room, identity="bob", track_sids=[sid], subscribe=False)
     )
     await bob.do("reset_gap")
     await bob.until(

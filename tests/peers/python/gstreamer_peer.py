@@ -65,9 +65,7 @@ class Peer:
             self.open(label)
         for at in range(len(publish)):
             transceiver = self.bin.emit("get-transceiver", at)
-            transceiver.set_property(
-                "direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
-            )
+            transceiver.set_property("direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY)
         self.pipe.set_state(Gst.State.PLAYING)
         while not all(pad.get_current_caps() for pad in self.bin.sinkpads):
             await asyncio.sleep(0.05)  # an offer before the payloaders' caps has no ssrc and fails
