@@ -1,8 +1,11 @@
 //! One received media packet, decrypted and parsed once: what every subscription of it shares.
 
+use std::sync::Arc;
+
 use crate::command::PublicationId;
 use crate::spec::CodecName;
 use crate::time::Time;
+use crate::wire::codec::dd::Structure;
 
 /// Facts about a packet that do not depend on who receives it.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +25,6 @@ pub struct Facts {
     pub temporal: u8,
     /// A receiver at a lower temporal layer may switch up to this packet's layer here.
     pub switch_up: bool,
-    /// Frame is not used by frames of higher spatial layers of the same picture, and so on: VP9's D and Z bits.
-    pub discardable: bool,
-    /// SVC: this frame needs the lower spatial layer of its own picture.
-    pub inter_layer: bool,
     pub picture: PictureId,
     /// Offset of the Opus frame inside a RED payload (RFC 2198) and 0 otherwise.
     pub red_primary: u16,
@@ -61,4 +60,6 @@ pub struct MediaPacket {
     pub facts: Facts,
     /// Dependency descriptor (if any) followed by the payload without padding.
     pub bytes: Box<[u8]>,
+    /// Set on the packet that brought it.
+    pub structure: Option<Arc<Structure>>,
 }

@@ -1,0 +1,308 @@
+//! One publication going to one subscriber: what was negotiated for it, which layer flows, how it
+//! is numbered, what was sent. Owned by the subscriber's worker; `feed` offers it packets.
+
+use crate::collections::Rng;
+use crate::command::SubscriptionId;
+use crate::egress::history::History;
+use crate::egress::layers::{Layer, Mode, Selector, Verdict};
+use crate::egress::record::{FILL, MARKER, Record, STRIP_RED};
+use crate::egress::rewrite::{Numbers, Rewriter};
+use crate::ingress::reception::Meter;
+use crate::packet::Facts;
+use crate::spec::{
+    Codec, CodecName, Kind, PublicationSpec, SubscriptionSettings, SubscriptionSpec,
+};
+use crate::time::Time;
+
+/// Codecs of one publication that are told apart; Chromium offers about thirty payload types,
+/// the negotiation keeps those that are used.
+pub const MAX_CODECS: usize = 32;
+
+/// How packets of one of the publication's codecs leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+    pub strip_red: bool,
+    pub nack: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    pub packets: u64,
+    /// Payload bytes, for sender reports.
+    pub bytes: u64,
+    pub retransmitted: u64,
+    pub padding: u64,
+    pub nacks: u64,
+    pub plis: u64,
+    pub switches: u64,
+    pub lost: i64,
+    pub loss: f64,
+    pub jitter: u32,
+    pub last_send: Time,
+}
+
+pub struct Subscription {
+    pub id: SubscriptionId,
+    pub transport: u32,
+    pub feed: u32,
+    pub kind: Kind,
+    pub spec: SubscriptionSpec,
+    pub settings: SubscriptionSettings,
+    pub routes: [Option<Route>; MAX_CODECS],
+    pub selector: Selector,
+    pub rewriter: Rewriter,
+    pub history: History,
+    pub rtx_seq: u64,
+    /// Retransmissions must be the same bytes: no RTX, so nothing that varies may be written.
+    pub identical: bool,
+    /// The remote has reported on our SSRC, so it knows which section it belongs to.
+    pub confirmed: bool,
+    pub clock_rate: u32,
+    pub sent: Sent,
+    pub meter: Meter,
+    pub allocated: u64,
+    /// Told as `StreamStateChanged`.
+    pub paused_by_bandwidth: bool,
+    pub told_layer: Option<Layer>,
+    pub asked_keyframe: Option<Time>,
+    pub last_report: Option<Time>,
+}
+
+impl Subscription {
+    pub fn new(
+        id: SubscriptionId,
+        (transport, feed): (u32, u32),
+        (spec, settings): (SubscriptionSpec, SubscriptionSettings),
+        publication: &PublicationSpec,
+        rng: &mut Rng,
+    ) -> Subscription {
+        let clock_rate = publication
+            .codecs
+            .first()
+            .map_or(90_000, |c| c.clock_rate.max(1));
+        let first = first_number(rng) as u16;
+        let mut subscription = Subscription {
+            id,
+            transport,
+            feed,
+            kind: publication.kind,
+            routes: [None; MAX_CODECS],
+            selector: Selector::new(mode_of(publication)),
+            rewriter: Rewriter::new(clock_rate, first, rng.next_u64() as u32),
+            history: History::default(),
+            rtx_seq: first_number(rng),
+            identical: false,
+            confirmed: false,
+            clock_rate,
+            sent: Sent::default(),
+            meter: Meter::default(),
+            allocated: 0,
+            paused_by_bandwidth: false,
+            told_layer: None,
+            asked_keyframe: None,
+            last_report: None,
+            spec,
+            settings,
+        };
+        subscription.route(publication);
+        subscription
+    }
+
+    /// Computes the routes again after either side was negotiated again.
+    pub fn route(&mut self, publication: &PublicationSpec) {
+        self.routes = [None; MAX_CODECS];
+        for (index, codec) in publication.codecs.iter().take(MAX_CODECS).enumerate() {
+            self.routes[index] = route(codec, &self.spec);
+        }
+        let retransmits =
+            |r: &Route| r.nack && (r.rtx_payload_type.is_none() || self.spec.rtx_ssrc.is_none());
+        self.identical = self.routes.iter().flatten().any(retransmits);
+        let mode = mode_of(publication);
+        if self.selector.mode != mode {
+            let target = self.selector.target();
+            self.selector = Selector::new(mode);
+            self.selector.set_target(target);
+        }
+    }
+
+    /// Forgets everything that was said under the old SSRC.
+    pub fn renumber(&mut self, rng: &mut Rng) {
+        self.rewriter = Rewriter::new(
+            self.clock_rate,
+            first_number(rng) as u16,
+            rng.next_u64() as u32,
+        );
+        self.rtx_seq = first_number(rng);
+        self.history = History::default();
+        self.confirmed = false;
+        self.selector.restart();
+    }
+
+    pub fn has_route(&self) -> bool {
+        self.routes.iter().any(Option::is_some)
+    }
+
+    /// Offers a packet; answers what to send for it, and whether forwarding began with it (then
+    /// packets that came before it out of order are to be offered too).
+    pub fn offer(
+        &mut self,
+        now: Time,
+        index: u32,
+        encoding: u8,
+        (facts, len): (&Facts, usize),
+        align: &dyn Fn(&Subscription) -> Option<u32>,
+    ) -> (Option<Record>, bool) {
+        let Some(Some(route)) = self.routes.get(usize::from(facts.codec)).copied() else {
+            return (None, false);
+        };
+        let late = facts.seq <= self.rewriter.highest_in();
+        let verdict = match len {
+            // Padding of the publisher: its number closes up, if it is of what is forwarded.
+            0 if self.forwards(encoding) => Verdict::Skip,
+            0 => Verdict::Other,
+            _ => self.selector.judge(encoding, facts),
+        };
+        match verdict {
+            Verdict::Other => (None, false),
+            Verdict::Switch { marker } => {
+                let aligned = align(self);
+                self.rewriter.switch(now, encoding, facts, aligned);
+                self.sent.switches += 1;
+                let numbers = self.rewriter.forward(now, encoding, facts);
+                (
+                    numbers
+                        .map(|n| self.record(now, index, encoding, (facts, len), n, marker, route)),
+                    true,
+                )
+            }
+            Verdict::Forward { marker } => {
+                let numbers = self.rewriter.forward(now, encoding, facts);
+                (
+                    numbers
+                        .map(|n| self.record(now, index, encoding, (facts, len), n, marker, route)),
+                    false,
+                )
+            }
+            Verdict::Skip if late => {
+                let numbers = self.rewriter.forward(now, encoding, facts);
+                let fill = numbers.map(|n| {
+                    let mut record = self.record(now, index, encoding, (facts, 0), n, false, route);
+                    record.flags |= FILL;
+                    record
+                });
+                (fill, false)
+            }
+            Verdict::Skip => {
+                self.rewriter.skip(facts);
+                (None, false)
+            }
+        }
+    }
+
+    fn forwards(&self, encoding: u8) -> bool {
+        self.selector.current().is_some() && self.rewriter.encoding() == Some(encoding)
+    }
+
+    #[allow(clippy::too_many_arguments)] // one construction site for a plain value
+    fn record(
+        &self,
+        now: Time,
+        index: u32,
+        encoding: u8,
+        (facts, len): (&Facts, usize),
+        numbers: Numbers,
+        marker: bool,
+        route: Route,
+    ) -> Record {
+        let mut flags = if marker { MARKER } else { 0 };
+        if route.strip_red {
+            flags |= STRIP_RED;
+        }
+        Record {
+            subscription: index,
+            timestamp: numbers.timestamp,
+            source: facts.seq,
+            seq: numbers.seq,
+            picture: numbers.picture,
+            frame: numbers.frame,
+            tl0: numbers.tl0,
+            encoding,
+            flags,
+            codec: facts.codec,
+            size: len as u16,
+            queued: now,
+        }
+    }
+}
+
+/// RFC 3711 section 3.3.1: a first number in the lower half cannot be taken for a rollover.
+fn first_number(rng: &mut Rng) -> u64 {
+    rng.below(0x7000) + 1
+}
+
+pub fn mode_of(publication: &PublicationSpec) -> Mode {
+    match publication.kind {
+        Kind::Audio => Mode::Plain,
+        Kind::Video if publication.svc => Mode::Svc,
+        Kind::Video => Mode::Simulcast,
+    }
+}
+
+/// How a codec of the publisher reaches this subscriber, if at all.
+fn route(codec: &Codec, spec: &SubscriptionSpec) -> Option<Route> {
+    if let Some(same) = best_match(codec, &spec.codecs) {
+        return Some(Route {
+            payload_type: same.payload_type,
+            rtx_payload_type: same.rtx_payload_type,
+            strip_red: false,
+            nack: same.nack,
+        });
+    }
+    if codec.name != CodecName::Red {
+        return None;
+    }
+    let opus = spec.codecs.iter().find(|c| c.name == CodecName::Opus)?;
+    Some(Route {
+        payload_type: opus.payload_type,
+        rtx_payload_type: opus.rtx_payload_type,
+        strip_red: true,
+        nack: opus.nack,
+    })
+}
+
+/// The same codec with the same profile, else the same codec.
+fn best_match<'a>(codec: &Codec, offered: &'a [Codec]) -> Option<&'a Codec> {
+    let same: Vec<&Codec> = offered.iter().filter(|c| c.name == codec.name).collect();
+    let profile = profile_of(codec);
+    same.iter()
+        .find(|c| profile_of(c) == profile)
+        .or(same.first())
+        .copied()
+}
+
+/// What must agree between two payload types of one codec name: H.264's packetization mode and
+/// profile (RFC 6184 section 8.1), VP9's and AV1's profile.
+fn profile_of(codec: &Codec) -> (String, String) {
+    let parameter = |name: &str, default: &str| {
+        let found = codec.fmtp.split(';').find_map(|p| {
+            let (key, value) = p.trim().split_once('=')?;
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_ascii_lowercase())
+        });
+        found.unwrap_or_else(|| default.to_owned())
+    };
+    match codec.name {
+        CodecName::H264 => {
+            let profile: String = parameter("profile-level-id", "42e01f")
+                .chars()
+                .take(4)
+                .collect();
+            (parameter("packetization-mode", "0"), profile)
+        }
+        CodecName::Vp9 => (parameter("profile-id", "0"), String::new()),
+        CodecName::Av1 => (parameter("profile", "0"), String::new()),
+        _ => (String::new(), String::new()),
+    }
+}

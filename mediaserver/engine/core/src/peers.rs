@@ -1,0 +1,249 @@
+//! Messages of other workers' cores, and keyframes and demand, which travel from a subscriber's
+//! worker to the publisher's: by message, or by a call when they are the same.
+
+use crate::command::{PublicationId, SubscriptionId};
+use crate::core::Core;
+use crate::drops::Drop;
+use crate::egress::feed::Anchor;
+use crate::io::Io;
+use crate::peer::PeerMessage;
+use crate::time::{MILLIS, Time};
+
+/// A subscription repeats its wish for a keyframe after this long.
+const ASK_AGAIN: u64 = 600 * MILLIS;
+/// Joins remembered for publications that are not there yet.
+const MAX_EARLY: usize = 1_024;
+
+impl Core {
+    pub(crate) fn peer_message(&mut self, now: Time, from: u16, msg: PeerMessage, io: &mut dyn Io) {
+        match msg {
+            PeerMessage::Media(packet) => {
+                let Some(feed) = self.feed_ids.get(&packet.publication).copied() else {
+                    return;
+                };
+                let split = usize::from(packet.facts.descriptor_len).min(packet.bytes.len());
+                let bytes = packet.bytes.split_at(split);
+                self.fan_out(
+                    now,
+                    feed,
+                    packet.encoding,
+                    &packet.facts,
+                    bytes,
+                    packet.structure.clone(),
+                );
+            }
+            PeerMessage::Report {
+                publication,
+                encoding,
+                ntp,
+                rtp,
+            } => {
+                let Some(feed) = self.feed_ids.get(&publication).copied() else {
+                    return;
+                };
+                if let Some(entry) = self.feeds[feed].encodings.get_mut(usize::from(encoding)) {
+                    entry.anchor = Some(Anchor { ntp, rtp });
+                }
+            }
+            PeerMessage::Join { publication } => {
+                if self.publication_ids.contains_key(&publication) {
+                    self.join(publication, from, io);
+                } else if self.early_joins.len() < MAX_EARLY {
+                    self.early_joins.push((publication, from));
+                }
+            }
+            PeerMessage::Leave { publication } => {
+                self.early_joins
+                    .retain(|early| *early != (publication, from));
+                if let Ok(index) = self.publication(publication) {
+                    self.publications[index].forget_worker(from);
+                    self.demand_changed(now, index, io);
+                }
+            }
+            PeerMessage::Described {
+                publication,
+                call,
+                spec,
+                muted,
+            } => {
+                if let Some(feed) = self.feed_ids.get(&publication).copied() {
+                    self.describe_feed(now, feed, call, spec, muted, io);
+                }
+            }
+            PeerMessage::Ended { publication } => {
+                if let Some(feed) = self.feed_ids.get(&publication).copied() {
+                    self.feed_ended(feed);
+                }
+            }
+            PeerMessage::Keyframe {
+                publication,
+                encoding,
+                requester,
+            } => {
+                if let Ok(index) = self.publication(publication) {
+                    self.request_keyframe(now, index, encoding, requester, io);
+                }
+            }
+            PeerMessage::Demand {
+                publication,
+                max_spatial,
+            } => {
+                if let Ok(index) = self.publication(publication) {
+                    self.publications[index].set_demand(from, max_spatial);
+                    self.demand_changed(now, index, io);
+                }
+            }
+            PeerMessage::Levels { call, levels } => self.levels(now, from, call, &levels),
+            PeerMessage::Audible {
+                call,
+                all,
+                publications,
+            } => self.audible(call, all, &publications),
+            PeerMessage::Call { call, settings } => {
+                self.calls.entry(call).or_default().settings = settings
+            }
+        }
+    }
+
+    /// Another worker has a first subscriber.
+    pub(crate) fn join(&mut self, id: PublicationId, worker: u16, io: &mut dyn Io) {
+        let Ok(index) = self.publication(id) else {
+            return;
+        };
+        let publication = &mut self.publications[index];
+        if !publication.remotes.contains(&worker) {
+            publication.remotes.push(worker);
+        }
+        let (call, spec, muted) = (
+            publication.call,
+            publication.spec.clone(),
+            publication.muted,
+        );
+        io.to_worker(
+            worker,
+            PeerMessage::Described {
+                publication: id,
+                call,
+                spec,
+                muted,
+            },
+        );
+    }
+
+    /// A subscription needs a keyframe; repeats of its wish are limited here and at the publisher.
+    pub(crate) fn ask_keyframe(
+        &mut self,
+        now: Time,
+        subscription: u32,
+        encoding: u8,
+        io: &mut dyn Io,
+    ) {
+        let entry = &mut self.subscriptions[subscription];
+        entry.asked_keyframe = Some(now);
+        let (requester, feed): (SubscriptionId, u32) = (entry.id, entry.feed);
+        let feed = &self.feeds[feed];
+        match feed.local {
+            Some(publication) => self.request_keyframe(now, publication, encoding, requester, io),
+            None => {
+                let publication = feed.publication;
+                io.to_worker(
+                    feed.worker,
+                    PeerMessage::Keyframe {
+                        publication,
+                        encoding,
+                        requester,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Asks for what the subscription's target waits for, unless it just did.
+    pub(crate) fn ask_for_target(&mut self, now: Time, subscription: u32, io: &mut dyn Io) {
+        let entry = &self.subscriptions[subscription];
+        let Some(encoding) = entry.selector.waits_for() else {
+            return;
+        };
+        if entry
+            .asked_keyframe
+            .is_none_or(|at| now.since(at) >= ASK_AGAIN)
+        {
+            self.ask_keyframe(now, subscription, encoding, io);
+        }
+    }
+
+    pub(crate) fn request_keyframe(
+        &mut self,
+        now: Time,
+        index: u32,
+        encoding: u8,
+        requester: SubscriptionId,
+        io: &mut dyn Io,
+    ) {
+        let budget = self.cfg.limits.keyframes_per_requester;
+        let Some(publication) = self.publications.get_mut(index) else {
+            return;
+        };
+        let Some(entry) = publication.encodings.get_mut(usize::from(encoding)) else {
+            return;
+        };
+        if publication.spec.kind == crate::spec::Kind::Audio {
+            return;
+        }
+        if !entry.keyframes.request(now, requester, budget) {
+            self.counters.keyframes_suppressed += 1;
+            self.drops.add(Drop::KeyframeLimited);
+            return;
+        }
+        let transport = publication.transport;
+        if !self.send_keyframe_request(now, index, encoding, io) {
+            self.counters.keyframes_suppressed += 1;
+            self.schedule(transport, now + 50 * MILLIS);
+        }
+    }
+
+    /// Tells the publisher's worker the highest layer wanted here, when it changed.
+    pub(crate) fn send_demand(&mut self, now: Time, feed: u32, io: &mut dyn Io) {
+        let Core {
+            feeds,
+            subscriptions,
+            ..
+        } = self;
+        let entry = &mut feeds[feed];
+        let wanted = entry.wanted(entry.subscriptions.iter().map(|s| &subscriptions[*s]));
+        let (local, publication, worker) = (entry.local, entry.publication, entry.worker);
+        if let Some(index) = local {
+            entry.demand = wanted;
+            let ours = self.worker;
+            self.publications[index].set_demand(ours, wanted);
+            self.demand_changed(now, index, io);
+        } else if entry.demand != wanted && worker != self.worker {
+            entry.demand = wanted;
+            io.to_worker(
+                worker,
+                PeerMessage::Demand {
+                    publication,
+                    max_spatial: wanted,
+                },
+            );
+        }
+    }
+
+    /// Tells Python what encodings are watched, debounced downwards.
+    pub(crate) fn demand_changed(&mut self, now: Time, index: u32, io: &mut dyn Io) {
+        let publication = &mut self.publications[index];
+        if publication.is_audio() {
+            return;
+        }
+        if let Some(max_spatial) = publication.demand_change(now) {
+            let publication = publication.id;
+            io.event(crate::event::Event::DemandChanged {
+                publication,
+                max_spatial,
+            });
+        } else if publication.demand_waits() {
+            let transport = publication.transport;
+            self.schedule(transport, now + 2_050 * MILLIS);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! From queues to datagrams: waits a little so that packets of a frame leave as one run, lets the
+//! pacer decide how much may go, equalises the sizes of a run with RTP padding (UDP GSO wants
+//! equal segments), and writes it into one arena for one send.
+
+use crate::core::Core;
+use crate::drops::Drop;
+use crate::egress::packetize::{self, Job, Stamp};
+use crate::egress::record::{AGAIN, FILL, PROBE, RTX, Record};
+use crate::io::Io;
+use crate::path::{Path, Proto};
+use crate::time::{MILLIS, Time};
+
+/// How long video waits for the end of its frame, and audio for company.
+const GATHER: u64 = 2 * MILLIS;
+const GATHER_AUDIO: u64 = MILLIS;
+/// What the kernel takes in one GSO send: 64 segments, and less than a 64 KB datagram.
+const MAX_RUN: usize = 64;
+const MAX_RUN_BYTES: usize = 60_000;
+/// RTP padding counts in one byte.
+const MAX_PADDING: usize = 255;
+/// Below this estimate a slow subscriber's bits are not spent on equal sizes.
+const POOR: u64 = 500_000;
+
+/// One packet chosen to leave now, with its measured size.
+#[derive(Clone, Copy)]
+struct Item {
+    record: Record,
+    /// Protected length without padding.
+    size: usize,
+    can_pad: bool,
+}
+
+/// Buffers reused for every flush.
+#[derive(Default)]
+pub struct Scratch {
+    items: Vec<Item>,
+    arena: Vec<u8>,
+}
+
+impl Core {
+    pub(crate) fn flush_dirty(&mut self, now: Time, io: &mut dyn Io) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|index| {
+            let due = self.flush_transport(now, *index, io);
+            if let Some(at) = due {
+                self.send_due = Some(self.send_due.map_or(at, |before| before.min(at)));
+            }
+            due.is_some()
+        });
+        // Nothing is queued while flushing, so the list that was taken is the list.
+        self.dirty = dirty;
+    }
+
+    /// Sends what is due; answers when to come again, if something stays.
+    fn flush_transport(&mut self, now: Time, index: u32, io: &mut dyn Io) -> Option<Time> {
+        let transport = &mut self.transports[index];
+        let path = match transport.path() {
+            Some(path) if transport.outbound.is_some() => path,
+            _ => {
+                transport.queue.clear();
+                transport.queue.dirty = false;
+                return None;
+            }
+        };
+        let queue = &mut transport.queue;
+        let only_audio = queue.video.is_empty() && queue.rtx.is_empty();
+        let wait = if only_audio { GATHER_AUDIO } else { GATHER };
+        if let Some(first) = queue.first
+            && !queue.complete
+            && now < first + wait
+        {
+            return Some(first + wait);
+        }
+        self.pick(now, index);
+        self.send_picked(now, index, path, io);
+        let transport = &mut self.transports[index];
+        let queue = &mut transport.queue;
+        if queue.is_empty() {
+            queue.first = None;
+            queue.complete = false;
+            queue.dirty = false;
+            return None;
+        }
+        queue.complete = true;
+        Some(transport.pacer.next(now))
+    }
+
+    /// Moves what may leave now into the scratch list: all audio, then as much as the pacer lets.
+    fn pick(&mut self, now: Time, index: u32) {
+        let Core {
+            transports,
+            subscriptions,
+            feeds,
+            scratch,
+            drops,
+            ..
+        } = self;
+        let transport = &mut transports[index];
+        scratch.items.clear();
+        let overhead = transport
+            .outbound
+            .as_ref()
+            .map_or(0, |keys| keys.profile().rtp_overhead());
+        let mut allowance = transport.pacer.allowance(now);
+        let queue = &mut transport.queue;
+        let mut spent = 0;
+        loop {
+            let (record, paced) = match queue.audio.pop_front() {
+                Some(record) => (record, false),
+                None if allowance <= 0 => break,
+                None => match queue.rtx.pop_front().or_else(|| queue.video.pop_front()) {
+                    Some(record) => (record, true),
+                    None => break,
+                },
+            };
+            if paced {
+                queue.bytes = queue.bytes.saturating_sub(u64::from(record.size));
+            }
+            let job = subscriptions
+                .get(record.subscription)
+                .and_then(|s| Job::find(&record, s, feeds.get(s.feed)?));
+            let Some(job) = job else {
+                drops.add(Drop::SlotGone);
+                continue;
+            };
+            let size = job.plain_len() + overhead;
+            if paced {
+                spent += size;
+                allowance = allowance.saturating_sub(size as i64);
+            }
+            scratch.items.push(Item {
+                record,
+                size,
+                can_pad: job.can_pad(),
+            });
+        }
+        transport.pacer.spend(spent);
+    }
+
+    fn send_picked(&mut self, now: Time, index: u32, path: Path, io: &mut dyn Io) {
+        let items = std::mem::take(&mut self.scratch.items);
+        let mut arena = std::mem::take(&mut self.scratch.arena);
+        let rich = self.transports[index]
+            .bandwidth
+            .estimate()
+            .is_none_or(|e| e >= POOR);
+        let mut stamp = packetize::stamp(now);
+        let mut rest = &items[..];
+        while !rest.is_empty() {
+            let (count, segment) = plan(rest, path.proto == Proto::Udp, rich, self.cfg.limits.mtu);
+            let (run, after) = rest.split_at(count);
+            rest = after;
+            arena.clear();
+            let written = self.write_run(now, index, run, segment, &mut stamp, &mut arena);
+            if written > 0 {
+                self.count_run(written);
+                if !io.send(path, &arena, segment) {
+                    self.drops.add_many(Drop::SendBlocked, written as u64);
+                }
+                let traffic = &mut self.transports[index].traffic;
+                traffic.packets_out += written as u64;
+                traffic.bytes_out += arena.len() as u64;
+                self.counters.packets_out += written as u64;
+                self.counters.bytes_out += arena.len() as u64;
+            }
+        }
+        self.scratch.items = items;
+        self.scratch.arena = arena;
+    }
+
+    /// Writes one run; answers how many packets it holds.
+    fn write_run(
+        &mut self,
+        now: Time,
+        index: u32,
+        run: &[Item],
+        segment: usize,
+        stamp: &mut Stamp,
+        arena: &mut Vec<u8>,
+    ) -> usize {
+        arena.resize(run.len() * segment, 0);
+        let (mut at, mut written) = (0, 0);
+        for (position, item) in run.iter().enumerate() {
+            let last = position + 1 == run.len();
+            let padding = if last || item.size == segment {
+                0
+            } else {
+                (segment - item.size) as u8
+            };
+            match self.write_packet(now, index, item, padding, stamp, &mut arena[at..]) {
+                Some(len) => {
+                    at += len;
+                    written += 1;
+                }
+                // A packet that cannot be written would shift the segments after it.
+                None => {
+                    self.drops.add(Drop::Protect);
+                    break;
+                }
+            }
+        }
+        arena.truncate(at);
+        written
+    }
+
+    fn write_packet(
+        &mut self,
+        now: Time,
+        index: u32,
+        item: &Item,
+        padding: u8,
+        stamp: &mut Stamp,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let Core {
+            transports,
+            subscriptions,
+            feeds,
+            counters,
+            cfg,
+            ..
+        } = self;
+        let transport = &mut transports[index];
+        let record = &item.record;
+        let subscription = subscriptions.get_mut(record.subscription)?;
+        let rtx = record.has(RTX);
+        if rtx {
+            subscription.rtx_seq += 1;
+        }
+        let (feed, rtx_seq) = (feeds.get(subscription.feed)?, subscription.rtx_seq);
+        let job = Job::find(record, subscription, feed)?;
+        let numbered = job.has_twcc();
+        if numbered {
+            transport.twcc += 1;
+            stamp.twcc = transport.twcc as u16;
+        }
+        let len = job
+            .write(stamp, rtx_seq, padding, transport.outbound.as_deref()?, out)
+            .ok()?;
+        if numbered {
+            transport
+                .bandwidth
+                .sent(now, stamp.twcc, len, record.has(PROBE));
+        }
+        let sent = &mut subscription.sent;
+        sent.padding += u64::from(padding);
+        counters.padding_out += u64::from(padding);
+        sent.last_send = now;
+        if record.has(RTX | AGAIN) {
+            sent.retransmitted += 1;
+            counters.rtx_out += 1;
+        } else {
+            sent.packets += 1;
+            sent.bytes += u64::from(record.size);
+            let frame = record.has(crate::egress::record::MARKER);
+            subscription.meter.add(now, len, frame);
+            if !record.has(FILL) {
+                subscription
+                    .history
+                    .push(now, *record, cfg.limits.retransmission_share);
+            }
+        }
+        Some(len)
+    }
+
+    fn count_run(&mut self, len: usize) {
+        self.counters.runs_out += 1;
+        let class = match len {
+            1 => 0,
+            2 => 1,
+            3..=4 => 2,
+            5..=8 => 3,
+            9..=16 => 4,
+            _ => 5,
+        };
+        self.counters.run_lengths[class] += 1;
+    }
+}
+
+/// How many of the first items make one run, and its segment size. All but the last must come
+/// out at the segment size, by their own length or by padding; only the last may be shorter.
+fn plan(items: &[Item], runs: bool, rich: bool, mtu: usize) -> (usize, usize) {
+    let first = &items[0];
+    let (mut segment, mut smallest) = (first.size, first.size);
+    // Size of the items that cannot be padded: then the segment can be nothing else.
+    let mut rigid = (!first.can_pad).then_some(first.size);
+    let mut count = 1;
+    while runs && count < items.len().min(MAX_RUN) {
+        let item = &items[count];
+        let target = segment.max(item.size);
+        let padded =
+            smallest == target || (target <= mtu && target - smallest <= slack(target, rich));
+        if (count + 1) * target > MAX_RUN_BYTES
+            || rigid.is_some_and(|size| size != target)
+            || !padded
+        {
+            break;
+        }
+        segment = target;
+        count += 1;
+        let joins =
+            item.size == segment || (item.can_pad && segment - item.size <= slack(segment, rich));
+        if !joins {
+            break;
+        }
+        smallest = smallest.min(item.size);
+        if !item.can_pad {
+            rigid = Some(item.size);
+        }
+    }
+    (count, segment)
+}
+
+/// Padding worth a place in a run: a sixth of the packet.
+fn slack(segment: usize, rich: bool) -> usize {
+    if rich {
+        (segment / 6).clamp(16, MAX_PADDING)
+    } else {
+        8
+    }
+}
