@@ -41,6 +41,8 @@ def decode(frame: bytes | str) -> rtc.SignalRequest:
     request = rtc.SignalRequest()
     try:
         if isinstance(frame, str):
+            if not frame.lstrip().startswith("{"):
+                raise ValueError("not an object")
             json_format.Parse(
                 frame, request, ignore_unknown_fields=True, max_recursion_depth=_JSON_DEPTH
             )
