@@ -152,11 +152,8 @@ class Publishing:
 
     def commit(self, plans: Mapping[str, Receiving], offer: Description) -> None:
         sections = {s.mid: s for s in offer.sections}
-        changed = {
-            track_id
-            for mid, plan in plans.items()
-            if (track_id := self._commit_one(mid, sections[mid], plan)) is not None
-        }
+        committed = [self._commit_one(mid, sections[mid], plan) for mid, plan in plans.items()]
+        changed = dict.fromkeys(track_id for track_id in committed if track_id is not None)
         for mid in [m for m in self._incoming if m not in plans]:
             self._stopped(self._incoming.pop(mid))
         self._announce(changed)

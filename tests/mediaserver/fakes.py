@@ -1,5 +1,6 @@
 """A fake engine that records commands, and listeners that record what they are told."""
 
+import asyncio
 import json
 import os
 from collections.abc import Sequence
@@ -167,49 +168,63 @@ class Heard:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
+    async def event(self, name: str, count: int = 1) -> tuple[Any, ...]:
+        """Wait until `name` was told `count` times; the last of them."""
+        while len(self.named(name)) < count:
+            self._told = asyncio.Event()
+            await self._told.wait()
+        return self.named(name)[-1]
+
+    _told: asyncio.Event | None = None
+
+    def tell(self, *what: Any) -> None:
+        self.told.append(what)
+        if self._told is not None:
+            self._told.set()
+
     def named(self, name: str) -> list[tuple[Any, ...]]:
         return [t for t in self.told if t[0] == name]
 
     def on_connected(self, target: Target) -> None:
-        self.told.append(("connected", target))
+        self.tell("connected", target)
 
     def on_failed(self, target: Target, reason: str) -> None:
-        self.told.append(("failed", target, reason))
+        self.tell("failed", target, reason)
 
     def on_idle(self, seconds: float) -> None:
-        self.told.append(("idle", seconds))
+        self.tell("idle", seconds)
 
     def on_active(self) -> None:
-        self.told.append(("active",))
+        self.tell("active")
 
     def on_offer(self, offer: Offer) -> None:
-        self.told.append(("offer", offer))
+        self.tell("offer", offer)
 
     def on_sections_needed(self, audio: int, video: int) -> None:
-        self.told.append(("sections", audio, video))
+        self.tell("sections", audio, video)
 
     def on_published(self, published: Published) -> None:
-        self.told.append(("published", published))
+        self.tell("published", published)
 
     def on_unpublished(self, track_id: str) -> None:
-        self.told.append(("unpublished", track_id))
+        self.tell("unpublished", track_id)
 
     def on_data(self, channel: Channel, payload: bytes) -> None:
-        self.told.append(("data", channel, payload))
+        self.tell("data", channel, payload)
 
     def on_stream_state(self, states: Sequence[tuple[str, bool]]) -> None:
-        self.told.append(("stream_state", list(states)))
+        self.tell("stream_state", list(states))
 
     def on_subscribed(self, track_id: str) -> None:
-        self.told.append(("subscribed", track_id))
+        self.tell("subscribed", track_id)
 
     def on_subscription_failed(self, track_id: str, reason: str) -> None:
-        self.told.append(("subscription_failed", track_id, reason))
+        self.tell("subscription_failed", track_id, reason)
 
     def on_demand(
         self, track_id: str, qualities: Sequence[tuple[str, Sequence[tuple[int, bool]]]]
     ) -> None:
-        self.told.append(("demand", track_id, qualities))
+        self.tell("demand", track_id, qualities)
 
 
 class HeardCall:
@@ -226,13 +241,15 @@ class HeardCall:
         self.quality.append(quality)
 
 
+LIMITS = MediaLimits()
+OPTIONS = ParticipantOptions()
 CANDIDATES = (IceCandidate("udp", "192.0.2.7", 7882), IceCandidate("tcp", "192.0.2.7", 7881))
 
 
 class House:
     """A media server on a fake engine with one call, and short ways to fill it."""
 
-    def __init__(self, limits: MediaLimits = MediaLimits()) -> None:
+    def __init__(self, limits: MediaLimits = LIMITS) -> None:
         self.engine = FakeEngine()
         self.context = Context(
             engine=self.engine,
@@ -252,7 +269,7 @@ class House:
         self,
         participant_id: str = "PA_a",
         mode: Mode = Mode.SINGLE,
-        options: ParticipantOptions = ParticipantOptions(),
+        options: ParticipantOptions = OPTIONS,
     ) -> tuple[Participant, Heard]:
         heard = Heard()
         participant = self.call.add_participant(participant_id, mode, heard, options)
