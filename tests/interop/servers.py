@@ -65,19 +65,32 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
         return int(probe.getsockname()[1])
 
 
+def _free_ports() -> dict[str, int]:
+    udp = {"udp"}
+    kinds = {n: socket.SOCK_DGRAM if n in udp else socket.SOCK_STREAM for n in NAMESPACE_PORTS}
+    return {name: free_port(kind) for name, kind in kinds.items()}
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a server runs: loopback, or an address inside a namespace."""
 
     address: str = "127.0.0.1"
     netns: str | None = None
+    turn: bool = False
     extra: tuple[str, ...] = ()
+
+
+NAMESPACE_PORTS = {
+    **{"http": 7880, "https": 7443, "tcp": 7881, "udp": 7882},
+    **{"operator": 7889, "turn": 3478, "turns": 5349},
+}
 
 
 def _livekit(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
     config = {
         "port": ports["http"],
-        "bind_addresses": [place.address],
+        "bind_addresses": ["127.0.0.1"],
         "rtc": {
             "udp_port": ports["udp"],
             "tcp_port": ports["tcp"],
@@ -94,7 +107,12 @@ def _livekit(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
 
 
 def _sotto(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
-    return [sys.executable, "-m", "signaling.cli", "dev", *place.extra]
+    flags = [f"--{name}-port={port}" for name, port in ports.items()]
+    advertise = [f"--set=media.advertise={place.address}"] if place.netns else []
+    turn = [] if place.turn else ["--no-turn"]
+    where = [f"--state-dir={folder}", f"--ready-file={folder / 'ready.json'}"]
+    program = [sys.executable, "-m", "signaling.cli", "dev"]
+    return [*program, *flags, *where, *advertise, *turn, *place.extra]
 
 
 @contextlib.contextmanager
@@ -103,8 +121,7 @@ def serving(folder: Path, place: Place | None = None, kind: str = "") -> Iterato
     kind = kind or under_test()
     place = place or Place()
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("http", "https", "tcp", "udp", "operator", "turn", "turns")
-    ports = {n: free_port(socket.SOCK_DGRAM if n == "udp" else socket.SOCK_STREAM) for n in names}
+    ports = dict(NAMESPACE_PORTS) if place.netns else _free_ports()
     argv = (_livekit if kind == "livekit" else _sotto)(folder, place, ports)
     if place.netns:
         argv = ["ip", "netns", "exec", place.netns, *argv]
@@ -115,13 +132,17 @@ def serving(folder: Path, place: Place | None = None, kind: str = "") -> Iterato
     server.operator = f"http://{place.address}:{ports['operator']}"
     try:
         _wait(server, place)
+        ready = folder / "ready.json"
+        if ready.exists():
+            server.ready = json.loads(ready.read_text())
         yield server
     finally:
         stop(process)
 
 
 def _wait(server: Server, place: Place) -> None:
-    probe = ["curl", "-s", "-o", "/dev/null", "--max-time", "1", server.http + "/"]
+    port = server.http.rpartition(":")[2]
+    probe = ["curl", "-s", "-o", "/dev/null", "--max-time", "1", f"http://127.0.0.1:{port}/"]
     if place.netns:
         probe = ["ip", "netns", "exec", place.netns, *probe]
     end = time.monotonic() + START_S

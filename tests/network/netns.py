@@ -22,6 +22,13 @@ from pathlib import Path
 from tests.interop.clients import CACHE
 
 SERVER_ADDRESS = "203.0.113.10"
+# The plain listener is for loopback only, so the namespace's kernel brings clients there.
+PLAIN_PORT = f"""table ip plain {{
+ chain pre {{
+  type nat hook prerouting priority -100
+  ip daddr {SERVER_ADDRESS} tcp dport 7880 dnat to 127.0.0.1:7880
+ }}
+}}"""
 ETC = Path("/etc/netns")
 _numbers = itertools.count(1)
 
@@ -182,6 +189,19 @@ class Site:
         return self.space.name
 
 
+    def cut(self, *matches: str) -> None:
+        """Drop in both directions what matches (`udp dport 7882`); `heal` ends it."""
+        rules = "\n".join(f"  {match} counter drop" for match in matches)
+        chains = "\n".join(
+            f" chain {hook} {{\n  type filter hook {hook} priority 0\n{rules}\n }}"
+            for hook in ("input", "output")
+        )
+        self.space.nft(f"table inet cut {{\n{chains}\n}}")
+
+    def heal(self) -> None:
+        self.space.run("nft", "delete", "table", "inet", "cut")
+
+
 @dataclass(frozen=True)
 class Lab:
     """The server's namespace and its clients'; the server has one address for all of them."""
@@ -202,6 +222,8 @@ def lab(
         server = stack.enter_context(namespace("srv"))
         veth(server, "public", server, "public-end")  # a device that is not loopback
         server.ip("addr", "add", f"{SERVER_ADDRESS}/32", "dev", "public")
+        server.run("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
+        server.nft(PLAIN_PORT)
         sites = {}
         for at, label in enumerate((*direct, *impaired)):
             space = stack.enter_context(namespace(label))

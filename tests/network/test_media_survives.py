@@ -1,0 +1,107 @@
+"""Media survives: cut signalling, narrow and lossy paths, killed clients, blocked UDP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.interop.peer import track
+from tests.network.rig import calling, difference, flowing, happened, worst_gap
+
+pytestmark = pytest.mark.namespaces
+MODES = pytest.mark.parametrize("single", [True, False], ids=["single", "dual"])
+
+
+@MODES
+async def test_signalling_cut_for_ten_seconds_is_resumed(tmp_path: Path, single: bool) -> None:
+    async with calling(tmp_path, direct=("alice", "bob"), single=single) as call:
+        alice, bob = call["alice"], call["bob"]
+        await call.publish("alice")
+        await call.publish("bob")
+        await flowing(alice)
+        before = await flowing(bob)
+        published = (await alice.stats())["published"]
+        await bob.do("reset_gap")
+        # A reset, not silence: the socket must be seen to end, on both sides.
+        call.site("alice").space.nft(
+            "table inet cut {\n chain output {\n  type filter hook output priority 0\n"
+            "  tcp dport 7880 reject with tcp reset\n }\n}"
+        )
+        await asyncio.sleep(10)
+        call.site("alice").heal()
+        after = await alice.until(happened("reconnected"), 20, "reconnected")
+        assert after["sid"] and after["published"] == published
+        await alice.do("send", data="still here", topic="t")
+        seen = await bob.until(
+            lambda s: any(i["data"] == "still here" for i in s["inbox"]), 10, "data after resume"
+        )
+        assert not happened("left:alice")(seen)
+        assert seen["remote"] == before["remote"], "a track was published again"
+        assert worst_gap(seen) < 1000, seen["tracks"]
+        await flowing(alice)
+
+
+async def test_slow_and_fast_subscriber_side_by_side(tmp_path: Path) -> None:
+    async with calling(tmp_path, direct=("alice",), impaired=("slow", "fast")) as call:
+        slow, fast = call["slow"], call["fast"]
+        for label, rate in (("slow", 300), ("fast", 5000)):
+            bridge = call.site(label).bridge
+            assert bridge is not None
+            bridge.set("both", rate=rate, queue=300, delay=10)
+        await call.publish("alice", simulcast=True, width=960, height=540)
+        await fast.until(lambda s: track(s, "video")["width"] == 960, 30, "the high layer")
+        await slow.until(lambda s: track(s, "video")["width"] == 320, 30, "the low layer")
+        before, fast_before = await slow.stats(), await fast.stats()
+        await asyncio.sleep(8)
+        after, fast_after = await slow.stats(), await fast.stats()
+        audio = difference(before, after, "audio")
+        assert audio["lost"] <= 0.01 * audio["packets"], after
+        assert difference(before, after, "video")["frames"] >= 8 * 5, after
+        assert track(after, "video")["width"] == 320
+        quick = difference(fast_before, fast_after, "video")
+        assert quick["frames"] >= 8 * 10 and track(fast_after, "video")["width"] == 960, fast_after
+        assert difference(fast_before, fast_after, "audio")["lost"] == 0
+
+
+async def test_five_percent_loss(tmp_path: Path) -> None:
+    async with calling(tmp_path, direct=("alice",), impaired=("bob",)) as call:
+        bob, bridge = call["bob"], call.site("bob").bridge
+        assert bridge is not None
+        await call.publish("alice")
+        await flowing(bob)
+        bridge.set("both", loss=5, delay=20)
+        await asyncio.sleep(2)
+        before = await bob.stats()
+        await asyncio.sleep(8)
+        after = await bob.stats()
+        assert after["state"] == "connected"
+        video, audio = difference(before, after, "video"), difference(before, after, "audio")
+        assert video["frames"] >= 8 * 10, video
+        assert audio["concealed"] <= 0.05 * audio["samples"], audio
+        assert worst_gap(after) < 1000
+
+
+async def test_killed_client_is_gone_within_five_seconds(tmp_path: Path) -> None:
+    async with calling(tmp_path, direct=("alice", "bob")) as call:
+        await call.publish("alice")
+        await flowing(call["bob"])
+        call["alice"].kill()
+        killed = time.monotonic()
+        await call["bob"].until(happened("left:alice"), 7, "alice gone")
+        assert time.monotonic() - killed <= 5
+
+
+async def test_udp_blocked_falls_back_to_tcp(tmp_path: Path) -> None:
+    async with calling(tmp_path, direct=("alice", "bob"), join=False) as call:
+        call.site("bob").cut("meta l4proto udp")
+        await call.join("alice")
+        await call.join("bob")
+        await call.publish("alice")
+        await call.publish("bob")
+        await flowing(call["bob"], 40)
+        await flowing(call["alice"])
+        pairs = (await call["bob"].do("transport"))["pairs"]
+        assert pairs and {pair["protocol"] for pair in pairs} == {"tcp"}, pairs
