@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 from aioice import stun
 
@@ -69,7 +70,12 @@ class Wire(Protocol):
 
     def send(self, data: bytes) -> None: ...
     async def receive(self) -> bytes: ...
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def reason(error: OSError) -> str:
+    """asyncio's own text names addresses and not the cause."""
+    return os.strerror(error.errno) if error.errno else "it cannot be reached"
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -80,8 +86,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Python 3.11's own class does not inherit from the abstract one.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         with contextlib.suppress(asyncio.QueueFull):
@@ -101,9 +107,10 @@ class _Datagrams(asyncio.DatagramProtocol):
             raise got
         return got
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+        await asyncio.sleep(0)  # the transport lets go of its socket in the next turn
 
 
 class _Stream:
@@ -126,8 +133,10 @@ class _Stream:
         (length,) = struct.unpack_from("!H", header, 2)
         return header + await self._reader.readexactly(length)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), 1)
 
 
 @contextlib.asynccontextmanager
@@ -155,11 +164,11 @@ async def connect(
     except OSError as error:
         if isinstance(error, socket.gaierror):
             raise CheckFailed(Step.RESOLVE, f"{host} has no address") from error
-        raise CheckFailed(Step.CONNECT, error.strerror or "refused") from error
+        raise CheckFailed(Step.CONNECT, reason(error)) from error
     try:
         yield wire
     finally:
-        wire.close()
+        await wire.close()
 
 
 async def ask(wire: Wire, request: stun.Message, step: Step) -> stun.Message:

@@ -98,8 +98,9 @@ class Supervisor:
                 break
             text = line.decode(errors="replace")
             self._note(text)
-            if "cannot bind" in text.lower() and "fatal" in text.lower():
-                break
+            if "Trying to bind" in text:  # it says so only when it failed, then tries on and on
+                process.kill()
+                raise CoturnFailed("coturn cannot listen: an address or port is not free")
             if all(_is_listening(port) for port in wanted):
                 return
         raise CoturnFailed("coturn ended at once: " + (" / ".join(self._said[-3:]) or "no reason"))

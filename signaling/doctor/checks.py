@@ -7,13 +7,14 @@ Driven by `hops`. ICE-TCP frames each message with its length (RFC 4571, RFC 654
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import struct
 
 from aioice import stun
 
 from signaling.doctor.probe import Candidate, Session
-from turn.check import RESENDS, CheckFailed, Step, connect
+from turn.check import RESENDS, CheckFailed, Step, connect, reason
 
 PATIENCE = 4.0
 
@@ -57,7 +58,7 @@ async def check_udp(session: Session, candidate: Candidate) -> None:
             except ConnectionRefusedError:
                 raise CheckFailed(Step.CONNECT, "nothing listens there") from None
             except OSError as error:
-                raise CheckFailed(Step.CONNECT, error.strerror or "unreachable") from error
+                raise CheckFailed(Step.CONNECT, reason(error)) from error
     raise CheckFailed(Step.ANSWER, "no answer")
 
 
@@ -82,7 +83,9 @@ async def check_tcp(session: Session, candidate: Candidate) -> None:
     except ConnectionRefusedError:
         raise CheckFailed(Step.CONNECT, "nothing listens there") from None
     except OSError as error:
-        raise CheckFailed(Step.CONNECT, error.strerror or "unreachable") from error
+        raise CheckFailed(Step.CONNECT, reason(error)) from error
     finally:
         if writer is not None:
             writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), 1)

@@ -17,14 +17,14 @@ from mediaserver.context import Context
 from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.node import MediaServer
 from signaling.app import App
-from signaling.config import DEV_KEY, DEV_SECRET, Config, load
+from signaling.config import Config, load
 from signaling.http.certificates import Files, ensure
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, Claims, issue
 from signaling.secret import Secret
 from tests.mediaserver.fakes import CANDIDATES, FakeEngine
 
-NOW = 1_800_000_000.0
+KEY, SECRET = "house", "house-secret-of-more-than-32-characters"
 
 
 def base(state: Path, files: Files) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def base(state: Path, files: Files) -> dict[str, Any]:
         },
         "tls": {"certificate": str(files.certificate), "key": str(files.key)},
         "operator": {"listen": "127.0.0.1:0"},
-        "keys": {DEV_KEY: Secret(DEV_SECRET)},
+        "keys": {KEY: Secret(SECRET)},
         "calls": {"guest_join": True},
         "process": {"drain_seconds": 0.0},
     }
@@ -71,9 +71,9 @@ class Running:
 
 def call_token(room: str, identity: str, life: float = 600, **grants: Any) -> str:
     video = VideoGrant(room=room, room_join=True, **grants)
-    claims = Claims(key=DEV_KEY, identity=identity, video=video, has_video=True)
+    claims = Claims(key=KEY, identity=identity, video=video, has_video=True)
     now = datetime.now(UTC).timestamp()
-    return issue(ApiKeys({DEV_KEY: DEV_SECRET}), claims, now, life)
+    return issue(ApiKeys({KEY: SECRET}), claims, now, life)
 
 
 @contextlib.asynccontextmanager
