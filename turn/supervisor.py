@@ -61,6 +61,9 @@ class Supervisor:
         except TimeoutError:
             await self.stop()
             raise CoturnFailed("coturn did not start listening within 10 s") from None
+        except CoturnFailed:
+            await self.stop()
+            raise
         self._task = asyncio.create_task(self._keep())
 
     def _write(self) -> None:
@@ -99,7 +102,6 @@ class Supervisor:
             text = line.decode(errors="replace")
             self._note(text)
             if "Trying to bind" in text:  # it says so only when it failed, then tries on and on
-                process.kill()
                 raise CoturnFailed("coturn cannot listen: an address or port is not free")
             if all(_is_listening(port) for port in wanted):
                 return
