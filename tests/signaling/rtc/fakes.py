@@ -1,4 +1,4 @@
-"""A media server that only remembers what it was told, a virtual clock, and a client without network.
+"""A media server that only remembers what it was told, a virtual clock, a client without network.
 
 Drives the call domain in virtual time: nothing here sleeps, and no packet exists.
 """
@@ -114,6 +114,7 @@ class FakeParticipantMedia:
         self.subscriptions: dict[str, SubscribeSettings] = {}
         self.restarts: list[Target] = []
         self.sent: list[tuple[Channel, bytes]] = []
+        self.sending = asyncio.Event()
         self.closed = False
         self.last_packet: float | None = None
         self.offer_error: Exception | None = None
@@ -166,6 +167,7 @@ class FakeParticipantMedia:
         if self.send_error is not None:
             raise self.send_error
         self.sent.append((channel, payload))
+        self.sending.set()
         return True
 
     def stats(self) -> ParticipantStats:

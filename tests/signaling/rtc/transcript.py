@@ -2,10 +2,10 @@
 
     {"join": "alice", "mode": "dual", ...}      somebody joins; `grant` and `protocol` may be given
     {"alice": {"ping": 1}}                      alice sends this SignalRequest
-    {"expect": "alice", "case": {...}}          the next message of that case contains this
+    {"expect": "alice", "case": {...}}          the next such message contains this
     {"never": "alice", "case": "leave"}         no such message came
-    {"media": "alice", "do": "publish"}         the media server's part: connect, publish, or an event
-    {"advance": 5}  {"lose": "alice"}  {"resume": "alice"}  {"api": "remove", ...}
+    {"media": "alice", "do": "publish"}         the media server: connect, publish, an event
+    {"advance": 5}  {"lose": "alice"}  {"resume": "alice"}  {"api": "move", ...}
 
 A string "$name" is bound where it first meets a value and compared afterwards; "*" matches anything.
 """
