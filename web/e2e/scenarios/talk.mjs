@@ -159,6 +159,7 @@ export const scenarios = {
     await ben.goto(`${world.server.origin}/r/bare`);
     await ben.fill('name', 'Ben');
     await ben.click('Join without camera and microphone');
+    await ben.sees('Devices', 15_000);
     await seesAndHears(ben, 8_000);
     assert.equal(await ben.pressed('Microphone'), 'false');
     await ben.click('Microphone');

@@ -54,7 +54,8 @@ export class Client {
       name,
       ticket,
       choices: this.preview.store.getState().chosen,
-      openTracks: () => (bare ? none : this.preview.take()),
+      openTracks: () => (bare ? none : this.preview.lend()),
+      handedOver: () => this.preview.release(),
     };
     await this.enter(this.entry);
   }
@@ -65,6 +66,7 @@ export class Client {
     await this.enter({ ...this.entry, choices: this.preview.store.getState().chosen });
   }
 
+  /** Also cancels an attempt to join. */
   async leave(): Promise<void> {
     await this.call.leave();
   }
@@ -89,7 +91,7 @@ export class Client {
     if (phase === 'connected' && this.invitation.token === null) {
       this.page.history.replaceState(null, '', roomPath(entry.room));
     }
-    if (phase === 'lobby') await this.preview.arrive();
+    if (phase === 'ended') this.preview.stop();
   }
 }
 

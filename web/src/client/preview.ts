@@ -1,5 +1,5 @@
 // The lobby's camera and microphone: opens them, shows what failed, hands the tracks to the call.
-// Owner of the tracks until take(); the devices chosen here are the call's, too.
+// Owner of the tracks until release(); the devices chosen here are the call's, too.
 import { createStore } from 'zustand/vanilla';
 import type { StoreApi } from 'zustand/vanilla';
 import { NO_DEVICES } from './devices';
@@ -56,7 +56,12 @@ export class Preview {
     return this.opening;
   }
 
+  /** A device that is wanted and failed is tried again. */
   async toggle(which: Toggle): Promise<void> {
+    if (this.state.wanted[which] && this.state.status === 'open' && this.state[which] === null) {
+      await this.start();
+      return;
+    }
     const wanted = { ...this.state.wanted, [which]: !this.state.wanted[which] };
     this.preferences.set({ [which]: wanted[which] });
     this.set({ wanted, failures: [] });
@@ -78,15 +83,19 @@ export class Preview {
     this.set({ chosen: { ...this.state.chosen, [kind]: id } });
   }
 
-  /** Opens what is missing, then hands the tracks over; the first failure stops the join. */
-  async take(): Promise<Pick<Opened, 'microphone' | 'camera'>> {
+  /** Opens what is missing, for a call that is being joined; the first failure stops the join. */
+  async lend(): Promise<Pick<Opened, 'microphone' | 'camera'>> {
     const { wanted } = this.state;
     if (wanted.microphone || wanted.camera) await this.start();
     const [failure] = this.state.failures;
     if (failure !== undefined) throw failure;
     const { microphone, camera } = this.state;
-    this.set({ microphone: null, camera: null, status: 'idle' });
     return { microphone, camera };
+  }
+
+  /** The call owns the tracks now and will stop them. */
+  release(): void {
+    this.set({ microphone: null, camera: null, status: 'idle' });
   }
 
   /** Gives the devices back to the system. */

@@ -5,7 +5,7 @@ import type { DeviceKind } from '../client/devices';
 import { t } from '../i18n';
 import { Button } from './Button';
 import { DeviceSelect } from './DeviceSelect';
-import { useClient, usePreview } from './hooks';
+import { useClient, useMedia, usePreview } from './hooks';
 import { MicMeter } from './MicMeter';
 import styles from './PreviewPanel.module.css';
 
@@ -70,7 +70,10 @@ function Words() {
 
 function Switch({ which }: { readonly which: 'microphone' | 'camera' }) {
   const client = useClient();
-  const on = usePreview((state) => state.wanted[which]);
+  // Wanted, and not known to have failed.
+  const on = usePreview(
+    (state) => state.wanted[which] && (state.status !== 'open' || state[which] !== null),
+  );
   const [On, Off] = which === 'microphone' ? [Mic, MicOff] : [Video, VideoOff];
   return (
     <button
@@ -91,8 +94,9 @@ function DeviceRow() {
   const chosen = usePreview((state) => state.chosen);
   const kinds: DeviceKind[] = ['audioinput', 'videoinput'];
   if (client.preview.devices.canChooseSpeaker()) kinds.push('audiooutput');
+  const narrow = useMedia('(max-width: 860px)');
   if (kinds.every((kind) => devices[kind].length === 0)) return null;
-  return (
+  const row = (
     <div className={styles['devices']}>
       {kinds.map((kind) => (
         <DeviceSelect
@@ -101,9 +105,17 @@ function DeviceRow() {
           choices={devices[kind]}
           chosen={chosen[kind]}
           onChoose={(which, id) => void client.preview.choose(which, id)}
-          compact
+          compact={!narrow}
         />
       ))}
     </div>
+  );
+  // On a phone the form matters more: it should be in sight without scrolling.
+  if (!narrow) return row;
+  return (
+    <details className={styles['more']}>
+      <summary className={styles['summary']}>{t('settings.devices')}</summary>
+      {row}
+    </details>
   );
 }

@@ -1,5 +1,5 @@
 // Small pieces that several components share: the client, its stores, an element's size.
-import { createContext, useContext, useEffect, useRef, useState } from 'react';
+import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import type { RefObject } from 'react';
 import { useStore } from 'zustand';
 import type { Client } from '../client/client';
@@ -38,6 +38,17 @@ export function useSize<T extends HTMLElement>(): [RefObject<T | null>, Size] {
     return () => observer.disconnect();
   }, []);
   return [ref, size];
+}
+
+export function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      const list = window.matchMedia(query);
+      list.addEventListener('change', changed);
+      return () => list.removeEventListener('change', changed);
+    },
+    () => window.matchMedia(query).matches,
+  );
 }
 
 /** Moves the focus to a heading when its screen appears, so that readers start there. */

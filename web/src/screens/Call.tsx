@@ -36,15 +36,17 @@ export function Call() {
   return (
     <div className={styles['call']}>
       <Header />
-      <Banners />
       <main className={styles['main']}>
+        <Banners />
         <div className={styles['stage']} inert={lost}>
           <StageView />
         </div>
         {lost && <LostCard />}
         <Alone />
       </main>
-      <ControlBar onSettings={() => setOpen('settings')} onLeave={leave} />
+      <footer>
+        <ControlBar onSettings={() => setOpen('settings')} onLeave={leave} />
+      </footer>
       {open === 'settings' && <SettingsDialog onClose={close} />}
       {open === 'leave' && <LeaveDialog onLeave={leave} onClose={close} />}
     </div>

@@ -93,9 +93,15 @@ function JoinForm() {
         <Button type="submit" look="primary" wide busy={joining} disabled={joining}>
           {t(joining ? 'lobby.joining' : 'lobby.join')}
         </Button>
-        <Button look="quiet" wide disabled={joining} onClick={() => join(true)}>
-          {t('lobby.join.bare')}
-        </Button>
+        {joining ? (
+          <Button look="quiet" wide onClick={() => void client.leave()}>
+            {t('lobby.cancel')}
+          </Button>
+        ) : (
+          <Button look="quiet" wide onClick={() => join(true)}>
+            {t('lobby.join.bare')}
+          </Button>
+        )}
       </div>
     </form>
   );

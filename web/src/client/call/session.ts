@@ -41,7 +41,10 @@ export interface Entry extends JoinRequest {
   /** An invitation's token and the address it is for; otherwise the server is asked for one. */
   readonly ticket: Pick<Ticket, 'token' | 'url'> | null;
   readonly choices: RoomChoices;
+  /** Opened for the lobby and still the lobby's, so that a failed attempt leaves its picture there ... */
   readonly openTracks: () => Promise<OpenTracks>;
+  /** ... until the call has taken them. */
+  readonly handedOver: () => void;
 }
 
 const OFF: Switches = { microphone: false, camera: false, screen: false };
@@ -63,6 +66,8 @@ const INITIAL: CallState = {
 export class CallSession {
   readonly store: StoreApi<CallState> = createStore<CallState>(() => INITIAL);
   private room: MediaRoom | null = null;
+  /** The room of an attempt that has not succeeded yet. */
+  private connecting: MediaRoom | null = null;
   /** Counts attempts, so that a late answer to a cancelled one changes nothing. */
   private attempt = 0;
   private readonly timer: InterruptionTimer;
@@ -79,25 +84,25 @@ export class CallSession {
     if (!this.step('join', { failure: null, notice: null, room: entry.room })) return;
     this.attempt += 1;
     const attempt = this.attempt;
-    let tracks: OpenTracks | null = null;
-    let room: MediaRoom | null = null;
+    let tracks: OpenTracks;
+    let room: MediaRoom;
     try {
       [tracks, room] = await this.connect(entry, attempt);
-      if (attempt !== this.attempt) {
-        stop(tracks);
-        await room.leave();
-        return;
-      }
-      this.room = room;
-      this.step('joined');
     } catch (error) {
-      stop(tracks);
       if (attempt === this.attempt) this.step('failed', { failure: asFailure(error) });
       return;
     }
+    if (attempt !== this.attempt) {
+      await room.leave();
+      return;
+    }
+    this.room = room;
+    entry.handedOver();
+    this.step('joined');
     await this.guard(() => room.publish(tracks));
   }
 
+  /** Also cancels an attempt to join. */
   async leave(): Promise<void> {
     await this.end(null);
   }
@@ -150,17 +155,14 @@ export class CallSession {
   private async connect(entry: Entry, attempt: number): Promise<[OpenTracks, MediaRoom]> {
     const ticket = entry.ticket ?? this.ports.requestTicket(entry);
     const opening = this.ports.openRoom(this.listener(attempt), entry.choices);
-    const results = await Promise.allSettled([entry.openTracks(), ticket, opening]);
-    const [tracks, way, room] = results;
-    const open = tracks.status === 'fulfilled' ? tracks.value : null;
+    const [tracks, way, room] = await Promise.all([entry.openTracks(), ticket, opening]);
+    this.connecting = room;
     try {
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
-      const { url, token } = fulfilled(way);
-      await fulfilled(room).connect(url, token);
-      return [fulfilled(tracks), fulfilled(room)];
-    } catch (error) {
-      stop(open);
-      throw error;
+      if (attempt !== this.attempt) throw new Failure('internal', { detail: 'cancelled' });
+      await room.connect(way.url, way.token);
+      return [tracks, room];
+    } finally {
+      this.connecting = null;
     }
   }
 
@@ -194,6 +196,7 @@ export class CallSession {
   private async end(failure: Failure | null): Promise<void> {
     const { room } = this;
     if (!this.step(failure === null ? 'leave' : 'failed', { failure })) return;
+    const cancelled = this.connecting;
     this.room = null;
     this.attempt += 1;
     this.timer.stop();
@@ -205,7 +208,7 @@ export class CallSession {
       audioBlocked: false,
       back: false,
     });
-    await room?.leave().catch(() => undefined);
+    await (room ?? cancelled)?.leave().catch(() => undefined);
   }
 
   /** A failure inside a call is a notice: the call goes on. */
@@ -217,14 +220,4 @@ export class CallSession {
       if (attempt === this.attempt) this.set({ notice: asFailure(error) });
     }
   }
-}
-
-function fulfilled<T>(result: PromiseSettledResult<T>): T {
-  if (result.status === 'rejected') throw result.reason;
-  return result.value;
-}
-
-function stop(tracks: OpenTracks | null): void {
-  tracks?.microphone?.stop();
-  tracks?.camera?.stop();
 }
