@@ -46,6 +46,10 @@ RECORD_HEADER = 13
 # A flight is about ten datagrams; a peer that sends faster than we read loses the newest.
 QUEUE_DATAGRAMS = 256
 MAX_RETRIES = 3
+# RFC 5246 section 7.4 and RFC 6347 section 4.3.2; everything either side may say in a handshake.
+HANDSHAKE_TYPES = frozenset((0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20, 22))
+# Certificates of browsers have under 1 kB, chains of others a few.
+MAX_HANDSHAKE_MESSAGE = 16384
 
 
 class Certificate(RTCCertificate):
@@ -100,11 +104,13 @@ class EngineDatagrams:
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._closed = False
+        self.handshaking = True
         self.dropped = 0
 
     def feed(self, data: bytes) -> None:
         """A datagram from the validated pair. What is no DTLS record is dropped and counted."""
-        if self._closed or not _is_record(data) or len(self._queue) >= QUEUE_DATAGRAMS:
+        good = _well_formed(data, handshaking=self.handshaking)
+        if self._closed or not good or len(self._queue) >= QUEUE_DATAGRAMS:
             self.dropped += 1
             return
         self._queue.append(data)
@@ -134,11 +140,43 @@ class EngineDatagrams:
         return self._queue.popleft() if self._queue else None
 
 
-def _is_record(data: bytes) -> bool:
-    """RFC 6347 section 4.1: type, version, and a length that stays inside the datagram."""
-    if len(data) < RECORD_HEADER or not 20 <= data[0] <= 23 or data[1] != 0xFE:
-        return False
-    return RECORD_HEADER + int.from_bytes(data[11:13], "big") <= len(data)
+def _well_formed(data: bytes, *, handshaking: bool) -> bool:
+    """RFC 6347 section 4.1: whole records of known type and version, to the end of the datagram.
+
+    During the handshake, what is in the clear (epoch 0) must be a handshake fragment that fits its
+    record (section 4.2.2) or a change of cipher: alerts and data that nobody has authenticated
+    would only end the handshake, and losing a true one costs no more than its timeout.
+    """
+    at = 0
+    while at < len(data):
+        if at + RECORD_HEADER > len(data) or not 20 <= data[at] <= 23 or data[at + 1] != 0xFE:
+            return False
+        size = int.from_bytes(data[at + 11 : at + 13], "big")
+        body = at + RECORD_HEADER
+        if body + size > len(data):
+            return False
+        clear = handshaking and data[at + 3 : at + 5] == b"\0\0"
+        if clear and (data[at] in (21, 23) or not _fragments(data, body, size, data[at])):
+            return False
+        at = body + size
+    return len(data) > 0
+
+
+def _fragments(data: bytes, at: int, size: int, kind: int) -> bool:
+    """Each: type, length (3 bytes), sequence (2), offset (3), fragment length (3)."""
+    end = at + size
+    if kind != 22:
+        return True
+    while at < end:
+        if at + 12 > end or data[at] not in HANDSHAKE_TYPES:
+            return False
+        total = int.from_bytes(data[at + 1 : at + 4], "big")
+        offset = int.from_bytes(data[at + 6 : at + 9], "big")
+        length = int.from_bytes(data[at + 9 : at + 12], "big")
+        if total > MAX_HANDSHAKE_MESSAGE or offset + length > total:
+            return False
+        at += 12 + length
+    return at == end
 
 
 def datagrams(flight: bytes) -> list[bytes]:
@@ -235,6 +273,7 @@ class DtlsTransport(RTCDtlsTransport):
                     self._renew_ssl()
                 else:
                     self.encrypted = True
+            self._datagrams.handshaking = False
             self._flush()
         except ConnectionError:
             self._fail("dtls_closed")
