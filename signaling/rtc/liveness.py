@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from livekit.protocol import models
+from livekit.protocol import models, rtc
 
 from signaling.rtc.clock import Timer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Reason = models.DisconnectReason
 _POLL = 0.25  # how late a departure may be noticed
+_FAILURE_GRACE = 1.0  # between the end of a connection and the client's leave
 
 
 class Liveness:
@@ -67,6 +68,16 @@ class Liveness:
         self._closed_at = self._now()
         self._cancel("ping")
         self._check_gone()
+
+    def media_failed(self) -> None:
+        """A connection ended for good; only a join from scratch brings another.
+
+        Clients that leave close their connections first and say so right after: wait a moment.
+        """
+        self._after("failed", _FAILURE_GRACE, self._media_lost)
+
+    def _media_lost(self) -> None:
+        self._p.leave(Reason.MEDIA_FAILURE, rtc.LeaveRequest.Action.RECONNECT)
 
     def _check_gone(self) -> None:
         if self._closed_at is None:

@@ -28,9 +28,9 @@ class ParticipantEvents:
             self._p.room.media_connected(self._p, target)
 
     def on_failed(self, target: Target, reason: str) -> None:
-        """The client mends it: without its socket it resumes, and that restarts ICE."""
-        self._p.services.counters.add("transports_failed")
-        self._p.drop_socket("media failed")
+        if not self._p.closed:
+            self._p.services.counters.add("transports_failed")
+            self._p.liveness.media_failed()
 
     def on_idle(self, seconds: float) -> None:
         pass  # liveness asks for the age of the last packet when it has to know

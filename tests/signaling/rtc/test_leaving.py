@@ -220,12 +220,27 @@ def test_sync_state_restores_disabled_tracks_and_wishes() -> None:
     assert bob.media.subscriptions[sid].paused is True
 
 
-def test_a_failed_transport_closes_the_socket_so_that_the_client_resumes() -> None:
+def test_a_failed_connection_asks_for_a_full_reconnect() -> None:
     world = World()
-    alice = world.join("alice")
+    alice, bob = world.join("alice"), world.join("bob")
     alice.media.listener.on_failed(Target.PUBLISHER, "dtls")
-    assert alice.closed == "media failed"
-    assert not alice.me.closed
+    assert not alice.me.closed  # it may be leaving right now
+    world.clock.advance(1.1)
+    leave = alice.last("leave").leave
+    assert (leave.reason, leave.action) == (Reason.MEDIA_FAILURE, Action.RECONNECT)
+    gone = bob.last("update").update.participants[0]
+    assert gone.state == models.ParticipantInfo.State.DISCONNECTED
+
+
+def test_a_client_that_closes_its_connection_first_leaves_by_its_own_word() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    alice.media.listener.on_failed(Target.PUBLISHER, "peer_closed")
+    alice.ask(leave=rtc.LeaveRequest(reason=Reason.CLIENT_INITIATED))
+    world.clock.advance(5)
+    gone = bob.last("update").update.participants[0]
+    assert gone.disconnect_reason == Reason.CLIENT_INITIATED
+    assert not alice.all("leave")
 
 
 def test_an_empty_room_closes_and_says_so() -> None:
