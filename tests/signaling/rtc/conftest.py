@@ -52,6 +52,7 @@ class Served:
         self.runner = web.AppRunner(self.app, max_line_size=REQUEST_LINE_BYTES)
         self.session = aiohttp.ClientSession()
         self.url = ""
+        self.sockets: list[Socket] = []
 
     async def start(self) -> None:
         await self.runner.setup()
@@ -61,13 +62,16 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
 
     async def stop(self) -> None:
+        for socket in self.sockets:
+            await socket.ws.close()
         await self.session.close()
         await self.rooms.drain()
         await self.runner.cleanup()
 
     async def socket(self, path: str, **query: str) -> Socket:
         query.setdefault("access_token", token())
-        return Socket(await self.session.ws_connect(self.url + path, params=query))
+        self.sockets.append(Socket(await self.session.ws_connect(self.url + path, params=query)))
+        return self.sockets[-1]
 
     async def join(self, identity: str, **fields: Any) -> Socket:
         """Over /rtc/v1, media connected."""

@@ -7,7 +7,8 @@
     {"media": "alice", "do": "publish"}         the media server: connect, publish, an event
     {"advance": 5}  {"lose": "alice"}  {"resume": "alice"}  {"api": "move", ...}
 
-A string "$name" is bound where it first meets a value and compared afterwards; "*" matches anything.
+A string "$name" is bound where it first meets a value and compared afterwards; "*" matches
+anything.
 """
 
 from __future__ import annotations
