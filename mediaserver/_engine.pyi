@@ -19,7 +19,14 @@ from mediaserver.engine_types import (
     SubscriptionSpec,
 )
 
-__all__ = ["Engine", "SrtpOracle", "check_sctp", "source_digest"]
+__all__ = [
+    "DataEvent",
+    "DataTransport",
+    "Engine",
+    "SrtpOracle",
+    "check_sctp",
+    "source_digest",
+]
 
 @final
 class Engine:
@@ -30,6 +37,12 @@ class Engine:
     def udp_port(self) -> int: ...
     @property
     def tcp_port(self) -> int | None: ...
+    @property
+    def udp_addresses(self) -> list[str]:
+        """What was bound: a wildcard of a family that this host lacks is left out."""
+
+    @property
+    def tcp_addresses(self) -> list[str]: ...
     @property
     def workers(self) -> int: ...
     def event_fd(self) -> int:
@@ -131,7 +144,10 @@ class DataTransport:
         """Announce a channel; the stream, or None when there are too many."""
 
     def send(self, stream: int, data: bytes, binary: bool = True) -> bool:
-        """Queue one message; False when the peer does not drain. ValueError: too large, not open."""
+        """Queue one message; False when the peer does not drain.
+
+        Raises ValueError when it is too large or the stream is not open.
+        """
 
     def transmit(self) -> list[bytes]:
         """The packets that wait for DTLS."""

@@ -114,6 +114,9 @@ class UdpClient:
     def close(self) -> None:
         self.socket.close()
 
+    def __del__(self) -> None:
+        self.socket.close()
+
 
 class TcpClient:
     """One ICE-TCP connection; frames by RFC 4571."""
@@ -154,6 +157,9 @@ class TcpClient:
         return self.receive(patience) == b""
 
     def close(self) -> None:
+        self.socket.close()
+
+    def __del__(self) -> None:
         self.socket.close()
 
 

