@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// Folders whose Rust sources count, and single files; relative to the engine's folder.
-pub const FOLDERS: [&str; 3] = ["core/src", "net/src", "py/src"];
-pub const FILES: [&str; 6] = [
+pub const FOLDERS: [&str; 4] = ["core/src", "data/src", "net/src", "py/src"];
+pub const FILES: [&str; 7] = [
     "Cargo.lock",
     "Cargo.toml",
     "core/Cargo.toml",
+    "data/Cargo.toml",
     "net/Cargo.toml",
     "py/Cargo.toml",
     "py/build.rs",
