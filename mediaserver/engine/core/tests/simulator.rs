@@ -1,0 +1,18 @@
+//! The core in virtual time: real cores, clients of our own, and a seeded network between them.
+//! `SOTTO_SEED` sets the first seed, `SOTTO_SEEDS` how many are tried (1 by default); a failing
+//! test prints the seed it failed with.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "simulator/client.rs"]
+mod client;
+#[path = "simulator/network.rs"]
+mod network;
+#[path = "simulator/source.rs"]
+mod source;
+#[path = "simulator/specs.rs"]
+mod specs;
+#[path = "simulator/world.rs"]
+mod world;
+
+#[path = "simulator/forwarding.rs"]
+mod forwarding;
