@@ -1,0 +1,156 @@
+"""Connections: slow headers are cut, numbers are bounded, long LiveKit request lines pass."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from signaling.config import Limits
+from signaling.errors import ConfigError
+from signaling.http.listener import Gate, open_socket
+from signaling.http.rates import Buckets
+from tests.signaling.house import Running, serving
+
+
+async def connect(house: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    at = urlsplit(house.http)
+    return await asyncio.open_connection(at.hostname, at.port)
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"GET /healthz"],
+    ids=["silent", "header", "line"],
+)
+async def test_a_header_that_never_ends_is_cut(tmp_path: Path, sent: bytes) -> None:
+    async with serving(tmp_path, {"limits.header_seconds": "0.4"}) as house:
+        reader, writer = await connect(house)
+        writer.write(sent)
+        began = time.monotonic()
+        # A byte now and then does not buy more time.
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            if reader.at_eof() or reader.exception() is not None:
+                break
+            if sent:
+                writer.write(b"a")
+        assert 0.3 < time.monotonic() - began < 1.5
+        await close(writer)
+        async with house.client.get(house.operator + "/metrics") as answer:
+            assert 'sotto_connections_refused_total{reason="slow_header"} 1' in await answer.text()
+
+
+async def test_a_slow_header_on_a_kept_connection_is_cut_too(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.header_seconds": "0.4"}) as house:
+        reader, writer = await connect(house)
+        writer.write(b"GET /nothing.js HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 404 " in head
+        writer.write(b"GET / HT")
+        async with asyncio.timeout(3):
+            while not reader.at_eof() and reader.exception() is None:
+                try:
+                    if not await reader.read(4096):
+                        break
+                except ConnectionResetError:
+                    break
+        await close(writer)
+
+
+async def test_a_slow_tls_handshake_is_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.header_seconds": "0.4"}) as house:
+        at = urlsplit(house.https)
+        reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+        writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(3):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        await close(writer)
+
+
+async def test_a_slow_body_is_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.body_seconds": "0.3"}) as house:
+        reader, writer = await connect(house)
+        writer.write(
+            b"POST /api/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        async with asyncio.timeout(3):
+            assert b" 408 " in await reader.readline()
+        await close(writer)
+
+
+async def test_one_address_has_so_many_connections(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.connections_per_address": "3"}) as house:
+        opened = [await connect(house) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        cut = 0
+        for reader, _ in opened:
+            try:
+                await asyncio.wait_for(reader.read(1), 0.1)
+                cut += 1
+            except ConnectionResetError:
+                cut += 1
+            except TimeoutError:
+                pass
+        assert cut == 2
+        for _, writer in opened:
+            await close(writer)
+        await asyncio.sleep(0.1)
+        async with house.client.get(house.http + "/nothing.js") as answer:
+            assert answer.status == 404
+
+
+async def test_a_join_request_of_64_kb_passes_and_more_does_not(house: Running) -> None:
+    request = base64.urlsafe_b64encode(b"x" * 48_000).decode()
+    token = house.token("room", "ann")
+    url = f"{house.http}/rtc/v1/validate?access_token={token}&join_request="
+    async with house.client.get(url + request) as answer:
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    reader, writer = await connect(house)
+    writer.write(b"GET /rtc?join_request=" + b"x" * 200_000)
+    async with asyncio.timeout(3):
+        with contextlib.suppress(ConnectionResetError):
+            assert b" 400 " in await reader.readline()
+    await close(writer)
+
+
+def test_the_gate_counts_and_lets_go() -> None:
+    gate = Gate(Limits(connections=3, connections_per_address=2))
+    assert [gate.enter("a"), gate.enter("a"), gate.enter("a")] == [True, True, False]
+    assert [gate.enter("b"), gate.enter("c")] == [True, False]
+    gate.leave("a")
+    assert gate.enter("c")
+    assert gate.refused == {"connections_per_address": 1, "connections": 1}
+
+
+def test_buckets_refill_with_time_and_forget_the_oldest() -> None:
+    buckets = Buckets(rate=2.0, burst=3, size=2)
+    assert [buckets.take("a", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert buckets.take("a", 0.5)
+    assert not buckets.take("a", 0.5)
+    buckets.take("b", 1.0)
+    buckets.take("c", 1.0)
+    assert len(buckets) == 2
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with open_socket("127.0.0.1", 0, "http.listen") as sock:
+        sock.listen()
+        with pytest.raises(ConfigError, match=r"http\.listen: cannot listen on 127\.0\.0\.1"):
+            open_socket("127.0.0.1", sock.getsockname()[1], "http.listen")
+    with pytest.raises(ConfigError, match="not an address of this machine"):
+        open_socket("no.such.name.invalid", 1, "http.listen")
