@@ -201,9 +201,9 @@ def _encodings(
     rids = section.simulcast_send or tuple(r for r, way in section.rids.items() if way == "send")
     if section.kind == Kind.VIDEO and rids:
         kept = rids[:MAX_ENCODINGS]
-        return tuple(
-            _encoding(_layer(layers, i, len(kept), rid), rid=rid) for i, rid in enumerate(kept)
-        ), kept
+        found = (_encoding(_layer(layers, i, len(kept), r), rid=r) for i, r in enumerate(kept))
+        # Lowest first, as the engine counts; native libwebrtc SDKs offer the highest first.
+        return tuple(sorted(found, key=lambda e: e.quality)), kept
     simulcast = next((g for s, g in section.ssrc_groups if s == "SIM"), ())[:MAX_ENCODINGS]
     if section.kind == Kind.VIDEO and len(simulcast) > 1:
         return tuple(

@@ -82,6 +82,15 @@ def test_simulcast_is_accepted_by_rid() -> None:
     assert [(e["rid"], e["quality"]) for e in spec["encodings"]] == [("q", 0), ("h", 1), ("f", 2)]
 
 
+def test_layers_offered_highest_first_reach_the_engine_lowest_first() -> None:
+    offer = OFFERS["chromium.dual_publish"]
+    turned = offer.replace("a=simulcast:send q;h;f", "a=simulcast:send f;h;q")
+    assert turned != offer
+    plan = plan_receiving(sending(parse(turned), "video"), None)
+    assert plan is not None
+    assert [e.rid for e in plan.spec.encodings] == ["q", "h", "f"]
+
+
 def test_announced_layers_give_size_and_bitrate() -> None:
     section = sending(parse(OFFERS["chromium.dual_publish"]), "video")
     layers = (LayerSpec(0, "q", 320, 180, 150_000), LayerSpec(1, "h", 640, 360, 400_000))
