@@ -34,7 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     config = common.read(arguments)
     if config.turn.secret is None:
         raise ConfigError("turn.secret", "is not set")
-    setup(config.log.format, config.log.level)
     own = lan_addresses()
     relay = relay_from(config, config.media.advertise or own, own)
     program = coturn.find()
@@ -42,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.render:
         sys.stdout.write(coturn.render(relay, program, directory))
         return 0
+    setup(config.log.format, config.log.level)
     asyncio.run(_supervise(Supervisor(program, relay, directory)))
     return 0
 
