@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mediaserver.api import IceCandidate, MediaLimits
-from mediaserver.data_channels import DataLimits
+from mediaserver.data_channels import DataLimits, MakeAssociation
 from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.ports import Engine
 
@@ -35,7 +35,7 @@ class Context:
     candidates: tuple[IceCandidate, ...]
     limits: MediaLimits
     gate: HandshakeGate
-    check_sctp: Callable[[bytes], str | None]
+    make_association: MakeAssociation
     new_id: Callable[[], int] = random_id
     drops: Counter[str] = field(default_factory=Counter)
     transports: dict[int, "Connection"] = field(default_factory=dict)

@@ -1,41 +1,19 @@
-"""Data channels of one connection: aiortc's SCTP, bounded and checked.
+"""Data channels of one connection: the engine's SCTP association inside aiortc's DTLS.
 
-Carries LiveKit's `_reliable`, `_lossy` and `_data_track` and knows nothing of what is in them. No
-packet reaches aiortc before `check` found it well formed; what the peer may make us hold (window,
-message, streams, labels) and what may wait for a peer that does not drain is bounded here.
-Made and closed by `participant/connection.py`; the engine may take its place behind this interface.
+Carries LiveKit's `_reliable`, `_lossy` and `_data_track` and knows nothing of what is in them. The
+association (`_engine.DataTransport`) checks every packet and bounds window, message, streams and
+labels; it stands here in aiortc's place because a message costs a fifth of the CPU. What waits for
+a peer that does not drain is bounded here. Made and closed by `participant/connection.py`.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import unpack_from
-
-from aiortc import RTCDataChannel
-from aiortc.rtcdatachannel import RTCDataChannelParameters
-from aiortc.rtcsctptransport import (
-    DATA_CHANNEL_ACK,
-    DATA_CHANNEL_OPEN,
-    SCTP_DATA_LAST_FRAG,
-    WEBRTC_BINARY,
-    WEBRTC_BINARY_EMPTY,
-    WEBRTC_DCEP,
-    WEBRTC_STRING,
-    WEBRTC_STRING_EMPTY,
-    DataChunk,
-    RTCSctpCapabilities,
-    RTCSctpTransport,
-)
+from typing import Protocol
 
 from mediaserver.api import Channel
-from mediaserver.dtls import DtlsTransport
 from mediaserver.errors import ClientError, Code, Unavailable
-
-# Clients use three channels; libwebrtc asks for 1,024 streams.
-MAX_STREAMS = 1024
-# LiveKit's labels have at most 12 bytes.
-MAX_LABEL = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,221 +25,193 @@ class DataLimits:
     receive_window_bytes: int = 1024 * 1024
 
 
-class SctpTransport(RTCSctpTransport):
-    """aiortc's association with bounds. Everything refused is counted in `drops`."""
-
-    def __init__(
-        self,
-        dtls: DtlsTransport,
-        limits: DataLimits,
-        check: Callable[[bytes], str | None],
-        on_message: Callable[[RTCDataChannel, bytes], None],
-        on_channel: Callable[[RTCDataChannel], None],
-    ) -> None:
-        super().__init__(dtls)
-        self._limits = limits
-        self._check = check
-        self._on_message = on_message
-        self._on_channel = on_channel
-        self._advertised_rwnd = limits.receive_window_bytes
-        self._inbound_streams_max = MAX_STREAMS
-        self._outbound_streams_count = MAX_STREAMS
-        self._flushing: asyncio.Task[None] | None = None
-        self.drops: Counter[str] = Counter()
-
-    async def _handle_data(self, data: bytes) -> None:
-        reason = self._check(data)
-        if reason is not None:
-            self.drops[f"sctp_{reason}"] += 1
-            return
-        try:
-            await super()._handle_data(data)
-        except (AssertionError, ValueError, LookupError, TypeError, AttributeError):
-            # Well formed but out of order for the association's state: the peer's fault.
-            self.drops["sctp_state"] += 1
-
-    async def _receive_data_chunk(self, chunk: DataChunk) -> None:
-        """RFC 9260 section 6.2: beyond our window only the chunk that we wait for is taken."""
-        expected = (self._last_received_tsn or 0) + 1 & 0xFFFFFFFF
-        if len(chunk.user_data) > self._advertised_rwnd and chunk.tsn != expected:
-            self.drops["sctp_window"] += 1
-            self._sack_needed = True
-            return
-        if self._advertised_rwnd < -self._limits.message_bytes:
-            await self._give_up("sctp_window_overrun")
-            return
-        if chunk.stream_id >= self._inbound_streams_count:
-            self.drops["sctp_stream"] += 1
-            return
-        await super()._receive_data_chunk(chunk)
-        if not chunk.flags & SCTP_DATA_LAST_FRAG:
-            stream = self._inbound_streams.get(chunk.stream_id)
-            held = len(stream.reassembly) if stream is not None else 0
-            if held * len(chunk.user_data) > 2 * self._limits.message_bytes:
-                await self._give_up("sctp_message_size")
-
-    async def _give_up(self, reason: str) -> None:
-        """The peer can never complete this message: end the association."""
-        self.drops[reason] += 1
-        await self._abort()
-        self._set_state(self.State.CLOSED)
-
-    async def _data_channel_receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
-        channel = self._data_channels.get(stream_id)
-        if pp_id == WEBRTC_DCEP:
-            await self._control(stream_id, channel, data)
-        elif channel is None:
-            self.drops["channel_unknown"] += 1
-        elif len(data) > self._limits.message_bytes:
-            await self._give_up("sctp_message_size")
-        elif pp_id in (WEBRTC_BINARY, WEBRTC_STRING):
-            self._on_message(channel, data)
-        elif pp_id in (WEBRTC_BINARY_EMPTY, WEBRTC_STRING_EMPTY):
-            self._on_message(channel, b"")
-        else:
-            self.drops["sctp_ppid"] += 1
-
-    async def _control(self, stream_id: int, channel: RTCDataChannel | None, data: bytes) -> None:
-        """DCEP (RFC 8832 section 5), its lengths and its text checked before aiortc parses it."""
-        if data[:1] == bytes([DATA_CHANNEL_ACK]) and channel is not None:
-            await super()._data_channel_receive(stream_id, WEBRTC_DCEP, data)
-            return
-        if data[:1] != bytes([DATA_CHANNEL_OPEN]) or len(data) < 12 or channel is not None:
-            self.drops["dcep_malformed"] += 1
-            return
-        label, protocol = unpack_from("!HH", data, 8)
-        if label > MAX_LABEL or protocol > MAX_LABEL or 12 + label + protocol != len(data):
-            self.drops["dcep_malformed"] += 1
-            return
-        if len(self._data_channels) >= self._limits.channels:
-            self.drops["dcep_too_many"] += 1
-            return
-        try:
-            data[12:].decode("utf-8")
-            data[12 : 12 + label].decode("utf-8")
-        except UnicodeDecodeError:
-            self.drops["dcep_malformed"] += 1
-            return
-        await super()._data_channel_receive(stream_id, WEBRTC_DCEP, data)
-        self._on_channel(self._data_channels[stream_id])
-
-    def _data_channel_send(self, channel: RTCDataChannel, data: bytes | str) -> None:
-        """Queue, and flush once a turn of the loop: a task for each message costs more than it."""
-        payload = data.encode() if isinstance(data, str) else data
-        kind = WEBRTC_BINARY if payload else WEBRTC_BINARY_EMPTY
-        payload = payload or b"\x00"
-        channel._addBufferedAmount(len(payload))
-        self._data_channel_queue.append((channel, kind, payload))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.ensure_future(self._data_channel_flush())
+class DataEvent(Protocol):
+    """See `_engine.pyi`."""
 
     @property
-    def remote_limit(self) -> int:
-        """The peer's max-message-size; 0 is unlimited (RFC 8841 section 6)."""
-        return int(self._remote_max_message_size)
+    def kind(self) -> str: ...
+    @property
+    def stream(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def data(self) -> bytes | None: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class Association(Protocol):
+    """The engine's SCTP association, or a test's."""
+
+    def receive(self, packet: bytes) -> bool: ...
+    def open(
+        self, label: str, ordered: bool = True, max_retransmits: int | None = None
+    ) -> int | None: ...
+    def send(self, stream: int, data: bytes, binary: bool = True) -> bool: ...
+    def transmit(self) -> Sequence[bytes]: ...
+    def events(self) -> Sequence[DataEvent]: ...
+    def next_timer(self) -> float | None: ...
+    def timer(self) -> None: ...
+    def buffered(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Records(Protocol):
+    """What DTLS offers to SCTP."""
+
+    def send_records(self, packets: Sequence[bytes]) -> None: ...
+
+
+# (dtls_server, limits) to a new association.
+MakeAssociation = Callable[[bool, DataLimits], Association]
 
 
 class DataChannels:
     """The channels of one connection by LiveKit's labels.
 
-    `open()` starts the association; with `create` we make the channels (subscriber connection of
-    DUAL), otherwise the client does. A label opened twice: the newest is sent on.
+    `start` makes the association; with `create` we make the channels (subscriber connection of
+    DUAL), otherwise the client does. A label opened twice: the newest is sent on. Everything
+    received and everything sent in one turn of the loop leaves in one flush.
     """
 
     def __init__(
         self,
         limits: DataLimits,
-        check: Callable[[bytes], str | None],
+        make: MakeAssociation,
         on_message: Callable[[Channel, bytes], None],
         *,
         create: bool,
     ) -> None:
         self._limits = limits
-        self._check = check
+        self._make = make
         self._on_message = on_message
         self._create = create
-        self._channels: dict[Channel, RTCDataChannel] = {}
+        self._association: Association | None = None
+        self._dtls: Records | None = None
+        self._streams: dict[Channel, int] = {}
+        self._labels: dict[int, Channel] = {}
         self._early: deque[bytes] = deque()
         self._early_bytes = 0
-        self._sctp: SctpTransport | None = None
+        self._remote_limit = 65536
+        self._lost = False
+        self._loop = asyncio.get_running_loop()
+        self._flushing: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.drops: Counter[str] = Counter()
 
-    async def open(self, dtls: DtlsTransport, port: int, max_message_size: int) -> None:
-        if self._sctp is not None:
+    def start(self, dtls: Records, *, dtls_server: bool, remote_limit: int) -> None:
+        """`remote_limit`: the peer's max-message-size, 0 is unlimited (RFC 8841 section 6)."""
+        if self._association is not None:
             return
-        sctp = SctpTransport(dtls, self._limits, self._check, self._received, self._opened)
-        sctp.drops = self.drops
-        self._sctp = sctp
-        await sctp.start(RTCSctpCapabilities(max_message_size), port or 5000)
+        self._remote_limit = remote_limit
+        self._dtls = dtls
+        association = self._association = self._make(dtls_server, self._limits)
         if self._create:
             for label in Channel:
-                self._make(sctp, label)
+                reliable = label is Channel.RELIABLE
+                association.open(label.value, reliable, None if reliable else 0)
+        self._schedule()
 
-    def _make(self, sctp: SctpTransport, label: Channel) -> None:
-        reliable = label is Channel.RELIABLE
-        channel = RTCDataChannel(
-            sctp,
-            RTCDataChannelParameters(
-                label=label.value,
-                ordered=reliable,
-                maxRetransmits=None if reliable else 0,
-            ),
-        )
-        self._channels[label] = channel
-        channel.on("open", lambda: self._drain(label))
+    def receive(self, packet: bytes) -> None:
+        """One SCTP packet, decrypted."""
+        if self._association is None or self._lost:
+            self.drops["sctp_early"] += 1
+        elif not self._association.receive(packet):
+            self.drops["sctp_malformed"] += 1
+        else:
+            self._schedule()
 
-    def _opened(self, channel: RTCDataChannel) -> None:
-        try:
-            label = Channel(channel.label)
-        except ValueError:
+    def _schedule(self) -> None:
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        association = self._association
+        if association is None or self._dtls is None:
             return
-        self._channels[label] = channel
-        self._drain(label)
+        for event in association.events():
+            self._event(event)
+        packets = association.transmit()
+        if packets:
+            self._dtls.send_records(packets)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wait = None if self._lost else association.next_timer()
+        if wait is not None:
+            self._timer = self._loop.call_later(wait, self._expired)
 
-    def _received(self, channel: RTCDataChannel, payload: bytes) -> None:
+    def _expired(self) -> None:
+        self._timer = None
+        if self._association is not None:
+            self._association.timer()
+            self._flush()
+
+    def _event(self, event: DataEvent) -> None:
+        if event.kind == "received":
+            label = self._labels.get(event.stream)
+            if label is None:
+                self.drops["channel_unknown"] += 1
+            else:
+                self._on_message(label, event.data or b"")
+        elif event.kind == "opened":
+            self._opened(event.stream, event.label)
+        elif event.kind == "closed":
+            closed = self._labels.pop(event.stream, None)
+            if closed is not None and self._streams.get(closed) == event.stream:
+                del self._streams[closed]
+        elif event.kind == "lost":
+            self._lost = True
+            self.drops["sctp_lost"] += 1
+
+    def _opened(self, stream: int, name: str) -> None:
         try:
-            label = Channel(channel.label)
+            label = Channel(name)
         except ValueError:
-            self.drops["channel_unknown"] += 1
-            return
-        self._on_message(label, payload)
-
-    def _drain(self, label: Channel) -> None:
+            return  # a channel of the application's own: nobody to relay it to
+        self._streams[label] = stream
+        self._labels[stream] = label
         if label is Channel.RELIABLE:
+            early, self._early = self._early, deque()
             self._early_bytes = 0
-            while self._early:
-                self.send(Channel.RELIABLE, self._early.popleft())
+            for payload in early:
+                self.send(Channel.RELIABLE, payload)
 
     def is_open(self, label: Channel) -> bool:
-        channel = self._channels.get(label)
-        return channel is not None and channel.readyState == "open"
+        return label in self._streams and not self._lost
 
     @property
     def buffered(self) -> int:
-        return self._early_bytes + sum(c.bufferedAmount for c in self._channels.values())
+        held = self._association.buffered() if self._association is not None else 0
+        return self._early_bytes + held
 
     def send(self, label: Channel, payload: bytes) -> bool:
         """False: lossy and dropped. Reliable waits for its channel to open, within the bound."""
         if len(payload) > self._limits.message_bytes:
             raise ClientError(Code.MESSAGE_TOO_LARGE, 413, "the message is too large")
         reliable = label is Channel.RELIABLE
-        channel = self._channels.get(label)
-        ready = channel is not None and channel.readyState == "open"
-        if channel is None or not ready:
+        stream = self._streams.get(label)
+        association = self._association
+        if association is None or stream is None or self._lost:
             return self._wait(payload) if reliable else self._drop("channel_not_open")
-        limit = self._limits.send_buffer_bytes if reliable else self._limits.lossy_buffer_bytes
-        if channel.bufferedAmount + len(payload) > limit:
-            if reliable:
-                raise Unavailable(Code.CHANNEL_FULL, "the peer does not drain", retry=True)
-            return self._drop("lossy_stale")
-        remote = self._sctp.remote_limit if self._sctp is not None else 0
-        if remote and len(payload) > remote:
+        if self._remote_limit and len(payload) > self._remote_limit:
             return self._drop("peer_message_size")
-        channel.send(payload)
+        if not reliable and association.buffered() + len(payload) > self._limits.lossy_buffer_bytes:
+            return self._drop("lossy_stale")
+        try:
+            sent = association.send(stream, payload)
+        except ValueError:
+            return self._drop("channel_not_open")
+        if not sent and reliable:
+            raise Unavailable(Code.CHANNEL_FULL, "the peer does not drain", retry=True)
+        if not sent:
+            return self._drop("lossy_stale")
+        self._schedule()
         return True
 
     def _wait(self, payload: bytes) -> bool:
-        if self._sctp is not None and self._sctp.state == "closed":
+        if self._lost:
             raise Unavailable(Code.CHANNEL_CLOSED, "the data channel is closed", retry=False)
         if self._early_bytes + len(payload) > self._limits.send_buffer_bytes:
             raise Unavailable(Code.CHANNEL_FULL, "the data channel is not open", retry=True)
@@ -273,8 +223,15 @@ class DataChannels:
         self.drops[reason] += 1
         return False
 
-    async def close(self) -> None:
+    def close(self) -> None:
+        """Say ABORT, so that the peer need not wait for its timers."""
         self._early.clear()
-        if self._sctp is not None:
-            await self._sctp.stop()
-        self._channels.clear()
+        if self._association is not None and self._dtls is not None and not self._lost:
+            self._association.close()
+            self._dtls.send_records(self._association.transmit())
+        self._lost = True
+        self._streams.clear()
+        for handle in (self._flushing, self._timer):
+            if handle is not None:
+                handle.cancel()
+        self._flushing = self._timer = None

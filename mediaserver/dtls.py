@@ -209,16 +209,22 @@ class DtlsTransport(RTCDtlsTransport):
         certificate: Certificate,
         gate: HandshakeGate,
         on_keys: Callable[[SrtpKeys], None],
+        on_record: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         super().__init__(cast(RTCIceTransport, datagrams), [certificate])
         self._datagrams = datagrams
         self._certificate = certificate
         self._gate = gate
         self._on_keys = on_keys
+        self._on_record = on_record
         self._srtp_profiles = [profile for profile, _ in PROFILES]
         self.failure = ""
         self.profile = ""
         self.errors = 0
+
+    @property
+    def is_server(self) -> bool:
+        return bool(self._role == "server")
 
     @property
     def _tls(self) -> SSL.Connection:
@@ -319,11 +325,11 @@ class DtlsTransport(RTCDtlsTransport):
         data: bytes | None = await self._datagrams._recv()
         while data is not None:
             self._tls.bio_write(data)
-            await self._read_records()
+            self._read_records()
             data = self._datagrams.pop()
         self._flush()
 
-    async def _read_records(self) -> None:
+    def _read_records(self) -> None:
         while True:
             try:
                 data = self._tls.recv(2048)
@@ -334,13 +340,21 @@ class DtlsTransport(RTCDtlsTransport):
             except SSL.Error:
                 self.errors += 1
                 return
-            if self._data_receiver is not None:
-                await self._data_receiver._handle_data(data)
+            self._on_record(data)
 
-    async def _send_data(self, data: bytes) -> None:
-        """Sent or, when the transport has ended, dropped: SCTP's timers may outlive it."""
-        if self._state == State.CONNECTED:
-            self._tls.send(data)
+    def send_records(self, packets: Sequence[bytes]) -> None:
+        """One record and one datagram each; dropped when the transport has ended.
+
+        Not packed together: some stacks, aiortc among them, read one record of a datagram.
+        """
+        if self._state != State.CONNECTED:
+            return
+        for packet in packets:
+            try:
+                self._tls.send(packet)
+            except SSL.Error:
+                self.errors += 1
+                return
             self._flush()
 
     async def _write_ssl(self) -> None:

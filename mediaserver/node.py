@@ -74,8 +74,8 @@ class MediaServer:
     @classmethod
     async def start(cls, config: MediaConfig) -> "MediaServer":
         """Binds. Raises ClientError for a configuration that cannot work, Unavailable for ports."""
+        from mediaserver._engine import DataTransport
         from mediaserver._engine import Engine as NativeEngine
-        from mediaserver._engine import check_sctp
 
         told = addresses.advertised(config)
         limits = config.limits
@@ -99,7 +99,13 @@ class MediaServer:
             candidates=addresses.candidates(told, engine.udp_port, engine.tcp_port),
             limits=limits,
             gate=HandshakeGate(limits.handshake_steps),
-            check_sctp=check_sctp,
+            make_association=lambda server, bounds: DataTransport(
+                server,
+                bounds.message_bytes,
+                bounds.receive_window_bytes,
+                bounds.send_buffer_bytes,
+                bounds.channels,
+            ),
         )
         return cls(config, context)
 

@@ -10,6 +10,7 @@ Owned by one participant; engine events are handed in by the call.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -68,10 +69,18 @@ class Connection:
         self._ice_up = False
         self._dtls_up = False
         self._task: asyncio.Task[None] | None = None
+        self._data_section: Section | None = None
+        self._unsent: deque[bytes] = deque(maxlen=16)
         self._datagrams = EngineDatagrams(self._send_datagram)
-        self.dtls = DtlsTransport(self._datagrams, self._certificate, context.gate, self._set_keys)
         self.data = DataChannels(
-            context.data_limits, context.check_sctp, on_message, create=creates_channels
+            context.data_limits, context.make_association, on_message, create=creates_channels
+        )
+        self.dtls = DtlsTransport(
+            self._datagrams,
+            self._certificate,
+            context.gate,
+            self._set_keys,
+            self.data.receive,
         )
 
     def local(self) -> Local:
@@ -116,16 +125,14 @@ class Connection:
             self._data_section = data
             self._maybe_open_data()
 
-    _data_section: Section | None = None
-    _opening: asyncio.Task[None] | None = None
-
     def _maybe_open_data(self) -> None:
         section = self._data_section
-        if section is None or not self._dtls_up or self._opening is not None:
-            return
-        self._opening = asyncio.create_task(
-            self.data.open(self.dtls, section.sctp_port, section.max_message_size)
-        )
+        if section is not None and self._dtls_up:
+            self.data.start(
+                self.dtls,
+                dtls_server=self.dtls.is_server,
+                remote_limit=section.max_message_size,
+            )
 
     async def _handshake(self, remote: Remote) -> None:
         seconds = self._context.limits.handshake_seconds
@@ -150,6 +157,8 @@ class Connection:
     def ice_connected(self, protocol: str) -> None:
         self._ice_up = True
         self.protocol = protocol
+        while self._unsent:
+            self._send_datagram(self._unsent.popleft())
         self._maybe_connected()
 
     def feed_dtls(self, data: bytes) -> None:
@@ -166,6 +175,11 @@ class Connection:
         self._guarded(self._context.engine.set_srtp, self.transport, keys)
 
     def _send_datagram(self, data: bytes) -> None:
+        if not self._ice_up:
+            # A ClientHello may come before the client nominates; our flight waits for that
+            # rather than for its retransmission a second later.
+            self._unsent.append(data)
+            return
         self._guarded(self._context.engine.send_dtls, self.transport, data)
 
     def _guarded(self, command: Callable[..., None], *args: object) -> None:
@@ -179,10 +193,10 @@ class Connection:
         if self.state is State.CLOSED:
             return
         self.state = State.CLOSED
-        for task in (self._task, self._opening):
-            if task is not None and not task.done() and task is not asyncio.current_task():
-                task.cancel()
-        await self.data.close()
+        task = self._task
+        if task is not None and not task.done() and task is not asyncio.current_task():
+            task.cancel()
+        self.data.close()
         await self.dtls.stop()
         self._datagrams.close()
         self._context.drops.update(self.data.drops)

@@ -21,6 +21,7 @@ from mediaserver.api import (
 )
 from mediaserver.call import Call
 from mediaserver.context import Context
+from mediaserver.data_channels import DataLimits
 from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.engine_types import (
     CallSettings,
@@ -162,6 +163,70 @@ class FakeEngine:
             self._fd = -1
 
 
+class FakeAssociation:
+    """Data channels that open when the test says so and loop nothing."""
+
+    def __init__(self, dtls_server: bool, limits: DataLimits) -> None:
+        self.dtls_server = dtls_server
+        self.limits = limits
+        self.held = 0
+        self.happened: list[Happened] = []
+        self.opened: list[tuple[str, bool, int | None]] = []
+        self.sent: list[tuple[int, bytes]] = []
+        self.received: list[bytes] = []
+        self.wait: float | None = None
+        self.expired = 0
+        self.closed = False
+
+    def receive(self, packet: bytes) -> bool:
+        self.received.append(packet)
+        return packet != b"malformed"
+
+    def open(
+        self, label: str, ordered: bool = True, max_retransmits: int | None = None
+    ) -> int | None:
+        self.opened.append((label, ordered, max_retransmits))
+        return len(self.opened)
+
+    def send(self, stream: int, data: bytes, binary: bool = True) -> bool:
+        if self.held + len(data) > self.limits.send_buffer_bytes:
+            return False
+        self.held += len(data)
+        self.sent.append((stream, data))
+        return True
+
+    def transmit(self) -> Sequence[bytes]:
+        return [b"abort"] if self.closed else []
+
+    def events(self) -> "Sequence[Happened]":
+        result, self.happened = self.happened, []
+        return result
+
+    def next_timer(self) -> float | None:
+        return self.wait
+
+    def timer(self) -> None:
+        self.expired += 1
+        self.wait = None
+
+    def buffered(self) -> int:
+        return self.held
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class Happened:
+    """A data event."""
+
+    kind: str
+    stream: int = 0
+    label: str = ""
+    data: bytes | None = None
+    reason: str = ""
+
+
 class Heard:
     """A participant listener that remembers each call as a tuple."""
 
@@ -257,7 +322,7 @@ class House:
             candidates=CANDIDATES,
             limits=limits,
             gate=HandshakeGate(limits.handshake_steps),
-            check_sctp=lambda packet: None,
+            make_association=FakeAssociation,
         )
         self.server = MediaServer(MediaConfig(), self.context)
         self.listener = HeardCall()
