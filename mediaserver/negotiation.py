@@ -274,7 +274,7 @@ def _answer_section(section: Section, plan: Receiving | Sending | None) -> list[
     for name, (number, way) in extensions.items():
         lines.append(f"a=extmap:{number}{mirrored.get(way, '')} {known.EXTENSIONS[name]}")
     if isinstance(plan, Receiving):
-        offered = tuple(_publisher_fmtp(c, plan) for c in offered)
+        offered = _publisher_codecs(plan)
         lines += ["a=recvonly", *_codec_lines(offered, section.kind)]
         lines += [f"a=rid:{rid} recv" for rid in plan.rids]
         if plan.rids and section.simulcast_send:
@@ -284,6 +284,15 @@ def _answer_section(section: Section, plan: Receiving | Sending | None) -> list[
     else:
         lines += ["a=inactive", *_codec_lines(offered, section.kind)]
     return lines
+
+
+def _publisher_codecs(plan: Receiving) -> tuple[Codec, ...]:
+    """A client sends the first: RED when its track asked for it (the engine takes it apart for
+    subscribers that did not), else Opus with RED possible."""
+    codecs = tuple(_publisher_fmtp(c, plan) for c in plan.spec.codecs)
+    if plan.track is None or not plan.track.red:
+        return codecs
+    return tuple(sorted(codecs, key=lambda c: c.name != "red"))
 
 
 def _publisher_fmtp(codec: Codec, plan: Receiving) -> Codec:
