@@ -175,6 +175,11 @@ impl Engine {
         self.shared.workers()
     }
 
+    #[cfg(test)]
+    pub(crate) fn snapshots(&self) -> Vec<WorkerSnapshot> {
+        self.shared.snapshots()
+    }
+
     pub fn event_queue(&self) -> &EventQueue {
         &self.shared.events
     }

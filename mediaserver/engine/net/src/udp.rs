@@ -192,6 +192,7 @@ impl Control {
 
     fn push<T: Copy>(&mut self, header: &mut libc::msghdr, level: c_int, kind: c_int, value: T) {
         let size = mem::size_of::<T>() as u32;
+        #[allow(clippy::unnecessary_cast, reason = "u32 with musl")]
         let at = header.msg_controllen as usize;
         // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
         let (space, length) = unsafe {

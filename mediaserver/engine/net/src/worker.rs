@@ -393,3 +393,116 @@ impl State {
 
 /// Transports of a worker, and the path each was last reached by.
 pub type Transports = HashMap<u64, Option<Path>>;
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Client;
+
+    use super::*;
+    use crate::Engine;
+    use crate::config::tests::config;
+    use crate::routes::is_request;
+
+    fn engine(workers: u16) -> Engine {
+        Engine::new(crate::config::EngineConfig {
+            workers,
+            ..config()
+        })
+        .unwrap()
+    }
+
+    fn client(engine: &Engine) -> Client {
+        let client = Client::bind("127.0.0.1:0").unwrap();
+        client
+            .connect(("127.0.0.1", engine.opened().udp_port))
+            .unwrap();
+        client
+    }
+
+    fn until(mut what: impl FnMut() -> bool) {
+        for _ in 0..500 {
+            if what() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it did not happen within five seconds");
+    }
+
+    fn broken(engine: &Engine) -> Vec<u64> {
+        let named = |notice| match notice {
+            Notice::Broken { transport, reason } => {
+                assert!(
+                    reason.starts_with("internal error at worker.rs:"),
+                    "{reason}"
+                );
+                Some(transport)
+            }
+            _ => None,
+        };
+        engine.events(100).into_iter().filter_map(named).collect()
+    }
+
+    #[test]
+    fn a_panic_of_a_stranger_ends_nobody_and_the_worker_goes_on() {
+        let engine = engine(1);
+        let ice = engine.create_transport(1, None).unwrap();
+        client(&engine).send(b"\xffpanic").unwrap();
+        until(|| engine.snapshots()[0].net.panics == 1);
+        assert!(broken(&engine).is_empty());
+        assert!(engine.restart_ice(ice.transport).is_ok());
+        until(|| {
+            engine.snapshots()[0]
+                .core
+                .transports
+                .contains_key(&ice.transport)
+        });
+    }
+
+    #[test]
+    fn repeated_panics_rebuild_the_core_and_everybody_is_told() {
+        let engine = engine(1);
+        let ids = [1, 1].map(|call| engine.create_transport(call, None).unwrap().transport);
+        let client = client(&engine);
+        let mut told = Vec::new();
+        for _ in 0..FAULTS {
+            client.send(b"\xffpanic").unwrap();
+        }
+        until(|| {
+            told.extend(broken(&engine));
+            told.len() == 2
+        });
+        told.sort_unstable();
+        assert_eq!(told, ids);
+        assert!(engine.restart_ice(ids[0]).is_err(), "forgotten");
+        let next = engine.create_transport(2, None).unwrap().transport;
+        until(|| engine.snapshots()[0].core.transports.contains_key(&next));
+        assert_eq!(engine.snapshots()[0].net.core_restarts, 1);
+    }
+
+    #[test]
+    fn garbage_at_full_speed_leaves_the_loop_alive() {
+        let engine = engine(2);
+        let clients: Vec<_> = (0..16).map(|_| client(&engine)).collect();
+        let mut state = 1u32;
+        for round in 0..20_000usize {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let mut datagram = [0u8; 64];
+            for (at, byte) in datagram.iter_mut().enumerate() {
+                *byte = (state.rotate_left(at as u32) >> 13) as u8;
+            }
+            assert!(!is_request(&datagram));
+            let _ = clients[round % 16].send(&datagram[..(state >> 26) as usize]);
+        }
+        let ice = engine.create_transport(1, Some(1)).unwrap();
+        until(|| {
+            engine.snapshots()[1]
+                .core
+                .transports
+                .contains_key(&ice.transport)
+        });
+        let received: u64 = engine.snapshots().iter().map(|s| s.net.datagrams_in).sum();
+        assert!(received > 0);
+        assert!(engine.snapshots().iter().all(|s| s.net.panics == 0));
+    }
+}
