@@ -1,10 +1,27 @@
-//! Glue between a transport's estimate, the allocator and the selectors.
+//! Glue between a transport's estimate, the allocator, the selectors and the pacer; and the trains
+//! of packets that find out whether there is more.
 
+use crate::bandwidth::Feedback;
+use crate::bandwidth::allocator::{Candidate, allocate};
 use crate::core::Core;
+use crate::drops::Drop;
 use crate::egress::layers::Layer;
+use crate::egress::record::{PROBE, RTX, Record};
+use crate::event::Event;
 use crate::io::Io;
 use crate::spec::Kind;
-use crate::time::{MILLIS, Time};
+use crate::time::{MILLIS, SECONDS, Time};
+
+const INTERVAL: u64 = 200 * MILLIS;
+/// After a layer was taken away, this long nothing rises: the queue must drain first.
+const SETTLE: u64 = 2 * SECONDS;
+/// A probe asks for this much more than the best layers need: room for the pacer to stay open.
+const AMBITION: u64 = 2;
+/// Video that waited this long in the queue is of no use to anybody.
+const MAX_WAIT: u64 = 800 * MILLIS;
+const UNLIMITED: u64 = 1 << 40;
+/// Stands for a layer that does not flow yet.
+const LOWEST: Layer = Layer { spatial: 0, temporal: 3 };
 
 impl Core {
     /// Allocates at the next tick.
@@ -15,49 +32,180 @@ impl Core {
         }
     }
 
-    pub(crate) fn estimate_changed(&mut self, now: Time, index: u32, io: &mut dyn Io) {
+    /// The estimator listens to the best feedback that any subscription negotiated.
+    pub(crate) fn listen_for_feedback(&mut self, index: u32) {
         let transport = &mut self.transports[index];
-        transport
-            .pacer
-            .set_rate(now, transport.bandwidth.estimate());
-        if transport.allocate_due.is_some_and(|at| now >= at) {
+        for subscription in &transport.subscriptions {
+            let entry = &self.subscriptions[*subscription];
+            let numbered = entry.spec.extensions.transport_cc.is_some() && !entry.identical;
+            if numbered && entry.spec.codecs.iter().any(|c| c.transport_cc) {
+                transport.bandwidth.set_feedback(Feedback::TransportCc);
+            } else if entry.spec.codecs.iter().any(|c| c.remb) {
+                transport.bandwidth.set_feedback(Feedback::Remb);
+            }
+        }
+    }
+
+    /// Feedback came in. A falling estimate is acted on at once, a rising one at leisure.
+    pub(crate) fn estimate_changed(&mut self, now: Time, index: u32, io: &mut dyn Io) {
+        let transport = &self.transports[index];
+        let due = transport.allocate_due.is_none_or(|at| now >= at);
+        let short = transport.bandwidth.is_limited(now)
+            && transport.bandwidth.estimate().is_some_and(|e| e < transport.allocated);
+        if due || short {
             self.allocate_now(now, index, io);
         }
     }
 
     pub(crate) fn allocate_now(&mut self, now: Time, index: u32, io: &mut dyn Io) {
-        let mut choices: Vec<(Layer, u64)> = Vec::new();
-        self.transports[index].allocate_due = Some(now + 200 * MILLIS);
+        self.transports[index].allocate_due = Some(now + INTERVAL);
+        let (audio, videos) = self.set_audio(now, index);
+        let mut candidates: Vec<Candidate> = videos.iter().map(|v| self.candidate(now, *v)).collect();
+        let bandwidth = &self.transports[index].bandwidth;
+        let limited = bandwidth.is_limited(now);
+        let estimate = bandwidth.estimate();
+        let budget = estimate.map_or(UNLIMITED, |e| e.saturating_sub(audio));
+        let spent = allocate(&mut candidates, budget, limited) + audio;
+        let best: u64 = candidates.iter().filter_map(|c| c.choices.last()).map(|(_, rate)| rate).sum();
+        for (video, candidate) in videos.iter().zip(&candidates) {
+            self.act_on(now, *video, candidate, io);
+        }
+        self.set_pace(now, index, estimate, spent, limited);
+        if estimate.is_some() {
+            self.probe(now, index, (best + audio) * AMBITION);
+        }
+    }
+
+    /// Audio is never bargained with; answers its rate, and the videos that share the rest.
+    fn set_audio(&mut self, now: Time, index: u32) -> (u64, Vec<u32>) {
+        let (mut audio, mut videos) = (0, Vec::new());
         for position in 0..self.transports[index].subscriptions.len() {
             let subscription = self.transports[index].subscriptions[position];
             let entry = &mut self.subscriptions[subscription];
-            let feed = &self.feeds[entry.feed];
-            let settings = entry.settings;
-            let target = if settings.paused || !entry.has_route() {
-                None
+            let wanted = !entry.settings.paused && entry.has_route() && self.feeds[entry.feed].spec.is_some();
+            if !wanted {
+                entry.selector.set_target(None);
+                entry.allocated = 0;
             } else if entry.kind == Kind::Audio {
-                Some(Layer {
-                    spatial: 0,
-                    temporal: 0,
-                })
+                entry.selector.set_target(Some(Layer { spatial: 0, temporal: 0 }));
+                entry.allocated = entry.meter.rate(now);
+                audio += entry.allocated;
             } else {
-                feed.choices(
-                    now,
-                    settings.max_spatial,
-                    settings.max_temporal,
-                    &mut choices,
-                );
-                choices
-                    .last()
-                    .map(|(layer, _)| *layer)
-                    .or(entry.selector.target())
-                    .or(Some(Layer {
-                        spatial: 0,
-                        temporal: 3,
-                    }))
-            };
-            entry.selector.set_target(target);
-            self.ask_for_target(now, subscription, io);
+                videos.push(subscription);
+            }
+        }
+        (audio, videos)
+    }
+
+    fn candidate(&self, now: Time, index: u32) -> Candidate {
+        let entry = &self.subscriptions[index];
+        let feed = &self.feeds[entry.feed];
+        let mut choices = Vec::new();
+        feed.choices(now, entry.settings.max_spatial, entry.settings.max_temporal, &mut choices);
+        // A larger picture at a quarter of its frames is worse than a smaller one that moves.
+        let lowest = choices.first().map_or(0, |(layer, _)| layer.spatial);
+        let top = choices.iter().map(|(layer, _)| layer.temporal).max().unwrap_or(0);
+        choices.retain(|(layer, _)| layer.spatial == lowest || layer.temporal + 1 >= top);
+        let target = entry.selector.target();
+        let current = target.and_then(|t| {
+            choices.iter().rposition(|(l, _)| l.spatial == t.spatial && l.temporal <= t.temporal)
+        });
+        Candidate {
+            priority: entry.settings.priority,
+            choices,
+            current,
+            settling: entry.lowered.is_some_and(|at| now.since(at) < SETTLE),
+            chosen: None,
         }
     }
+
+    fn act_on(&mut self, now: Time, index: u32, candidate: &Candidate, io: &mut dyn Io) {
+        let entry = &mut self.subscriptions[index];
+        let before = entry.selector.target();
+        let paused = candidate.chosen.is_none() && !candidate.choices.is_empty();
+        let target = match candidate.chosen {
+            Some(chosen) => {
+                let (layer, rate) = candidate.choices[chosen];
+                entry.allocated = rate;
+                // At the top of what flows, whatever more the stream grows is wanted too.
+                let whole = candidate.choices.last().is_some_and(|(l, _)| l.spatial == layer.spatial && l.temporal == layer.temporal);
+                let temporal = if whole { entry.settings.max_temporal } else { layer.temporal };
+                Some(Layer { temporal, ..layer })
+            }
+            None => {
+                entry.allocated = 0;
+                if paused { None } else { before.or(Some(LOWEST)) }
+            }
+        };
+        if target < before {
+            entry.lowered = Some(now);
+        }
+        entry.selector.set_target(target);
+        if entry.paused_by_bandwidth != paused {
+            entry.paused_by_bandwidth = paused;
+            io.event(Event::StreamStateChanged { subscription: entry.id, paused });
+        }
+        self.ask_for_target(now, index, io);
+    }
+
+    fn set_pace(&mut self, now: Time, index: u32, estimate: Option<u64>, spent: u64, limited: bool) {
+        let transport = &mut self.transports[index];
+        transport.allocated = spent;
+        // Twice what flows and no sign of a queue: the path takes a frame in half a frame's time.
+        let open = estimate.is_none_or(|e| !limited && e >= spent * 2);
+        let rate = if open { None } else { estimate.map(|e| e.max(spent)) };
+        transport.pacer.set_rate(now, rate);
+        let oldest = transport.queue.video.front().map_or(0, |r| now.since(r.queued));
+        if oldest > MAX_WAIT {
+            self.drops.add_many(Drop::QueueOverflow, transport.queue.video.len() as u64);
+            for record in transport.queue.video.drain(..) {
+                if let Some(entry) = self.subscriptions.get_mut(record.subscription) {
+                    entry.selector.restart();
+                }
+            }
+            transport.queue.bytes = 0;
+        }
+    }
+
+    /// Sends a probe train when the estimator wants to know: recent packets once more, as RTX.
+    fn probe(&mut self, now: Time, index: u32, desired: u64) {
+        let Core { transports, subscriptions, dirty, counters, .. } = self;
+        let transport = &mut transports[index];
+        if !transport.bandwidth.can_probe() || !transport.can_send() {
+            return;
+        }
+        let source = transport.subscriptions.iter().copied().find(|s| {
+            let entry = &subscriptions[*s];
+            entry.kind == Kind::Video
+                && entry.selector.current().is_some()
+                && entry.spec.rtx_ssrc.is_some()
+                && !entry.identical
+                && newest(entry, 0).is_some()
+        });
+        let Some(source) = source else { return };
+        let Some(bytes) = transport.bandwidth.probe(now, desired) else { return };
+        counters.probes += 1;
+        let entry = &subscriptions[source];
+        let (mut queued, mut back) = (0, 0);
+        while queued < bytes && back < 256 {
+            // When the stream is short of packets, the newest go round again.
+            let record = newest(entry, back % 16).or_else(|| newest(entry, 0));
+            back += 1;
+            let Some(mut record) = record else { break };
+            record.flags |= RTX | PROBE;
+            record.queued = now;
+            queued += usize::from(record.size) + 60;
+            transport.queue.urgent.push_back(record);
+        }
+        transport.queue.first.get_or_insert(now);
+        transport.queue.complete = true;
+        if !transport.queue.dirty {
+            transport.queue.dirty = true;
+            dirty.push(index);
+        }
+    }
+}
+
+fn newest(entry: &crate::egress::subscription::Subscription, back: u64) -> Option<Record> {
+    entry.history.recent(entry.rewriter.next_out().checked_sub(1)?, back)
 }

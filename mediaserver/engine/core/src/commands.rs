@@ -13,6 +13,7 @@ use crate::egress::subscription::Subscription;
 use crate::event::Event;
 use crate::ice::Ice;
 use crate::ingress::publication::{Publication, Stream};
+use crate::ingress::reception::Meter;
 use crate::io::Io;
 use crate::peer::PeerMessage;
 use crate::spec::{
@@ -151,9 +152,11 @@ impl Core {
             twcc: self.rng.below(0x8000),
             bandwidth: Bandwidth::new(start, limits.min_bitrate, max),
             traffic: Traffic::default(),
+            sending: Meter::default(),
             tick_at: None,
             nack_pending: false,
             allocate_due: None,
+            allocated: 0,
         };
         let index = self.transports.insert(transport);
         self.transport_ids.insert(id, index);
@@ -453,6 +456,7 @@ impl Core {
         for ssrc in ssrcs.into_iter().flatten() {
             transport.outgoing.insert(ssrc, index);
         }
+        self.listen_for_feedback(t);
         self.send_demand(now, feed, io);
         self.allocate_now(now, t, io);
         Ok(())
@@ -528,6 +532,7 @@ impl Core {
         if let Some(described) = self.feeds[feed].spec.clone() {
             self.subscriptions[index].route(&described);
         }
+        self.listen_for_feedback(t);
         self.allocate_now(now, t, io);
         Ok(())
     }
@@ -541,7 +546,7 @@ impl Core {
             transport.subscriptions.retain(|s| *s != index);
             transport.outgoing.retain(|_, s| *s != index);
             // Indices are reused: nothing queued may find another subscription in this place.
-            transport.queue.audio.retain(|r| r.subscription != index);
+            transport.queue.urgent.retain(|r| r.subscription != index);
             transport.queue.rtx.retain(|r| r.subscription != index);
             transport.queue.video.retain(|r| r.subscription != index);
         }

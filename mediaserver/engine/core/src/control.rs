@@ -186,7 +186,8 @@ impl Core {
         entry.sent.loss = f64::from(report.fraction_lost) / 256.0;
         entry.sent.jitter = report.jitter;
         let loss = entry.sent.loss;
-        transport.bandwidth.on_loss(now, loss);
+        let sending = transport.sending.rate(now);
+        transport.bandwidth.on_loss(now, loss, sending);
     }
 
     fn answer_nack(

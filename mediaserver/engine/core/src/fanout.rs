@@ -154,7 +154,7 @@ fn enqueue(
 ) {
     let queue = &mut transport.queue;
     match subscription.kind {
-        Kind::Audio if queue.audio.len() < MAX_QUEUE => queue.audio.push_back(record),
+        Kind::Audio if queue.urgent.len() < MAX_QUEUE => queue.urgent.push_back(record),
         Kind::Video if queue.video.len() < MAX_QUEUE => {
             queue.bytes += u64::from(record.size);
             queue.complete |= record.has(crate::egress::record::MARKER);

@@ -105,7 +105,7 @@ impl Core {
         let queue = &mut transport.queue;
         let mut spent = 0;
         loop {
-            let (record, paced) = match queue.audio.pop_front() {
+            let (record, paced) = match queue.urgent.pop_front() {
                 Some(record) => (record, false),
                 None if allowance <= 0 => break,
                 None => match queue.rtx.pop_front().or_else(|| queue.video.pop_front()) {
@@ -157,6 +157,7 @@ impl Core {
                 if !io.send(path, &arena, segment) {
                     self.drops.add_many(Drop::SendBlocked, written as u64);
                 }
+                self.transports[index].sending.add(now, arena.len(), false);
                 let traffic = &mut self.transports[index].traffic;
                 traffic.packets_out += written as u64;
                 traffic.bytes_out += arena.len() as u64;

@@ -10,6 +10,7 @@ use crate::egress::pacer::Pacer;
 use crate::egress::record::Record;
 use crate::ice::Ice;
 use crate::ingress::publication::Stream;
+use crate::ingress::reception::Meter;
 use crate::path::Path;
 use crate::spec::{Extensions, TransportSettings};
 use crate::time::{MILLIS, SECONDS, Time};
@@ -49,10 +50,11 @@ impl RateLimit {
     }
 }
 
-/// Records by urgency: audio first, then answers to NACK, then video.
+/// Records by urgency: audio and probes first, then answers to NACK, then video.
 #[derive(Debug, Default)]
 pub struct Queue {
-    pub audio: VecDeque<Record>,
+    /// Never waits for the pacer.
+    pub urgent: VecDeque<Record>,
     pub rtx: VecDeque<Record>,
     pub video: VecDeque<Record>,
     /// Payload bytes of `rtx` and `video`.
@@ -65,7 +67,7 @@ pub struct Queue {
 
 impl Queue {
     pub fn len(&self) -> usize {
-        self.audio.len() + self.rtx.len() + self.video.len()
+        self.urgent.len() + self.rtx.len() + self.video.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -73,7 +75,7 @@ impl Queue {
     }
 
     pub fn clear(&mut self) {
-        self.audio.clear();
+        self.urgent.clear();
         self.rtx.clear();
         self.video.clear();
         self.bytes = 0;
@@ -124,9 +126,12 @@ pub struct Transport {
     pub twcc: u64,
     pub bandwidth: Bandwidth,
     pub traffic: Traffic,
+    pub sending: Meter,
     pub tick_at: Option<Time>,
     pub nack_pending: bool,
     pub allocate_due: Option<Time>,
+    /// bit/s that the last allocation spends.
+    pub allocated: u64,
 }
 
 impl Transport {

@@ -16,3 +16,5 @@ mod world;
 
 #[path = "simulator/forwarding.rs"]
 mod forwarding;
+#[path = "simulator/bandwidth.rs"]
+mod bandwidth;

@@ -66,6 +66,15 @@ impl History {
         }
     }
 
+    /// A packet sent lately, `back` before the newest: what a probe repeats.
+    pub fn recent(&self, highest: u64, back: u64) -> Option<Record> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let seq = highest.checked_sub(back)?;
+        self.entries[self.index(seq)].filter(|e| e.record.seq == seq).map(|e| e.record)
+    }
+
     /// The record to send again for a NACK, or why not. `highest` is the newest number sent.
     pub fn answer(
         &mut self,

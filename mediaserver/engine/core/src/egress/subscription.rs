@@ -67,6 +67,8 @@ pub struct Subscription {
     pub paused_by_bandwidth: bool,
     pub told_layer: Option<Layer>,
     pub asked_keyframe: Option<Time>,
+    /// When bandwidth last took a layer away.
+    pub lowered: Option<Time>,
     pub last_report: Option<Time>,
 }
 
@@ -102,6 +104,7 @@ impl Subscription {
             paused_by_bandwidth: false,
             told_layer: None,
             asked_keyframe: None,
+            lowered: None,
             last_report: None,
             spec,
             settings,

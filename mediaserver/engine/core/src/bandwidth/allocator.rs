@@ -1,0 +1,78 @@
+//! Who gets what of a transport's estimate: audio is taken off first, then every video gets its
+//! lowest layer by priority, then layers rise step by step while they fit. What does not fit at
+//! its lowest is paused rather than queued. Pure: `crate::allocate` feeds it and acts on it.
+
+use crate::egress::layers::Layer;
+
+/// A higher layer must fit with this much to spare; the one that flows may use the whole budget.
+const HEADROOM: (u64, u64) = (115, 100);
+
+/// One video that competes.
+#[derive(Clone, Debug, Default)]
+pub struct Candidate {
+    pub priority: i32,
+    /// Layers with their rates, rising.
+    pub choices: Vec<(Layer, u64)>,
+    /// Index of the layer that is the target now.
+    pub current: Option<usize>,
+    /// Going up is not allowed yet.
+    pub settling: bool,
+    /// Result: index into `choices`.
+    pub chosen: Option<usize>,
+}
+
+/// Fills `chosen`. `limited`: the path is known to be full; without that, everybody gets at least
+/// the lowest layer, which then shows what the path carries. Answers the bits spent.
+pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64 {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|i| -candidates[*i].priority);
+    let mut left = budget;
+    let mut spent = 0;
+    for index in &order {
+        let candidate = &mut candidates[*index];
+        candidate.chosen = None;
+        let Some((_, rate)) = candidate.choices.first().copied() else { continue };
+        // What is paused starts again only with room to spare.
+        let needed = if candidate.current.is_none() && limited { spare(rate) } else { rate };
+        if needed <= left || !limited {
+            candidate.chosen = Some(0);
+            left = left.saturating_sub(rate);
+            spent += rate;
+        }
+    }
+    let mut rising = true;
+    while rising {
+        rising = false;
+        for index in &order {
+            let candidate = &mut candidates[*index];
+            let Some((next, cost)) = step(candidate, left) else { continue };
+            candidate.chosen = Some(next);
+            left -= cost;
+            spent += cost;
+            rising = true;
+        }
+    }
+    spent
+}
+
+/// The next layer up that fits, and what it costs more.
+fn step(candidate: &Candidate, left: u64) -> Option<(usize, u64)> {
+    let chosen = candidate.chosen?;
+    let rate = candidate.choices[chosen].1;
+    for next in chosen + 1..candidate.choices.len() {
+        let cost = candidate.choices[next].1.saturating_sub(rate);
+        let up = candidate.current.is_none_or(|current| next > current);
+        if up && candidate.settling && candidate.current.is_some() {
+            return None;
+        }
+        let needed = if up { cost + spare(candidate.choices[next].1) - candidate.choices[next].1 } else { cost };
+        if needed <= left {
+            return Some((next, cost));
+        }
+    }
+    None
+}
+
+fn spare(rate: u64) -> u64 {
+    rate * HEADROOM.0 / HEADROOM.1
+}

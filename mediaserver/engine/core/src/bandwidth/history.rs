@@ -1,0 +1,57 @@
+//! Packets sent with a transport-wide number, until feedback speaks of them.
+
+use crate::time::{SECONDS, Time};
+
+const START: usize = 256;
+const MAX: usize = 8_192;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub sequence: u16,
+    pub sent: Time,
+    pub size: u16,
+    pub probe: bool,
+    /// 0 unknown, 1 lost, 2 received.
+    pub fate: u8,
+}
+
+#[derive(Debug, Default)]
+pub struct SentPackets {
+    ring: Vec<Option<Packet>>,
+}
+
+impl SentPackets {
+    pub fn push(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
+        if self.ring.is_empty() {
+            self.ring.resize(START, None);
+        }
+        let at = self.at(sequence);
+        let young = self.ring[at].is_some_and(|p| p.fate == 0 && now.since(p.sent) < SECONDS);
+        if young && self.ring.len() < MAX {
+            self.grow();
+        }
+        let at = self.at(sequence);
+        self.ring[at] = Some(Packet { sequence, sent: now, size: size as u16, probe, fate: 0 });
+    }
+
+    fn at(&self, sequence: u16) -> usize {
+        usize::from(sequence) & (self.ring.len() - 1)
+    }
+
+    fn grow(&mut self) {
+        let larger = self.ring.len() * 2;
+        let old = std::mem::replace(&mut self.ring, vec![None; larger]);
+        for packet in old.into_iter().flatten() {
+            let at = self.at(packet.sequence);
+            self.ring[at] = Some(packet);
+        }
+    }
+
+    pub fn get_mut(&mut self, sequence: u16) -> Option<&mut Packet> {
+        if self.ring.is_empty() {
+            return None;
+        }
+        let at = self.at(sequence);
+        self.ring[at].as_mut().filter(|p| p.sequence == sequence)
+    }
+}

@@ -1,0 +1,83 @@
+//! What loss says about the path. Loss that stays although we send less is the path's own
+//! (a bad radio), and is then no reason to send even less.
+
+use crate::time::{MILLIS, SECONDS, Time};
+
+/// A verdict needs this many packets, and this much time since the last.
+const MIN_PACKETS: u64 = 20;
+const INTERVAL: u64 = 250 * MILLIS;
+const HIGH: f64 = 0.10;
+const LOW: f64 = 0.02;
+/// Having reduced by this much without effect, loss is taken for the path's own.
+const REDUCED: f64 = 0.65;
+const UNCHANGED: f64 = 0.75;
+const INHERENT_LIFETIME: u64 = 20 * SECONDS;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Multiply the estimate by this.
+    Decrease(f64),
+    /// The loss is the path's own: back to this rate.
+    Restore(u64),
+    Hold,
+    Fine,
+}
+
+#[derive(Debug, Default)]
+pub struct LossController {
+    received: u64,
+    lost: u64,
+    at: Time,
+    smoothed: f64,
+    /// Rate and loss when reducing began.
+    began: Option<(u64, f64)>,
+    inherent: f64,
+    inherent_at: Time,
+}
+
+impl LossController {
+    pub fn add(&mut self, received: u64, lost: u64) {
+        self.received += received;
+        self.lost += lost;
+    }
+
+    pub fn fraction(&self) -> f64 {
+        self.smoothed
+    }
+
+    pub fn judge(&mut self, now: Time, estimate: u64) -> Option<Verdict> {
+        let total = self.received + self.lost;
+        if total < MIN_PACKETS || now.since(self.at) < INTERVAL {
+            return None;
+        }
+        let fraction = self.lost as f64 / total as f64;
+        self.received = 0;
+        self.lost = 0;
+        self.at = now;
+        self.smoothed += (fraction - self.smoothed) * 0.3;
+        if now.since(self.inherent_at) > INHERENT_LIFETIME {
+            self.inherent = 0.0;
+        }
+        let excess = fraction - self.inherent * 1.3;
+        if excess <= LOW {
+            self.began = None;
+            return Some(Verdict::Fine);
+        }
+        if excess <= HIGH {
+            return Some(Verdict::Hold);
+        }
+        Some(self.too_much(now, estimate, fraction))
+    }
+
+    fn too_much(&mut self, now: Time, estimate: u64, fraction: f64) -> Verdict {
+        let (rate, loss) = *self.began.get_or_insert((estimate, fraction));
+        let reduced = (estimate as f64) < rate as f64 * REDUCED;
+        if reduced && self.smoothed > loss * UNCHANGED {
+            self.inherent = self.smoothed.max(fraction);
+            self.inherent_at = now;
+            self.began = None;
+            return Verdict::Restore(rate);
+        }
+        Verdict::Decrease(1.0 - 0.5 * fraction)
+    }
+}
