@@ -5,7 +5,7 @@ speakers, stream states and demand, and scores connection quality. Driven by `no
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from mediaserver.api import (
     CallListener,
@@ -16,6 +16,7 @@ from mediaserver.api import (
     ParticipantOptions,
 )
 from mediaserver.context import Context
+from mediaserver.demand import Demand, demanded
 from mediaserver.engine_types import ActiveSpeakers, CallSettings, EngineError
 from mediaserver.errors import ClientError, Code, Unavailable
 from mediaserver.participant.participant import Participant
@@ -46,7 +47,8 @@ class Call:
         self._snapshot = snapshot
         self._on_closed = on_closed
         self._participants: dict[str, Participant] = {}
-        self.tracks = Tracks()
+        self.tracks = Tracks(self._tell_wanted)
+        self.demand = Demand(self._tell_demand)
         self._quality = QualityTracker()
         self._closed = False
         self.set_options(options)
@@ -114,11 +116,14 @@ class Call:
                 levels.append((track.participant_id, track.track_id, level, active))
         self.listener.on_speakers(levels)
 
-    def demand(self, publication: Publication) -> None:
-        """Dynacast: tell the publisher which layers of which codec anybody watches."""
+    def _tell_demand(self, publication: Publication) -> None:
         track = self.tracks.get(publication.track_id)
-        owner = self._participants.get(track.participant_id) if track is not None else None
-        if track is not None and owner is not None:
+        if track is not None:
+            self._tell_wanted(track)
+
+    def _tell_wanted(self, track: Track) -> None:
+        owner = self._participants.get(track.participant_id)
+        if owner is not None:
             owner.listener.on_demand(track.track_id, demanded(track))
 
     def score(self) -> None:
@@ -139,12 +144,6 @@ class Call:
         if self._closed:
             return
         self._closed = True
+        self.demand.close()
         await asyncio.gather(*(p.close() for p in list(self._participants.values())))
         self._on_closed(self)
-
-
-def demanded(track: Track) -> Sequence[tuple[str, Sequence[tuple[int, bool]]]]:
-    return [
-        (p.mime, [(e.quality, e.quality <= p.max_spatial) for e in p.layers()])
-        for p in track.publications
-    ]

@@ -222,10 +222,9 @@ class MediaServer:
         publication = self._context.publications.get(event.publication)
         if publication is None:
             return
-        publication.max_spatial = event.max_spatial
         owner = self._context.owners.get(publication.transport)
         if owner is not None:
-            owner[0].demand(publication)
+            owner[0].demand.changed(publication, event.max_spatial)
 
     def _stream_state(self, subscription: int, paused: bool) -> None:
         watched = self._context.subscriptions.get(subscription)

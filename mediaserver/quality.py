@@ -48,7 +48,8 @@ def score(seen: Sample) -> float:
     rating = 93.2 - 0.024 * delay - (0.11 * (delay - 150) if delay > 150 else 0)
     rating -= 30 * min(1.0, seen.loss * 8) + 45 * min(1.0, seen.loss * 2)
     rating = max(0.0, min(100.0, rating))
-    return round(1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6, 2)
+    opinion = 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6
+    return round(max(1.0, opinion), 2)
 
 
 def grade(seen: Sample) -> int:

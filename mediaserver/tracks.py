@@ -5,14 +5,14 @@ publisher offers, each on its own m-section). Owned by `call.py`; publishing add
 subscribing watches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mediaserver.api import LayerSpec, TrackSpec
 from mediaserver.codecs import codec_name, mime_of
+from mediaserver.describe import Receiving
 from mediaserver.engine_types import Codec
-from mediaserver.negotiation import Receiving
 
 
 @dataclass(slots=True)
@@ -27,8 +27,8 @@ class Publication:
     plan: Receiving
     ssrcs: dict[int, int] = field(default_factory=dict)
     """Quality to SSRC, as the engine reports the layers that started."""
-    max_spatial: int = 2
-    """The highest layer that anybody watches, -1 for none; of the engine."""
+    demand: int = 2
+    """The highest layer that the publisher was told to send, -1 for none."""
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
@@ -59,16 +59,20 @@ class Track:
     participant_id: str
     spec: TrackSpec
     publications: list[Publication] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
+    """Mime types of backup codecs that somebody needs and the publisher does not send yet."""
 
     @property
     def track_id(self) -> str:
         return self.spec.track_id
 
-    def codec_names(self) -> list[str]:
-        """Published ones first, then those that the publisher could add (backup codecs)."""
-        names: list[str] = [p.codecs[0].name for p in self.publications]
-        names += [codec_name(c.mime) for c in self.spec.codecs]
-        return list(dict.fromkeys(n for n in names if n))
+    def want_backup(self) -> bool:
+        """Somebody cannot decode what is published. True when that asks for more."""
+        have = {p.codecs[0].name for p in self.publications}
+        missing = [c.mime for c in self.spec.codecs if codec_name(c.mime) not in have]
+        fresh = [m.lower() for m in missing if m.lower() not in self.wanted]
+        self.wanted += fresh
+        return bool(fresh)
 
     def layers(self) -> Sequence[LayerSpec]:
         return self.publications[0].layers() if self.publications else self.spec.layers
@@ -86,7 +90,8 @@ class Watcher(Protocol):
 class Tracks:
     """All tracks of a call and who watches each."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_wanted: Callable[[Track], None] = lambda track: None) -> None:
+        self._on_wanted = on_wanted
         self._tracks: dict[str, Track] = {}
         self._watchers: dict[str, dict[int, Watcher]] = {}
 
@@ -111,6 +116,11 @@ class Tracks:
             watchers.pop(id(watcher), None)
             if not watchers:
                 del self._watchers[track_id]
+
+    def cannot_decode(self, track: Track) -> None:
+        """A subscriber shares no codec with what is published so far."""
+        if track.want_backup():
+            self._on_wanted(track)
 
     def changed(self, track: Track) -> None:
         for watcher in list(self._watchers.get(track.track_id, {}).values()):

@@ -18,10 +18,11 @@ from mediaserver.api import Channel, Target
 from mediaserver.candidates import Candidates
 from mediaserver.context import Context
 from mediaserver.data_channels import DataChannels
+from mediaserver.describe import Local
 from mediaserver.dtls import Certificate, DtlsTransport, EngineDatagrams
 from mediaserver.engine_types import EngineError, SrtpKeys
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import Local, Remote
+from mediaserver.negotiation import Remote
 from mediaserver.sdp import Section
 
 logger = logging.getLogger(__name__)

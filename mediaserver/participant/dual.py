@@ -12,18 +12,10 @@ from dataclasses import dataclass, field
 from mediaserver.api import Kind, Offer
 from mediaserver.codecs import extensions_for, parameters
 from mediaserver.context import Context
+from mediaserver.describe import Local, OfferSection, write_offer
 from mediaserver.engine_types import Codec, SubscriptionSpec
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import (
-    Answered,
-    Local,
-    OfferSection,
-    Remote,
-    plan_answered,
-    read_answer,
-    remote_of,
-    write_offer,
-)
+from mediaserver.negotiation import Answered, Remote, plan_answered, read_answer, remote_of
 from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending
 from mediaserver.sdp import Description, Section
 from mediaserver.tracks import Track, Tracks
@@ -258,7 +250,7 @@ class DualSubscribing(Subscribing):
         if chosen is None:
             slot.subscription = None
             offered.mid = ""
-            self._fail(offered, "codec_unsupported")
+            self._no_codec(offered)
             self._dirty = True
             return
         if not self._start(offered, track, *chosen):

@@ -22,8 +22,9 @@ from mediaserver.api import (
     TrackSpec,
 )
 from mediaserver.context import Context
+from mediaserver.describe import Receiving, Sending, write_answer
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import Receiving, Sending, remote_of, write_answer
+from mediaserver.negotiation import remote_of
 from mediaserver.participant.connection import ENDED, Connection
 from mediaserver.participant.connection import State as ConnectionState
 from mediaserver.participant.dual import DualSubscribing

@@ -16,9 +16,10 @@ from mediaserver.api import (
     TrackSpec,
 )
 from mediaserver.context import Context
+from mediaserver.describe import Receiving
 from mediaserver.engine_types import EngineError
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import Receiving, plan_receiving, same_cid
+from mediaserver.negotiation import plan_receiving, same_cid
 from mediaserver.sdp import Description, Section
 from mediaserver.tracks import Publication, Track, Tracks
 

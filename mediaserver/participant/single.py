@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mediaserver.api import Kind
 from mediaserver.context import Context
+from mediaserver.describe import Receiving, Sending
 from mediaserver.engine_types import Codec, SubscriptionSpec
-from mediaserver.negotiation import Receiving, Sending, plan_sending
+from mediaserver.negotiation import plan_sending
 from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending
 from mediaserver.sdp import Description, Section
 from mediaserver.tracks import Publication, Track, Tracks
@@ -92,7 +93,7 @@ class SingleSubscribing(Subscribing):
             if self._start(subscription, track, publication, spec):
                 self._used[spec.mid] = subscription
         for subscription in self._failed:
-            self._fail(subscription, "codec_unsupported")
+            self._no_codec(subscription)
         self._planned, self._failed = [], []
         self._place()
 

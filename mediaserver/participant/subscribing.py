@@ -12,6 +12,7 @@ from enum import Enum
 
 from mediaserver.api import SubscribeSettings
 from mediaserver.context import Context
+from mediaserver.describe import Sending
 from mediaserver.engine_types import (
     Codec,
     EngineError,
@@ -19,7 +20,6 @@ from mediaserver.engine_types import (
     SubscriptionSpec,
 )
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import Sending
 from mediaserver.tracks import Publication, Track, Tracks
 
 
@@ -184,6 +184,12 @@ class Subscribing(ABC):
     def _fail(self, subscription: Subscription, reason: str) -> None:
         subscription.state = State.FAILED
         self._on_failed(subscription.track_id, reason)
+
+    def _no_codec(self, subscription: Subscription) -> None:
+        self._fail(subscription, "codec_unsupported")
+        track = self._tracks.get(subscription.track_id)
+        if track is not None:
+            self._tracks.cannot_decode(track)
 
     def _reconsider(self, subscription: Subscription, track: Track) -> None:
         """The publisher's codecs changed under a running subscription."""

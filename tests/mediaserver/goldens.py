@@ -11,15 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.api import IceCandidate, Kind, TrackSpec
-from mediaserver.negotiation import (
-    Local,
-    Receiving,
-    Sending,
-    plan_receiving,
-    plan_sending,
-    remote_of,
-    write_answer,
-)
+from mediaserver.describe import Local, Receiving, Sending, write_answer
+from mediaserver.negotiation import plan_receiving, plan_sending, remote_of
 from mediaserver.sdp import Description, parse
 
 DIRECTORY = Path(__file__).parent / "golden"

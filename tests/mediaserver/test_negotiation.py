@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 
 from mediaserver.api import CodecSpec, Kind, LayerSpec, TrackSpec
+from mediaserver.describe import OfferSection, Sending, render, write_answer, write_offer
 from mediaserver.engine_types import Codec, SubscriptionSpec
 from mediaserver.errors import ClientError, Code
 from mediaserver.negotiation import (
-    OfferSection,
-    Sending,
     plan_answered,
     plan_receiving,
     plan_sending,
     read_answer,
     remote_of,
-    render,
-    write_answer,
-    write_offer,
 )
 from mediaserver.sdp import Description, Section, parse
 from tests.mediaserver.goldens import ANSWERS, LOCAL, offers, transcript

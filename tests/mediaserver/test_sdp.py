@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediaserver.describe import write_answer
 from mediaserver.errors import ClientError, Code
-from mediaserver.negotiation import remote_of, write_answer
+from mediaserver.negotiation import remote_of
 from mediaserver.sdp import parse
 from tests.mediaserver.goldens import LOCAL, offers, plan
 
