@@ -1,0 +1,201 @@
+"""Starts and stops what is measured: Sotto as operators run it, LiveKit in both configurations.
+
+Each is pinned to one core on ports of its own. Knows nothing of what is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+KEY = "bench"
+SECRET = "a-secret-for-benchmarks-that-is-long-enough"
+ROOT = Path(__file__).resolve().parent.parent
+SERVER_CORE = 0
+CLIENT_CORE = 1
+
+LIVEKIT = """\
+port: 18780
+bind_addresses: [127.0.0.1]
+rtc:
+  udp_port: 18782
+  tcp_port: 18781
+  use_external_ip: false
+  node_ip: 127.0.0.1
+  enable_loopback_candidate: true
+{more}logging:
+  level: warn
+keys:
+  {key}: {secret}
+"""
+BATCHED = """\
+  batch_io:
+    batch_size: 128
+    max_flush_interval: 2ms
+  congestion_control:
+    use_send_side_bwe: true
+"""
+SOTTO = """\
+[http]
+listen = []
+plain = ["127.0.0.1:18880"]
+[operator]
+listen = "127.0.0.1:18889"
+[media]
+udp_port = 18882
+tcp_port = 18881
+bind = ["127.0.0.1"]
+advertise = ["127.0.0.1"]
+workers = 1
+[limits]
+connections = 20000
+connections_per_address = 20000
+requests_per_second = 100000
+requests_burst = 100000
+[process]
+state_dir = "{state}"
+[keys]
+{key} = "{secret}"
+"""
+
+
+class BenchError(Exception):
+    """Something needed for a measurement is missing or failed."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server that can be started: its name in the tables and its port."""
+
+    name: str
+    port: int
+
+
+SOTTO_SERVER = Kind("sotto", 18880)
+LIVEKIT_PLAIN = Kind("livekit", 18780)
+LIVEKIT_BATCHED = Kind("livekit-batched", 18780)
+
+
+@dataclass(frozen=True)
+class Running:
+    kind: Kind
+    pid: int
+    directory: Path
+
+    def pids(self) -> list[int]:
+        """The server and every process that it started."""
+        found, todo = [], [self.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                todo.extend(int(child) for child in _read(task).split())
+        return found
+
+    def memory_kb(self) -> int:
+        return sum(_status(pid, "VmRSS") for pid in self.pids())
+
+    def threads(self) -> int:
+        return sum(_status(pid, "Threads") for pid in self.pids())
+
+    def descriptors(self) -> int:
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _status(pid: int, field: str) -> int:
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0])
+    return 0
+
+
+def livekit_binary() -> str:
+    """`LIVEKIT_SERVER`, or the one that `tests/peers` built, or one on the path."""
+    built = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto/peers/server"
+    for candidate in (os.environ.get("LIVEKIT_SERVER"), str(built), "livekit-server"):
+        if candidate and (found := shutil.which(candidate)):
+            return found
+    raise BenchError("no LiveKit server: set LIVEKIT_SERVER to its binary (v1.13.5)")
+
+
+def _sotto_binary() -> str:
+    beside = Path(sys.executable).parent / "sotto"
+    found = str(beside) if beside.exists() else shutil.which("sotto")
+    if not found:
+        raise BenchError("no `sotto` command beside this Python: run `make bench`")
+    return found
+
+
+def _command(kind: Kind, directory: Path) -> list[str]:
+    if kind == SOTTO_SERVER:
+        path = directory / "sotto.toml"
+        path.write_text(SOTTO.format(state=directory, key=KEY, secret=SECRET))
+        path.chmod(0o600)
+        return [_sotto_binary(), "serve", "--config", str(path)]
+    path = directory / "livekit.yaml"
+    more = BATCHED if kind == LIVEKIT_BATCHED else ""
+    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET))
+    path.chmod(0o600)
+    return [livekit_binary(), "--config", str(path)]
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/rtc/validate", timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def running(kind: Kind) -> Iterator[Running]:
+    """A server that answers, pinned to its core; stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        command = ["taskset", "-c", str(SERVER_CORE), *_command(kind, directory)]
+        with (directory / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+            try:
+                _wait(process, kind, directory / "log")
+                yield Running(kind, process.pid, directory)
+            finally:
+                _stop(process)
+
+
+def _wait(process: subprocess.Popen[bytes], kind: Kind, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not _answers(kind.port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError(f"{kind.name} did not start: {_read(log)[-2000:]}")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for wanted in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        process.send_signal(wanted)
+        try:
+            process.wait(5)
+            return
+        except subprocess.TimeoutExpired:
+            continue
