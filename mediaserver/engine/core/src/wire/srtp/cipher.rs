@@ -105,8 +105,9 @@ pub struct Direction {
     rtcp: Keys,
 }
 
-// ring's AES-GCM was chosen over aws-lc-rs by measurement, see `docs/performance.md`: the
-// difference is small, and ring builds with nothing but cc.
+// ring over aws-lc-rs, by measurement (AES-128-GCM, seal with the copy into the output, 200 keys
+// in turn, best of 15 on an EPYC with VAES): 1,100 B 284 ns against 451 ns, 80 B 95 ns against
+// 163 ns. ring also keeps the key schedule inline, and builds with nothing but a C compiler.
 #[allow(
     clippy::large_enum_variant,
     reason = "GCM is the usual case; a box would cost a cache miss per packet"
