@@ -69,7 +69,7 @@ class Peer:
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
 
-    async def do(self, command: str, within: float = 25.0, **args: Any) -> Any:
+    async def do(self, command: str, within: float = 60.0, **args: Any) -> Any:
         number = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future

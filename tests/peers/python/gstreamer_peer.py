@@ -53,7 +53,9 @@ class Peer:
         text = "webrtcbin name=bin bundle-policy=max-bundle " + "".join(
             sources[kind] for kind in publish
         )
-        self.pipe = Gst.parse_launch(text)
+        # One element alone would come back as itself, not in a pipeline.
+        self.pipe = Gst.Pipeline.new("peer")
+        self.pipe.add(Gst.parse_bin_from_description(text, False))
         self.bin = self.pipe.get_by_name("bin")
         self.bin.connect("pad-added", self.on_pad)
         self.bin.connect("notify::ice-gathering-state", self.on_gathering)
@@ -111,6 +113,7 @@ class Peer:
         pad.add_probe(Gst.PadProbeType.BUFFER, self.on_buffer, numbers)
         sink = Gst.ElementFactory.make("fakesink")
         sink.set_property("sync", False)
+        sink.set_property("async", False)  # else the first packet waits for the video to preroll
         self.pipe.add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))

@@ -1,0 +1,58 @@
+"""WHIP (RFC 9725) and WHEP by hand: post an offer, take the answer, delete the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from tests.interop.peer import Peer
+from tests.interop.servers import Server
+
+
+class WhipSession:
+    """One session of one peer; ends with its block."""
+
+    def __init__(self, server: Server, kind: str, room: str, identity: str) -> None:
+        self.server, self.kind, self.room = server, kind, room
+        grants = {"canPublish": kind == "whip", "canSubscribe": kind == "whep"}
+        token = server.token(room, identity, **grants)
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.http = aiohttp.ClientSession(server.http, headers=self.headers)
+        self.location = ""
+        self.etag = ""
+
+    async def __aenter__(self) -> WhipSession:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.http.close()
+
+    async def post(self, offer: str, participants: Sequence[str] = ()) -> str:
+        query = [("participant", who) for who in participants]
+        path = f"/{self.kind}/{self.room}"
+        headers = {"Content-Type": "application/sdp"}
+        async with self.http.post(path, data=offer, headers=headers, params=query) as response:
+            text = await response.text()
+            assert response.status == 201, f"{response.status}: {text}"
+            assert response.content_type == "application/sdp"
+            self.location, self.etag = response.headers["Location"], response.headers["ETag"]
+            return text
+
+    async def negotiate(self, peer: Peer, media: Sequence[str], **args: Any) -> None:
+        lists: dict[str, list[str]] = {"publish": [], "subscribe": [], "channels": []}
+        lists["publish" if self.kind == "whip" else "subscribe"] = list(media)
+        participants = args.pop("participants", ())
+        offer = (await peer.do("offer", **lists, **args))["sdp"]
+        await peer.do("answer", sdp=await self.post(offer, participants))
+
+    async def end(self) -> int:
+        async with self.http.delete(self.location) as response:
+            return response.status
