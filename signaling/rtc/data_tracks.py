@@ -198,6 +198,8 @@ class DataTracks:
         existing = track.subscriptions.get(self._p.sid)
         if existing is not None:
             existing.gate.set_rate(self._fps.get(sid, 0))
+            if tell:
+                self._tell()  # who asks again waits for the handle again
             return
         if not self._p.grant.can_subscribe or not track.publisher.permissions.allows(sid, self._p):
             return

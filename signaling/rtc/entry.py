@@ -217,7 +217,8 @@ def _from_query(claims: Claims, query: Mapping[str, str], *, strict: bool) -> En
         mode=Mode.DUAL,
         client=_client(query),
         auto_subscribe=_flag(query, "auto_subscribe", default=True),
-        auto_subscribe_data=_flag(query, "auto_subscribe_data_track", default=True),
+        # Unlike media: clients of this form ask for each data track that they want.
+        auto_subscribe_data=_flag(query, "auto_subscribe_data_track", default=False),
         reconnect=_flag(query, "reconnect", default=False),
         participant_sid=query.get("sid", ""),
     )

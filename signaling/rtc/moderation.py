@@ -122,9 +122,12 @@ def move(participant: Participant, destination: Room) -> None:
     Its transports belong to the call that it leaves, so it reconnects instead of keeping them.
     """
     participant.grant = replace(participant.grant, room=destination.name)
+    token = participant.fresh_token()
+    # The Rust SDK keeps tokens from `refresh_token` alone.
+    participant.send(rtc.SignalResponse(refresh_token=token))
     moved = rtc.RoomMovedResponse(
         room=destination.info(),
-        token=participant.fresh_token(),
+        token=token,
         participant=participant.info(),
         other_participants=[
             p.info() for p in destination.participants() if p.ready and not p.hidden

@@ -222,7 +222,7 @@ def test_a_data_track_is_relayed_with_the_subscribers_own_handle() -> None:
     assert packet == frame(handle)
 
 
-def test_a_late_joiner_gets_handles_and_dual_clients_subscribe_by_default() -> None:
+def test_a_late_joiner_gets_handles_and_asking_again_is_answered_again() -> None:
     world = World()
     alice = world.join("alice")
     sid = publish(alice)
@@ -230,6 +230,11 @@ def test_a_late_joiner_gets_handles_and_dual_clients_subscribe_by_default() -> N
     handles = bob.last("data_track_subscriber_handles").data_track_subscriber_handles.sub_handles
     assert [entry.track_sid for entry in handles.values()] == [sid]
     assert bob.responses[0].join.other_participants[0].data_tracks[0].sid == sid
+    bob.forget()
+    update = rtc.UpdateDataSubscription.Update(track_sid=sid, subscribe=True)
+    bob.ask(update_data_subscription=rtc.UpdateDataSubscription(updates=[update]))
+    again = bob.last("data_track_subscriber_handles").data_track_subscriber_handles.sub_handles
+    assert list(again) == list(handles)
     carol = world.join("carol", auto_subscribe_data=False)
     assert not carol.all("data_track_subscriber_handles")
 
