@@ -7,6 +7,7 @@ candidates are only validated, counted and shown to operators; none is ever an e
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mediaserver.api import IceCandidate
 
@@ -50,20 +51,24 @@ def _address(value: str) -> str | None:
     protocol = parts[2].lower()
     if protocol not in ("udp", "tcp") or parts[7] not in ("host", "srflx", "prflx", "relay"):
         return None
+    return f"{parts[4]}:{parts[5]}/{protocol}" if _reachable(parts[4]) else None
+
+
+@lru_cache(maxsize=4096)
+def _reachable(text: str) -> bool:
+    """A literal address that is not special. Cached: each section repeats its candidates."""
     try:
-        address = ipaddress.ip_address(parts[4])
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return None
+        return False
     mapped = getattr(address, "ipv4_mapped", None) or address
-    special = (
+    return not (
         mapped.is_unspecified
         or mapped.is_multicast
         or mapped.is_loopback
         or mapped.is_link_local
         or mapped.is_reserved
-        or str(mapped) == "255.255.255.255"
     )
-    return None if special else f"{address}:{parts[5]}/{protocol}"
 
 
 def attribute_lines(candidates: Sequence[IceCandidate]) -> list[str]:

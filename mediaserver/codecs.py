@@ -66,6 +66,12 @@ def usable(extensions: Mapping[str, tuple[int, str]], *, client_sends: bool) -> 
 
 def section_codecs(section: Section) -> tuple[Codec, ...]:
     """What we know of the offered codecs, in their order, each with its RTX payload type."""
+    if section.codecs is None:
+        section.codecs = _section_codecs(section)
+    return section.codecs
+
+
+def _section_codecs(section: Section) -> tuple[Codec, ...]:
     known = AUDIO_CODECS if section.kind == Kind.AUDIO else VIDEO_CODECS
     rtx = _rtx_payload_types(section)
     transport_cc = EXTENSIONS["transport_cc"] in section.extensions

@@ -9,6 +9,7 @@ Made and closed by `participant/connection.py`.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import cast
 
 from aiortc import RTCIceTransport
@@ -65,7 +66,7 @@ class Certificate(RTCCertificate):
             self._context = context
         return self._context
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha-256, as SDP writes it."""
         prints = self.getFingerprints()

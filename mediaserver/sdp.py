@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mediaserver.candidates import Candidates
+from mediaserver.engine_types import Codec
 from mediaserver.errors import ClientError, Code, bad_sdp, unsupported_sdp
 
 MAX_LINE = 8192
@@ -98,6 +99,8 @@ class Section:
     ssrcs: dict[int, str] = field(default_factory=dict)
     """SSRC to the track id of its msid line ("" when it has none), in order of appearance."""
     ssrc_groups: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    codecs: tuple[Codec, ...] | None = None
+    """What `codecs.section_codecs` made of it, once."""
     sctp_port: int = 0
     max_message_size: int = 65536
 
