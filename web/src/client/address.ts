@@ -28,8 +28,8 @@ export function roomPath(room: string): string {
 }
 
 /** Collapses white space and drops control characters, so that equal looking names are equal. */
-export function tidy(text: string): string {
-  return text
+export function tidy(typed: string): string {
+  return typed
     .normalize('NFC')
     .replace(/\p{Cc}/gu, ' ')
     .replace(/\s+/gu, ' ')

@@ -7,11 +7,12 @@ import type { Person } from './call/people';
 
 const NAMED_AT_MOST = 3;
 
-export function announcePeople(before: readonly Person[], after: readonly Person[]): readonly Message[] {
+export function announcePeople(
+  before: readonly Person[],
+  after: readonly Person[],
+): readonly Message[] {
   const old = new Map(before.map((person) => [person.id, person]));
   const now = new Map(after.map((person) => [person.id, person]));
-  const others = (people: readonly Person[], unless: ReadonlyMap<string, Person>) =>
-    people.filter((person) => !person.local && !unless.has(person.id));
   return [
     ...crowd(others(after, old), 'say.joined', 'say.joined.many'),
     ...crowd(others(before, now), 'say.left', 'say.left.many'),
@@ -28,6 +29,10 @@ export function announceSwitches(before: Switches, after: Switches): readonly Me
   say('camera', 'say.camera.on', 'say.camera.off');
   say('screen', 'say.share.on', 'say.share.off');
   return said;
+}
+
+function others(people: readonly Person[], unless: ReadonlyMap<string, Person>): readonly Person[] {
+  return people.filter((person) => !person.local && !unless.has(person.id));
 }
 
 function crowd(

@@ -100,7 +100,9 @@ async function loadCall(): Promise<typeof import('./call/livekit/room')> {
     return await import('./call/livekit/room');
   } catch (error) {
     // The page in this tab is older than the one on the server, or the server is gone.
-    throw new Failure(navigator.onLine ? 'version_too_old' : 'offline', { detail: describe(error) });
+    throw new Failure(navigator.onLine ? 'version_too_old' : 'offline', {
+      detail: describe(error),
+    });
   }
 }
 

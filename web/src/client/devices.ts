@@ -60,7 +60,11 @@ export class Devices {
       found
         .filter((device) => device.kind === kind && device.deviceId !== '')
         .map((device) => ({ id: device.deviceId, label: device.label }));
-    return { audioinput: of('audioinput'), videoinput: of('videoinput'), audiooutput: of('audiooutput') };
+    return {
+      audioinput: of('audioinput'),
+      videoinput: of('videoinput'),
+      audiooutput: of('audiooutput'),
+    };
   }
 
   /** True when opening both would not show a prompt. Browsers that cannot say count as "would ask". */
@@ -140,7 +144,11 @@ function audio(id: string): MediaTrackConstraints {
 }
 
 function video(id: string): MediaTrackConstraints {
-  const size = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
+  const size = {
+    width: { ideal: 1280 },
+    height: { ideal: 720 },
+    frameRate: { ideal: 30, max: 30 },
+  };
   return id === '' ? { ...size, facingMode: 'user' } : { ...size, deviceId: { ideal: id } };
 }
 

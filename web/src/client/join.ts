@@ -16,7 +16,10 @@ export interface JoinRequest {
   readonly name: string;
 }
 
-export async function requestTicket(request: JoinRequest, fetcher: typeof fetch = fetch): Promise<Ticket> {
+export async function requestTicket(
+  request: JoinRequest,
+  fetcher: typeof fetch = fetch,
+): Promise<Ticket> {
   const response = await send(request, fetcher);
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) {

@@ -31,7 +31,9 @@ export function actionOf(press: KeyPress, letters: boolean, inText: boolean): Ac
   if (press.repeat || press.altKey) return null;
   const key = press.key.toLowerCase();
   if (press.ctrlKey || press.metaKey) {
-    return SHORTCUTS.find((item) => item.twin === key && item.shift === press.shiftKey)?.action ?? null;
+    return (
+      SHORTCUTS.find((item) => item.twin === key && item.shift === press.shiftKey)?.action ?? null
+    );
   }
   if (!letters || inText) return null;
   return SHORTCUTS.find((item) => item.letter === key)?.action ?? null;

@@ -21,7 +21,11 @@ export function Announcer() {
   useEffect(
     () =>
       client.call.store.subscribe((state, before) => {
-        if (state.phase !== before.phase && before.phase !== 'reconnecting' && state.phase === 'connected') {
+        if (
+          state.phase !== before.phase &&
+          before.phase !== 'reconnecting' &&
+          state.phase === 'connected'
+        ) {
           sayPolitely([{ key: 'say.call.joined', values: { room: isolate(state.room) } }]);
         }
         if (!inCall(state.phase) || !inCall(before.phase)) return;
@@ -38,7 +42,13 @@ export function Announcer() {
   );
 }
 
-function Region({ live, said }: { readonly live: 'polite' | 'assertive'; readonly said: readonly Said[] }) {
+function Region({
+  live,
+  said,
+}: {
+  readonly live: 'polite' | 'assertive';
+  readonly said: readonly Said[];
+}) {
   return (
     <div className={styles['hidden']} aria-live={live} aria-atomic={false} data-announcer={live}>
       {said.map(({ serial, key, values }) => (

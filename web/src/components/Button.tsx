@@ -9,7 +9,14 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly children: ReactNode;
 }
 
-export function Button({ look = 'plain', wide, busy, children, type = 'button', ...rest }: ButtonProps) {
+export function Button({
+  look = 'plain',
+  wide,
+  busy,
+  children,
+  type = 'button',
+  ...rest
+}: ButtonProps) {
   const names = [styles['button'], styles[look], wide === true ? styles['wide'] : ''];
   return (
     <button {...rest} type={type} className={names.join(' ')} aria-busy={busy}>

@@ -18,11 +18,7 @@ interface ControlBarProps {
 export function ControlBar({ onSettings, onLeave }: ControlBarProps) {
   const { ref, onKeyDown, current } = useRoving();
   const canShare = useClient().preview.devices.canShare();
-  let index = -1;
-  const stop = (): number => {
-    index += 1;
-    return index === current ? 0 : -1;
-  };
+  const stop = (name: string): 0 | -1 => (name === current ? 0 : -1);
   return (
     // The arrow keys of a toolbar are handled where they bubble to.
     // oxlint-disable-next-line jsx-a11y/interactive-supports-focus
@@ -33,13 +29,16 @@ export function ControlBar({ onSettings, onLeave }: ControlBarProps) {
       aria-label={t('control.toolbar')}
       onKeyDown={onKeyDown}
     >
-      <Switch source="microphone" on={<Mic />} off={<MicOff />} tabIndex={stop()} />
-      <Switch source="camera" on={<Video />} off={<VideoOff />} tabIndex={stop()} />
-      {canShare && <Switch source="screen" on={<MonitorUp />} off={<MonitorUp />} tabIndex={stop()} />}
+      <Switch source="microphone" on={<Mic />} off={<MicOff />} tabIndex={stop('microphone')} />
+      <Switch source="camera" on={<Video />} off={<VideoOff />} tabIndex={stop('camera')} />
+      {canShare && (
+        <Switch source="screen" on={<MonitorUp />} off={<MonitorUp />} tabIndex={stop('screen')} />
+      )}
       <button
         type="button"
         className={styles['control']}
-        tabIndex={stop()}
+        data-stop="settings"
+        tabIndex={stop('settings')}
         title={t('control.hint', { action: t('control.settings'), key: keyHint('settings') })}
         onClick={onSettings}
       >
@@ -51,7 +50,8 @@ export function ControlBar({ onSettings, onLeave }: ControlBarProps) {
       <button
         type="button"
         className={`${styles['control']} ${styles['leave']}`}
-        tabIndex={stop()}
+        data-stop="leave"
+        tabIndex={stop('leave')}
         title={t('control.hint', { action: t('control.leave'), key: keyHint('leave') })}
         onClick={onLeave}
       >
@@ -97,6 +97,7 @@ function Switch({ source, on, off, tabIndex }: SwitchProps) {
     <button
       type="button"
       className={styles['control']}
+      data-stop={source}
       tabIndex={tabIndex}
       aria-pressed={pressed}
       aria-busy={busy}
@@ -116,7 +117,7 @@ function Switch({ source, on, off, tabIndex }: SwitchProps) {
 /** The toolbar pattern of the ARIA practices: Left, Right, Home and End move, Tab leaves. */
 function useRoving() {
   const ref = useRef<HTMLDivElement>(null);
-  const [current, setCurrent] = useState(0);
+  const [current, setCurrent] = useState('microphone');
   const onKeyDown = (event: KeyboardEvent) => {
     const buttons = [...(ref.current?.querySelectorAll('button') ?? [])];
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
@@ -131,7 +132,7 @@ function useRoving() {
     }[event.key];
     if (at === -1 || to === undefined) return;
     event.preventDefault();
-    setCurrent(to);
+    setCurrent(buttons[to]?.dataset['stop'] ?? 'microphone');
     buttons[to]?.focus();
   };
   return { ref, onKeyDown, current };

@@ -21,7 +21,8 @@ export function CopyButton({ text, label, done, className, icon }: CopyButtonPro
   }, [result]);
   const copy = () => {
     // Absent on plain http addresses other than this machine's own.
-    const written = navigator.clipboard?.writeText(text()) ?? Promise.reject(new Error('no clipboard'));
+    const written =
+      navigator.clipboard?.writeText(text()) ?? Promise.reject(new Error('no clipboard'));
     written.then(
       () => setResult('copied'),
       () => setResult('failed'),

@@ -35,7 +35,7 @@ export function DeviceSelect({ kind, choices, chosen, onChoose, compact }: Devic
       <select
         id={id}
         className={styles['select']}
-        value={known ? chosen : (named ? 'default' : '')}
+        value={known ? chosen : named ? 'default' : ''}
         disabled={choices.length === 0}
         onChange={(event) => onChoose(kind, event.target.value)}
       >

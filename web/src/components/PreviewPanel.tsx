@@ -12,6 +12,7 @@ import styles from './PreviewPanel.module.css';
 export function PreviewPanel() {
   const camera = usePreview((state) => state.camera);
   const microphone = usePreview((state) => state.microphone);
+  const open = usePreview((state) => state.status === 'open');
   return (
     <section className={styles['panel']} aria-label={t('preview.label')}>
       <div className={styles['frame']}>
@@ -21,10 +22,12 @@ export function PreviewPanel() {
           <Switch which="camera" />
         </div>
       </div>
-      {microphone !== null && (
+      {open && (
         <div className={styles['level']}>
           <MicMeter track={microphone} />
-          <p className={styles['levelText']}>{t('preview.listening')}</p>
+          <p className={styles['levelText']}>
+            {t(microphone === null ? 'preview.microphone.off' : 'preview.listening')}
+          </p>
         </div>
       )}
       <DeviceRow />

@@ -1,7 +1,7 @@
 // Everybody as equal tiles. layout/ decides sizes and places; this keeps the order between renders
 // and turns pages.
 import { ChevronLeft, ChevronRight } from 'lucide-react';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import type { CSSProperties } from 'react';
 import type { Person } from '../client/call/people';
 import { t } from '../i18n';
@@ -43,11 +43,13 @@ export function TileGrid({ people }: { readonly people: readonly Person[] }) {
 
 /** Tiles do not jump about: the last order is an input of the next one. */
 export function useStableOrder(people: readonly Person[]): readonly Person[] {
-  const last = useRef<readonly string[]>([]);
-  const byId = new Map(people.map((person) => [person.id, person]));
+  const [last, setLast] = useState<readonly string[]>([]);
   const placed = people.map((person) => ({ ...person, hasCamera: person.camera !== null }));
-  last.current = placeTiles(last.current, placed, TILES_PER_PAGE);
-  return last.current.flatMap((id) => byId.get(id) ?? []);
+  const order = placeTiles(last, placed, TILES_PER_PAGE);
+  // placeTiles returns the same array when nothing moved, so this settles at once.
+  if (order !== last) setLast(order);
+  const byId = new Map(people.map((person) => [person.id, person]));
+  return order.flatMap((id) => byId.get(id) ?? []);
 }
 
 interface PagesProps {

@@ -1,5 +1,12 @@
 // Small pieces that several components share: the client, its stores, an element's size.
-import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import {
+  createContext,
+  useContext,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react';
 import type { RefObject } from 'react';
 import { useStore } from 'zustand';
 import type { Client } from '../client/client';

@@ -6,7 +6,10 @@ const COLOURS = 8;
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/u).filter(Boolean);
   const chosen = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
-  return chosen.map((word) => firstGrapheme(word ?? '')).join('').toLocaleUpperCase();
+  return chosen
+    .map((word) => firstGrapheme(word ?? ''))
+    .join('')
+    .toLocaleUpperCase();
 }
 
 /** 0 to 7, an index into the palette of tokens.css. */

@@ -12,29 +12,32 @@ export interface Grid {
 }
 
 export const TILES_PER_PAGE = 25;
-export const GAP = 8;
+const GAP = 8;
 
-/** Tiles between 4:3 and 16:9 look right; outside, faces are cropped or stand in black. */
+/** Shapes that suit a face; outside of them too much of a picture is cut off. Upright ones only where
+ *  the space is upright, too: cameras of computers are wide. */
 const WIDEST = 16 / 9;
-const TALLEST = 3 / 4;
+const TALLEST = { wide: 5 / 4, upright: 3 / 4 };
 
 export function fitGrid(count: number, space: Size, gap: number = GAP): Grid {
+  const tallest = space.width > space.height ? TALLEST.wide : TALLEST.upright;
   let best: Grid = { columns: 1, rows: Math.max(1, count), tile: { width: 0, height: 0 } };
   for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
     const rows = Math.max(1, Math.ceil(count / columns));
-    const tile = fitTile({
+    const cell = {
       width: (space.width - gap * (columns - 1)) / columns,
       height: (space.height - gap * (rows - 1)) / rows,
-    });
+    };
+    const tile = fitTile(cell, tallest);
     if (area(tile) > area(best.tile)) best = { columns, rows, tile };
   }
   return best;
 }
 
 /** The largest rectangle of a pleasant shape inside a cell. */
-function fitTile(cell: Size): Size {
+function fitTile(cell: Size, tallest: number): Size {
   const width = Math.max(0, Math.min(cell.width, cell.height * WIDEST));
-  const height = Math.max(0, Math.min(cell.height, width / TALLEST));
+  const height = Math.max(0, Math.min(cell.height, width / tallest));
   return { width: Math.floor(width), height: Math.floor(height) };
 }
 

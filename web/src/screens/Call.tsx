@@ -82,7 +82,7 @@ function StageView() {
   const sharers = people.map(({ id, local, screen }) => ({ id, local, sharing: screen !== null }));
   const stage = chooseStage(sharers, shown, size);
   const sharer = stage.kind === 'share' ? stage.sharer : null;
-  useEffect(() => setShown(sharer), [sharer]);
+  if (sharer !== shown) setShown(sharer);
   return (
     <div ref={ref} className={styles['stage']}>
       {stage.kind === 'share' ? (
@@ -122,9 +122,10 @@ function useShortcuts(run: (action: Action) => void): void {
   const client = useClient();
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      const target = event.target instanceof HTMLElement ? event.target : null;
-      if (target?.closest('dialog') !== null && target !== null) return;
-      const inText = target?.closest('input, select, textarea, [contenteditable]') !== null && target !== null;
+      const within = (selector: string): boolean =>
+        event.target instanceof Element && event.target.closest(selector) !== null;
+      if (within('dialog')) return;
+      const inText = within('input, select, textarea, [contenteditable]');
       const action = actionOf(event, client.preferences.get().letters, inText);
       if (action === null) return;
       event.preventDefault();

@@ -24,9 +24,7 @@ export function Ended() {
           {failure === null ? t('ended.left.title') : failureTitle(failure)}
         </h1>
         <p className={styles['body']} role={failure === null ? undefined : 'alert'}>
-          {failure === null
-            ? t('ended.left.body', { room: isolate(room) })
-            : failureBody(failure)}
+          {failure === null ? t('ended.left.body', { room: isolate(room) }) : failureBody(failure)}
         </p>
         <div className={styles['actions']}>
           {reload ? (

@@ -44,7 +44,9 @@ function JoinForm() {
   const join = (bare: boolean) => {
     setChecked(true);
     if (!invited && (wrong.name ?? wrong.room) !== null) {
-      document.querySelector<HTMLInputElement>(wrong.name === null ? '[name=room]' : '[name=name]')?.focus();
+      document
+        .querySelector<HTMLInputElement>(wrong.name === null ? '[name=room]' : '[name=name]')
+        ?.focus();
       return;
     }
     void client.join(tidy(room), tidy(name), bare);

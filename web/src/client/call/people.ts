@@ -6,7 +6,7 @@ export interface Picture {
   detach(element: HTMLMediaElement): unknown;
 }
 
-export type Microphone = 'on' | 'muted';
+type Microphone = 'on' | 'muted';
 export type Quality = 'good' | 'poor' | 'lost';
 
 export interface Person {

@@ -23,7 +23,10 @@ export function fromDisconnect(reason: DisconnectReason | undefined, seconds: nu
 }
 
 /** `validate` asks the server why, because a browser hides the reason of a refused WebSocket. */
-export async function fromConnect(error: unknown, validate: () => Promise<Response>): Promise<Failure> {
+export async function fromConnect(
+  error: unknown,
+  validate: () => Promise<Response>,
+): Promise<Failure> {
   const detail = describe(error);
   if (!(error instanceof ConnectionError)) return new Failure('internal', { detail });
   switch (error.reason) {

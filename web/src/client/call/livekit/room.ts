@@ -180,8 +180,11 @@ function silence(track: RemoteTrack): void {
   for (const element of track.detach()) element.remove();
 }
 
+function prefer(id: string): { deviceId?: ConstrainDOMString } {
+  return id === '' ? {} : { deviceId: { ideal: id } };
+}
+
 function options(choices: RoomChoices): RoomOptions {
-  const device = (id: string) => (id === '' ? {} : { deviceId: { ideal: id } });
   return {
     adaptiveStream: true,
     dynacast: true,
@@ -189,9 +192,9 @@ function options(choices: RoomChoices): RoomOptions {
       echoCancellation: true,
       noiseSuppression: true,
       autoGainControl: true,
-      ...device(choices.audioinput),
+      ...prefer(choices.audioinput),
     },
-    videoCaptureDefaults: device(choices.videoinput),
+    videoCaptureDefaults: prefer(choices.videoinput),
     ...(choices.audiooutput === '' ? {} : { audioOutput: { deviceId: choices.audiooutput } }),
   };
 }

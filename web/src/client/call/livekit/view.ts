@@ -19,27 +19,31 @@ export function viewSwitches(local: LocalParticipant): Switches {
 }
 
 function viewPerson(participant: Participant, local: boolean): Person {
-  const camera = participant.getTrackPublication(Track.Source.Camera);
-  const screen = participant.getTrackPublication(Track.Source.ScreenShare);
-  const sent = camera !== undefined && !camera.isMuted;
+  const camera = sent(participant, Track.Source.Camera);
   return {
-    id: participant.sid === '' ? participant.identity : participant.sid,
-    name: participant.name === undefined || participant.name === '' ? participant.identity : participant.name,
+    id: participant.sid || participant.identity,
+    name: participant.name || participant.identity,
     local,
     joinedAt: participant.joinedAt?.getTime() ?? 0,
     microphone: participant.isMicrophoneEnabled ? 'on' : 'muted',
-    camera: sent ? picture(camera) : null,
-    waiting: sent && picture(camera) === null,
-    paused: sent && camera.track?.streamState === Track.StreamState.Paused,
-    screen: screen === undefined || screen.isMuted ? null : picture(screen),
+    camera: picture(camera),
+    waiting: camera !== undefined && camera.track === undefined,
+    paused: camera?.track?.streamState === Track.StreamState.Paused,
+    screen: picture(sent(participant, Track.Source.ScreenShare)),
     speaking: participant.isSpeaking,
     spokeAt: participant.lastSpokeAt?.getTime() ?? 0,
     quality: quality(participant.connectionQuality),
   };
 }
 
-function picture(publication: TrackPublication): Picture | null {
-  return publication.track ?? null;
+/** What is published and not switched off. */
+function sent(participant: Participant, source: Track.Source): TrackPublication | undefined {
+  const publication = participant.getTrackPublication(source);
+  return publication === undefined || publication.isMuted ? undefined : publication;
+}
+
+function picture(publication: TrackPublication | undefined): Picture | null {
+  return publication?.track ?? null;
 }
 
 function quality(value: ConnectionQuality): Quality {

@@ -1,11 +1,13 @@
 // What goes wrong, and the sentence that each person then reads.
 import assert from 'node:assert/strict';
-import { launchChromium, launchFirefox } from '../browsers.mjs';
-import { seesAndHears } from '../media.mjs';
-import { join, pair } from './talk.mjs';
+import { launchChromium, launchFirefox } from '../browsers';
+import type { Tab } from '../browsers';
+import { seesAndHears } from '../media';
+import type { Scenarios, World } from '../world';
+import { join, pair } from './talk';
 
-export const scenarios = {
-  async 'devices denied in Chromium: the sentence, and the way without'(world) {
+export const scenarios: Scenarios = {
+  async 'devices denied in Chromium: the sentence, and the way without'(world: World) {
     const browser = await launchChromium({ deny: true });
     try {
       await denied(world, await browser.open());
@@ -14,7 +16,7 @@ export const scenarios = {
     }
   },
 
-  async 'devices denied in Firefox: the sentence, and the way without'(world) {
+  async 'devices denied in Firefox: the sentence, and the way without'(world: World) {
     const browser = await launchFirefox({ deny: true });
     try {
       await denied(world, await browser.open());
@@ -23,7 +25,7 @@ export const scenarios = {
     }
   },
 
-  async 'a wrong token is refused in words'(world) {
+  async 'a wrong token is refused in words'(world: World) {
     const tab = await world.chromium.open();
     const forged = world.server.token('eve', 'secret', { secret: 'not-the-secret' });
     await tab.goto(`${world.server.origin}/#token=${forged}`);
@@ -32,7 +34,7 @@ export const scenarios = {
     assert.doesNotMatch(await tab.text(), /undefined|\[object/);
   },
 
-  async 'an expired token is refused in words'(world) {
+  async 'an expired token is refused in words'(world: World) {
     const tab = await world.chromium.open();
     const old = world.server.token('eve', 'secret', { seconds: -3_600 });
     await tab.goto(`${world.server.origin}/#token=${old}`);
@@ -42,7 +44,7 @@ export const scenarios = {
     );
   },
 
-  async 'the server is gone before joining'(world) {
+  async 'the server is gone before joining'(world: World) {
     const tab = await world.chromium.open();
     await tab.goto(`${world.server.origin}/r/gone`);
     await tab.fill('name', 'Ada');
@@ -57,7 +59,7 @@ export const scenarios = {
     await tab.sees('Leave', 15_000);
   },
 
-  async 'the server goes away in a call: banner, dialog, the last word, rejoin'(world) {
+  async 'the server goes away in a call: banner, dialog, the last word, rejoin'(world: World) {
     const [ada] = await pair(world, 'vanish');
     const start = Date.now();
     world.server.gone();
@@ -75,7 +77,7 @@ export const scenarios = {
     await ada.sees('Leave', 15_000);
   },
 
-  async 'the same invitation twice: the first tab is told'(world) {
+  async 'the same invitation twice: the first tab is told'(world: World) {
     const token = world.server.token('ada', 'twice');
     const [first, second] = await Promise.all([world.chromium.open(), world.chromium.open()]);
     for (const tab of [first, second]) {
@@ -86,7 +88,7 @@ export const scenarios = {
     await first.sees('You joined from somewhere else');
   },
 
-  async 'somebody removed is told so'(world) {
+  async 'somebody removed is told so'(world: World) {
     const tab = await world.chromium.open();
     await tab.goto(`${world.server.origin}/#token=${world.server.token('ada', 'removed')}`);
     await tab.click('Join without camera and microphone');
@@ -95,14 +97,14 @@ export const scenarios = {
     await tab.sees('You were removed from the call');
   },
 
-  async 'a call that is closed for all says so'(world) {
+  async 'a call that is closed for all says so'(world: World) {
     const tab = await world.chromium.open();
     await join(tab, world.server.origin, 'closed', 'Ada');
     await world.server.admin('DeleteRoom', { room: 'closed' });
     await tab.sees('The call has ended');
   },
 
-  async 'a full call says so'(world) {
+  async 'a full call says so'(world: World) {
     await world.server.admin('CreateRoom', { name: 'full', max_participants: 1 });
     const [first, second] = await Promise.all([world.chromium.open(), world.chromium.open()]);
     await join(first, world.server.origin, 'full', 'Ada');
@@ -113,7 +115,7 @@ export const scenarios = {
   },
 };
 
-async function denied(world, tab) {
+async function denied(world: World, tab: Tab): Promise<void> {
   await tab.goto(`${world.server.origin}/r/denied`);
   await tab.fill('name', 'Ada');
   await tab.click('Join');
@@ -128,9 +130,11 @@ async function denied(world, tab) {
 }
 
 /** While the connection is lost, Tab goes from the header to the toolbar, and Leave can be reached. */
-async function reachableByKeyboard(tab) {
+async function reachableByKeyboard(tab: Tab): Promise<void> {
   const stops = await tab.evaluate(() => {
-    const all = [...document.querySelectorAll('button, [tabindex="0"], input, select')];
+    const all = [
+      ...document.querySelectorAll<HTMLElement>('button, [tabindex="0"], input, select'),
+    ];
     const usable = all.filter((one) => one.tabIndex === 0 && one.closest('[inert]') === null);
     return usable.map((one) => one.closest('header, main, [role=toolbar]')?.nodeName ?? '');
   });

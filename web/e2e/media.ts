@@ -1,34 +1,56 @@
 // What a browser really receives. recordConnections runs in the page before its own scripts; the
 // figures come from the browser's statistics, never from our client.
+import type { Tab } from './browsers';
 
-/** Keeps every RTCPeerConnection, and counts what tries to talk to other hosts. */
-export function recordConnections() {
+declare global {
+  interface Window {
+    connections?: RTCPeerConnection[];
+  }
+}
+
+export interface Received {
+  frames: number;
+  energy: number;
+  audioPackets: number;
+  width: number;
+  videos: number;
+}
+
+export type Flow = Omit<Received, 'videos'>;
+
+/** Keeps every RTCPeerConnection that the page makes. */
+export function recordConnections(): void {
   const Original = window.RTCPeerConnection;
   if (Original === undefined) return;
-  window.connections = [];
+  const connections: RTCPeerConnection[] = [];
+  window.connections = connections;
   window.RTCPeerConnection = class extends Original {
-    constructor(...rest) {
-      super(...rest);
-      window.connections.push(this);
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      connections.push(this);
     }
   };
 }
 
 /** Per kind: frames decoded, audio energy, packets, largest width, of all tracks received so far. */
-export function received(tab) {
+export function received(tab: Tab): Promise<Received> {
   return tab.evaluate(async () => {
     const sum = { frames: 0, energy: 0, audioPackets: 0, width: 0, videos: 0 };
     for (const connection of window.connections ?? []) {
       if (connection.connectionState === 'closed') continue;
-      for (const report of (await connection.getStats()).values()) {
-        if (report.type !== 'inbound-rtp') continue;
-        if (report.kind === 'video') {
-          sum.frames += report.framesDecoded ?? 0;
-          sum.width = Math.max(sum.width, report.frameWidth ?? 0);
+      const reports = (await connection.getStats()) as unknown as Map<
+        string,
+        Record<string, unknown>
+      >;
+      for (const report of reports.values()) {
+        if (report['type'] !== 'inbound-rtp') continue;
+        if (report['kind'] === 'video') {
+          sum.frames += Number(report['framesDecoded'] ?? 0);
+          sum.width = Math.max(sum.width, Number(report['frameWidth'] ?? 0));
           sum.videos += 1;
         } else {
-          sum.energy += report.totalAudioEnergy ?? 0;
-          sum.audioPackets += report.packetsReceived ?? 0;
+          sum.energy += Number(report['totalAudioEnergy'] ?? 0);
+          sum.audioPackets += Number(report['packetsReceived'] ?? 0);
         }
       }
     }
@@ -37,9 +59,9 @@ export function received(tab) {
 }
 
 /** Waits until both frames and audible sound have arrived; returns how long that took. */
-export async function seesAndHears(tab, ms = 5_000) {
+export async function seesAndHears(tab: Tab, ms = 5_000): Promise<number> {
   const start = Date.now();
-  let last = null;
+  let last: Received | null = null;
   while (Date.now() - start < ms) {
     last = await received(tab);
     if (last.frames > 0 && last.energy > 0) return Date.now() - start;
@@ -49,7 +71,7 @@ export async function seesAndHears(tab, ms = 5_000) {
 }
 
 /** How much of each figure arrives in a while. */
-export async function growth(tab, ms = 1_500) {
+export async function growth(tab: Tab, ms = 1_500): Promise<Flow> {
   const before = await received(tab);
   await pause(ms);
   const after = await received(tab);
@@ -62,9 +84,14 @@ export async function growth(tab, ms = 1_500) {
 }
 
 /** Waits until the growth over a while satisfies a condition. */
-export async function settles(tab, what, condition, ms = 10_000) {
+export async function settles(
+  tab: Tab,
+  what: string,
+  condition: (flow: Flow) => boolean,
+  ms = 10_000,
+): Promise<Flow> {
   const end = Date.now() + ms;
-  let last = null;
+  let last: Flow | null = null;
   while (Date.now() < end) {
     last = await growth(tab, 1_200);
     if (condition(last)) return last;
@@ -72,6 +99,8 @@ export async function settles(tab, what, condition, ms = 10_000) {
   throw new Error(`${what} did not come true: ${JSON.stringify(last)}`);
 }
 
-export function pause(ms) {
-  return new Promise((done) => setTimeout(done, ms));
+export function pause(ms: number): Promise<void> {
+  return new Promise((done) => {
+    setTimeout(done, ms);
+  });
 }

@@ -1,0 +1,69 @@
+"""The page in real Chromium and Firefox against a real `sotto dev`.
+
+What people do, what goes wrong, how it looks. The scenarios are in `web/e2e`; this starts them and
+shows what they print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "web"
+MINUTES = {"talk": 6, "trouble": 6, "screens": 6}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("group", MINUTES)
+def test_page(group: str, tmp_path: Path) -> None:
+    """Against a server of its own, which some scenarios kill and start again."""
+    node = shutil.which("node")
+    assert node is not None, "node is missing"
+    assert (WEB / "dist" / "index.html").is_file(), "web/dist is missing: npm run build in web/"
+    ports = _free_ports(5)
+    words = [node, "e2e/run.mjs", "--group", group]
+    words += ["--serve", _server_command(ports, tmp_path)]
+    words += ["--origin", f"http://127.0.0.1:{ports[0]}"]
+    assert _run(words, MINUTES[group] * 60) == 0
+
+
+def _server_command(ports: list[int], state: Path) -> str:
+    """The installed `sotto` where there is one, otherwise this checkout's."""
+    installed = Path(sys.executable).with_name("sotto")
+    start = [str(installed)] if installed.is_file() else [sys.executable, "-m", "signaling.cli"]
+    names = ("http", "https", "operator", "udp", "tcp")
+    flags = [f"--{name}-port={port}" for name, port in zip(names, ports, strict=True)]
+    words = [*start, "dev", "--no-turn", "--state-dir", str(state), *flags]
+    words += ["--set", f"http.client_dir={WEB / 'dist'}"]
+    log = shlex.quote(str(state / "log"))
+    return f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(words)} >>{log} 2>&1"
+
+
+def _run(words: list[str], seconds: int) -> int:
+    """In a process group of its own, so that no browser outlives the test."""
+    process = subprocess.Popen(words, cwd=WEB, start_new_session=True)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return 1
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
