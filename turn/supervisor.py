@@ -54,7 +54,11 @@ class Supervisor:
 
     async def start(self) -> None:
         """Raises CoturnFailed with what coturn said when it does not stay up."""
-        self._write()
+        try:
+            self._write()
+        except OSError as error:
+            reason = f"cannot write {self.configuration}: {error.strerror}"
+            raise CoturnFailed(reason) from error
         await self._spawn()
         try:
             await asyncio.wait_for(self._listening(), 10)

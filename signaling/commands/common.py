@@ -9,9 +9,12 @@ import argparse
 import asyncio
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from jwt.warnings import InsecureKeyLengthWarning
 
 from mediaserver.api import MediaError
 from mediaserver.node import MediaServer
@@ -43,6 +46,11 @@ def ready_argument(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write the ports in use there as JSON once everything listens",
     )
+
+
+def allow_development_key() -> None:
+    """The published development secret is short on purpose; `sotto serve` refuses it."""
+    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 
 def flags(arguments: argparse.Namespace) -> list[tuple[str, str]]:

@@ -6,10 +6,7 @@ import argparse
 import os
 import socket
 import sys
-import warnings
 from pathlib import Path
-
-from jwt.warnings import InsecureKeyLengthWarning
 
 from signaling import dev
 from signaling.app import App
@@ -58,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     made = dev.profile(state, lan=arguments.lan, want_turn=not arguments.no_turn)
     config = common.read(arguments, made.base, _flags(arguments, lan=arguments.lan))
     common.refuse(check_any(config))
-    # The published development secret is short on purpose; `sotto serve` refuses it.
-    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+    common.allow_development_key()
 
     def ready(app: App) -> None:
         facts = _facts(app, config, made)

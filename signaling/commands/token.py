@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import secrets
 import time
-import warnings
-
-from jwt.warnings import InsecureKeyLengthWarning
 
 from signaling.commands import common
 from signaling.config import DEV_KEY, DEV_SECRET, Config
@@ -51,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.config is not None:
         config = common.read(arguments)
     else:
-        warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+        common.allow_development_key()
     keys = ApiKeys(config.keys)
     key = arguments.key or next(iter(config.keys), "")
     if key not in config.keys:

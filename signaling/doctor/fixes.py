@@ -42,6 +42,14 @@ def probe(status: int) -> str:
     return _STATUS.get(status, "see the server's log at this moment")
 
 
+def wrong_address(answers: str) -> str:
+    return (
+        f"the server advertises an address that does not reach it: set media.advertise to "
+        f"{answers} "
+        "or to the address that clients reach"
+    )
+
+
 def media(hop: Hop, failed: Sequence[tuple[Candidate, CheckFailed]]) -> str:
     ports = sorted({candidate.port for candidate, _ in failed})
     listed = ", ".join(str(port) for port in ports)

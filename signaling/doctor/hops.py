@@ -5,10 +5,12 @@ A hop behind a broken one is skipped, not guessed at. Driven by `sotto doctor`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ from signaling.doctor.probe import (
     open_session,
 )
 from signaling.doctor.report import Finding, Hop, broken, ok, skipped
+from signaling.errors import ConfigError
 from turn.check import CheckFailed, Server, check
 
 TURN_HOPS = {"udp": Hop.TURN_UDP, "tcp": Hop.TURN_TCP, "tls": Hop.TURN_TLS}
@@ -42,9 +45,13 @@ class Target:
     trust: str = ""
 
     def context(self) -> ssl.SSLContext:
+        """Raises ConfigError when `trust` cannot be used."""
         context = ssl.create_default_context()
         if self.trust:
-            context.load_verify_locations(self.trust)
+            try:
+                context.load_verify_locations(self.trust)
+            except OSError as error:
+                raise ConfigError("--trust", f"{self.trust} is not a PEM certificate") from error
         return context
 
 
@@ -69,7 +76,7 @@ async def walk(target: Target) -> AsyncIterator[Finding]:
             return
         try:
             yield ok(Hop.PROBE, f"joined and left; {len(session.candidates)} addresses advertised")
-            async for finding in _media(session):
+            async for finding in _media(session, target):
                 yield finding
             async for finding in _relays(session, context):
                 yield finding
@@ -128,7 +135,10 @@ def _leave() -> bytes:
     return leave
 
 
-async def _media(session: Session) -> AsyncIterator[Finding]:
+Test = Callable[[Session, Candidate], Awaitable[None]]
+
+
+async def _media(session: Session, target: Target) -> AsyncIterator[Finding]:
     for hop, protocol, test in (
         (Hop.MEDIA_UDP, "udp", check_udp),
         (Hop.MEDIA_TCP, "tcp", check_tcp),
@@ -137,15 +147,21 @@ async def _media(session: Session) -> AsyncIterator[Finding]:
         if not offered:
             yield _not_offered(hop)
             continue
-        reached: list[Candidate] = []
-        failed: list[tuple[Candidate, CheckFailed]] = []
-        for candidate in offered:
-            try:
-                await test(session, candidate)
-                reached.append(candidate)
-            except CheckFailed as error:
-                failed.append((candidate, error))
-        yield _verdict(hop, reached, failed)
+        results = await asyncio.gather(*(_try(test, session, c) for c in offered))
+        reached = [c for c, error in zip(offered, results, strict=True) if error is None]
+        failed = [(c, error) for c, error in zip(offered, results, strict=True) if error]
+        if reached:
+            yield _reached(hop, reached[0], len(failed))
+        else:
+            yield await _unreached(hop, test, session, target, failed)
+
+
+async def _try(test: Test, session: Session, candidate: Candidate) -> CheckFailed | None:
+    try:
+        await test(session, candidate)
+    except CheckFailed as error:
+        return error
+    return None
 
 
 def _not_offered(hop: Hop) -> Finding:
@@ -154,15 +170,41 @@ def _not_offered(hop: Hop) -> Finding:
     return skipped(hop, "the server does not offer it (media.tcp)")
 
 
-def _verdict(
-    hop: Hop, reached: Sequence[Candidate], failed: Sequence[tuple[Candidate, CheckFailed]]
-) -> Finding:
+def _reached(hop: Hop, candidate: Candidate, others: int) -> Finding:
     """One address that works is enough for a call: clients try them all."""
-    if reached:
-        note = f"; {len(failed)} more addresses do not answer" if failed else ""
-        return ok(hop, f"{reached[0].address} port {reached[0].port} answers{note}")
+    note = f"; {others} more addresses do not answer" if others else ""
+    return ok(hop, f"{candidate.address} port {candidate.port} answers{note}")
+
+
+async def _unreached(
+    hop: Hop,
+    test: Test,
+    session: Session,
+    target: Target,
+    failed: Sequence[tuple[Candidate, CheckFailed]],
+) -> Finding:
+    """A port that answers where the page came from, but not where clients are sent, is telling."""
     seen = ", ".join(f"{c.address} port {c.port}: {e.detail}" for c, e in failed)
+    advertised = {candidate.address for candidate, _ in failed}
+    first = failed[0][0]
+    for address in await _addresses(target):
+        if address in advertised:
+            continue
+        elsewhere = Candidate(first.protocol, address, first.port)
+        if await _try(test, session, elsewhere) is None:
+            seen = f"{seen}; but {address} port {first.port} answers"
+            return broken(hop, seen, fixes.wrong_address(address))
     return broken(hop, seen, fixes.media(hop, failed))
+
+
+async def _addresses(target: Target) -> list[str]:
+    parts = urlsplit(target.url)
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def _relays(session: Session, context: ssl.SSLContext) -> AsyncIterator[Finding]:

@@ -1,0 +1,223 @@
+"""`sotto doctor` names the broken hop: each is broken on purpose, in network namespaces."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signaling.http.certificates import ensure
+from tests.network.netns import SERVER_ADDRESS, Lab, Namespace, lab
+
+pytestmark = pytest.mark.namespaces
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "server.test"
+WRONG_ADDRESS = "192.0.2.99"
+TURN = {"turn-udp", "turn-tcp", "turn-tls"}
+
+
+@dataclass
+class Clinic:
+    """A server in production form in one namespace, the doctor in another."""
+
+    rig: Lab
+    folder: Path
+    processes: list[subprocess.Popen[bytes]]
+
+    @property
+    def server(self) -> Namespace:
+        return self.rig.server
+
+    def configure(self, name: str = "sotto.toml", **changes: str) -> Path:
+        """`changes` are `section_key = "TOML"`."""
+        tables: dict[str, dict[str, str]] = {
+            "http": {"listen": f'["{SERVER_ADDRESS}:7443"]', "plain": "[]"},
+            "tls": {
+                "certificate": f'"{self.folder}/tls/server.crt"',
+                "key": f'"{self.folder}/tls/server.key"',
+            },
+            "media": {"advertise": f'["{SERVER_ADDRESS}"]', "bind": '["0.0.0.0"]', "workers": "1"},
+            "turn": {
+                "host": f'"{NAME}"',
+                "secret": f'{{ file = "{self.folder}/turn.secret" }}',
+                "supervise": "true",
+                "relay_address": f'"{SERVER_ADDRESS}"',
+            },
+            "process": {"state_dir": f'"{self.folder}"', "drain_seconds": "0"},
+            "keys": {"app": f'{{ file = "{self.folder}/key" }}'},
+        }
+        for path, value in changes.items():
+            section, _, key = path.partition("_")
+            tables[section][key] = value
+        file = self.folder / name
+        file.write_text(
+            "\n".join(
+                f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in table.items())
+                for section, table in tables.items()
+            )
+        )
+        return file
+
+    def run(self, *words: str, space: Namespace | None = None) -> list[str]:
+        space = space or self.server
+        return ["ip", "netns", "exec", space.name, sys.executable, "-m", "signaling.cli", *words]
+
+    def start(self, file: Path, *words: str) -> None:
+        log = (self.folder / f"{file.stem}.log").open("wb")
+        process = subprocess.Popen(
+            self.run(*words, "--config", str(file)), cwd=ROOT, stdout=log, stderr=log
+        )
+        log.close()
+        self.processes.append(process)
+
+    def serve(self, file: Path) -> None:
+        ready = self.folder / "ready.json"
+        self.start(file, "serve", f"--ready-file={ready}")
+        end = time.monotonic() + 30
+        while not ready.exists():
+            assert self.processes[-1].poll() is None and time.monotonic() < end, (
+                self.folder / f"{file.stem}.log"
+            ).read_text()
+            time.sleep(0.05)
+
+    def examine(self, file: Path, *more: str) -> tuple[int, dict[str, dict[str, str]]]:
+        space = self.rig["doctor"].space
+        trust = self.folder / "tls" / "authority.crt"
+        words = ["doctor", "--json", f"--url=https://{NAME}:7443/", f"--trust={trust}"]
+        done = subprocess.run(
+            self.run(*words, "--config", str(file), *more, space=space),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+        assert done.stdout, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, {hop["hop"]: hop for hop in report["hops"]}
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    ensure(tmp_path / "tls", [NAME, SERVER_ADDRESS], datetime.now(UTC))
+    (tmp_path / "key").write_text("k" * 40)
+    (tmp_path / "turn.secret").write_text("t" * 40)
+    with lab(direct=("doctor",)) as rig:
+        made = Clinic(rig, tmp_path, [])
+        try:
+            yield made
+        finally:
+            for process in made.processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+            for process in made.processes:
+                process.wait(20)
+
+
+def broken(findings: dict[str, dict[str, str]]) -> set[str]:
+    return {name for name, finding in findings.items() if finding["outcome"] == "broken"}
+
+
+def test_a_healthy_server_is_healthy(clinic: Clinic) -> None:
+    file = clinic.configure()
+    clinic.serve(file)
+    code, findings = clinic.examine(file)
+    assert {f["outcome"] for f in findings.values()} == {"ok"}, findings
+    assert code == 0
+    assert set(findings) == {"https", "wss", "probe", "media-udp", "media-tcp", *TURN}
+
+
+def test_a_wrong_advertised_address(clinic: Clinic) -> None:
+    file = clinic.configure(media_advertise=f'["{WRONG_ADDRESS}"]')
+    clinic.serve(file)
+    code, findings = clinic.examine(file)
+    assert code == 1
+    assert {"media-udp", "media-tcp"} <= broken(findings)
+    assert f"set media.advertise to {SERVER_ADDRESS}" in findings["media-udp"]["fix"]
+    assert WRONG_ADDRESS in findings["media-udp"]["detail"]
+
+
+def test_udp_is_dropped(clinic: Clinic) -> None:
+    file = clinic.configure()
+    clinic.serve(file)
+    clinic.server.nft(
+        "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
+        '  iifname != "lo" udp dport 7882 drop\n }\n}'
+    )
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, {"media-udp"})
+    assert "open UDP port 7882" in findings["media-udp"]["fix"]
+
+
+@pytest.mark.parametrize("how", ["reject with tcp reset", "drop"])
+def test_the_tcp_media_port_is_closed(clinic: Clinic, how: str) -> None:
+    file = clinic.configure()
+    clinic.serve(file)
+    clinic.server.nft(
+        "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
+        f"  tcp dport 7881 {how}\n }}\n}}"
+    )
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, {"media-tcp"})
+    assert "open TCP port 7881" in findings["media-tcp"]["fix"]
+
+
+def test_the_turn_secret_is_wrong(clinic: Clinic) -> None:
+    other = clinic.folder / "other"
+    other.write_text("o" * 40)
+    relay = clinic.configure("relay.toml", turn_secret=f'{{ file = "{other}" }}')
+    clinic.start(relay, "turn")
+    file = clinic.configure(turn_supervise="false")
+    clinic.serve(file)
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, TURN)
+    for hop in TURN:
+        assert "turn.secret" in findings[hop]["fix"]
+
+
+def test_the_turn_certificate_has_expired(clinic: Clinic) -> None:
+    old = clinic.folder / "old"
+    (clinic.folder / "old").mkdir()
+    for name in ("authority.crt", "authority.key"):
+        (old / name).write_bytes((clinic.folder / "tls" / name).read_bytes())
+    files = ensure(old, [NAME], datetime.now(UTC) - timedelta(days=200))
+    file = clinic.configure(turn_certificate=f'"{files.certificate}"', turn_key=f'"{files.key}"')
+    clinic.serve(file)
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, {"turn-tls"})
+    assert "expired" in findings["turn-tls"]["detail"]
+    assert "renew the certificate" in findings["turn-tls"]["fix"]
+
+
+def test_the_relay_range_is_blocked(clinic: Clinic) -> None:
+    file = clinic.configure()
+    clinic.serve(file)
+    clinic.server.nft(
+        "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
+        "  udp dport 49152-65535 drop\n }\n}"
+    )
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, TURN)
+    for hop in TURN:
+        assert "relay range" in findings[hop]["fix"]
+
+
+def test_the_server_is_down_or_not_trusted(clinic: Clinic) -> None:
+    file = clinic.configure(turn_supervise="false")
+    code, findings = clinic.examine(file)
+    assert (code, broken(findings)) == (1, {"https"})
+    assert {f["outcome"] for n, f in findings.items() if n != "https"} == {"skipped"}
+    clinic.serve(file)
+    stranger = ensure(clinic.folder / "stranger", [NAME], datetime.now(UTC))
+    code, findings = clinic.examine(file, "--trust", str(stranger.authority))
+    assert broken(findings) == {"https"}
+    assert "certificate" in findings["https"]["fix"]
