@@ -1,7 +1,7 @@
 """Captures offers of PyPI `livekit` (libwebrtc): python livekit_offers.py OUT_DIR.
 
 Plays just enough of LiveKit's signalling to be sent offers, and answers them with our negotiation
-over a fake engine, so that the client goes on to its next offer. No media flows.
+over a real engine, since the client publishes only once it is connected.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from livekit import api, rtc
 from livekit.protocol import models
 from livekit.protocol import rtc as proto
 
-from mediaserver.api import CodecSpec, Kind, Mode, Target, TrackSpec
-from tests.mediaserver.fakes import House
+from mediaserver.api import CodecSpec, Kind, MediaConfig, Mode, Target, TrackSpec
+from mediaserver.node import MediaServer
+from tests.mediaserver.fakes import Heard, HeardCall
 
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 
@@ -26,10 +27,12 @@ KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 class Stub:
     """One participant's signalling; keeps every offer by a name."""
 
-    def __init__(self, house: House, mode: Mode) -> None:
+    def __init__(self, server: MediaServer, mode: Mode) -> None:
         self.offers: dict[str, str] = {}
         self.mode = mode
-        self.participant, self.heard = house.join(f"PA_{mode.value}", mode)
+        self.heard = Heard()
+        call = server.call("RM_x", HeardCall())
+        self.participant = call.add_participant(f"PA_{mode.value}", mode, self.heard)
         self.count = 0
         self.enough = asyncio.Event()
 
@@ -97,8 +100,8 @@ class Stub:
         await ws.send_bytes(message.SerializeToString())
 
 
-async def capture(house: House, mode: Mode) -> dict[str, str]:
-    stub = Stub(house, mode)
+async def capture(server: MediaServer, mode: Mode) -> dict[str, str]:
+    stub = Stub(server, mode)
     app = web.Application()
     path = "/rtc/v1" if mode is Mode.SINGLE else "/rtc"
     app.add_routes([web.get(path, stub.handle)])
@@ -113,9 +116,9 @@ async def capture(house: House, mode: Mode) -> dict[str, str]:
         .to_jwt()
     )
     room = rtc.Room()
-    options = rtc.RoomOptions(single_peer_connection=mode is Mode.SINGLE, connect_timeout=3)
+    options = rtc.RoomOptions(single_peer_connection=mode is Mode.SINGLE, connect_timeout=10)
     task = asyncio.create_task(room.connect(f"ws://127.0.0.1:{port}", token, options))
-    done, _ = await asyncio.wait([task], timeout=4)
+    done, _ = await asyncio.wait([task], timeout=12)
     if not done or task.exception():
         print("connect:", task.exception() if done else "timed out")
     source = rtc.VideoSource(1280, 720)
@@ -125,11 +128,11 @@ async def capture(house: House, mode: Mode) -> dict[str, str]:
     ]
     for track in publish:
         try:
-            await asyncio.wait_for(room.local_participant.publish_track(track), 3)
+            await asyncio.wait_for(room.local_participant.publish_track(track), 10)
         except Exception as error:
             print("publish:", repr(error)[:200])
     try:
-        await asyncio.wait_for(stub.enough.wait(), 3)
+        await asyncio.wait_for(stub.enough.wait(), 10)
     except TimeoutError:
         print("no simulcast offer seen")
     await runner.cleanup()
@@ -137,10 +140,12 @@ async def capture(house: House, mode: Mode) -> dict[str, str]:
 
 
 async def main(out: Path) -> None:
-    house = House()
+    config = MediaConfig(udp_port=0, tcp_port=None, bind=("0.0.0.0",), workers=1)
+    server = await MediaServer.start(config)
     offers: dict[str, str] = {}
     for mode in (Mode.SINGLE, Mode.DUAL):
-        offers |= await capture(house, mode)
+        offers |= await capture(server, mode)
+    await server.stop()
     result = {"client": "libwebrtc", "version": f"livekit {version('livekit')}", "offers": offers}
     (out / "libwebrtc.json").write_text(json.dumps(result, indent=1) + "\n")
 
