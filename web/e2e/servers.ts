@@ -48,7 +48,7 @@ function part(value: object): string {
 }
 
 /** A LiveKit call token; the keys are those of both servers' development mode. */
-export function makeToken(identity: string, room: string, more: TokenOptions = {}): string {
+function makeToken(identity: string, room: string, more: TokenOptions = {}): string {
   const { seconds = 600, secret = SECRET, name = identity, grant = {} } = more;
   const now = Math.floor(Date.now() / 1_000);
   const claims = {

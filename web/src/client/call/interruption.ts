@@ -3,7 +3,7 @@
 
 export type Interruption = 'none' | 'banner' | 'dialog';
 
-export const BANNER_AFTER_MS = 2_000;
+const BANNER_AFTER_MS = 2_000;
 export const DIALOG_AFTER_MS = 10_000;
 export const LOST_AFTER_MS = 30_000;
 

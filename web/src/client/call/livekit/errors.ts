@@ -61,7 +61,7 @@ async function ask(validate: () => Promise<Response>, detail: string): Promise<F
 
 /** The reason comes as plain text on this protocol; only classes of it are told apart. */
 function fromRefusal(status: number, reason: string): Failure {
-  if (/max participants|room is full|room_full/i.test(reason)) return new Failure('room_full');
+  if (/(limit of|max) participants/i.test(reason)) return new Failure('room_full');
   if (/expired/i.test(reason)) return new Failure('token_expired', { detail: `HTTP ${status}` });
   if (status === 404) return new Failure('room_not_found', { detail: `HTTP ${status}` });
   return fromResponse(status, undefined, null);
