@@ -137,7 +137,7 @@ impl Core {
                 if paused { None } else { before.or(Some(LOWEST)) }
             }
         };
-        if target < before {
+        if candidate.current.is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current)) {
             entry.lowered = Some(now);
         }
         entry.selector.set_target(target);

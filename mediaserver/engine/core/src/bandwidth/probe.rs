@@ -14,6 +14,8 @@ const PATIENCE: u64 = 700 * MILLIS;
 const NEXT: u64 = 300 * MILLIS;
 const FIRST_PAUSE: u64 = 2 * SECONDS;
 const MAX_PAUSE: u64 = 16 * SECONDS;
+/// A queue that grows this soon after a train is the train's.
+const DISTURBANCE: u64 = 500 * MILLIS;
 /// What must have arrived of a train.
 const ENOUGH: f64 = 0.8;
 
@@ -34,6 +36,7 @@ pub struct Prober {
     train: Option<Train>,
     next: Time,
     pause: u64,
+    last: Option<Time>,
     pub trains: u64,
 }
 
@@ -54,6 +57,7 @@ impl Prober {
             last: 0,
         });
         self.trains += 1;
+        self.last = Some(now);
         let bytes = (rate * DURATION / 8 / SECONDS) as usize;
         Some(bytes.clamp(MIN_PACKETS * PACKET, MAX_BYTES))
     }
@@ -106,10 +110,15 @@ impl Prober {
         self.next = now + self.pause;
     }
 
+    /// A train may still be in some queue.
+    pub fn disturbed(&self, now: Time) -> bool {
+        self.last.is_some_and(|at| now.since(at) < DISTURBANCE)
+    }
+
     /// The path is congested: not now, and gently afterwards.
     pub fn congested(&mut self, now: Time) {
         self.train = None;
-        self.pause = 0;
+        self.pause = self.pause.max(FIRST_PAUSE / 2);
         self.next = self.next.max(now + FIRST_PAUSE);
     }
 }

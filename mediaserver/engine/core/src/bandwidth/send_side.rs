@@ -153,8 +153,15 @@ impl SendSide {
             return;
         }
         self.last_decrease = Some(now);
-        self.congested = Some(now);
+        let probed = self.prober.disturbed(now);
         self.prober.congested(now);
+        if probed {
+            // The queue is the probe's: it says where the path ends, not that media fills it.
+            let keep = self.acked.rate().unwrap_or(0).max((self.estimate as f64 * DECREASE) as u64);
+            self.set(self.estimate.min(keep));
+            return;
+        }
+        self.congested = Some(now);
         let Some(acked) = self.acked.rate() else {
             self.set((self.estimate as f64 * DECREASE) as u64);
             return;
