@@ -7,6 +7,7 @@ a peer that does not drain is bounded here. Made and closed by `participant/conn
 """
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Protocol
 
 from mediaserver.api import Channel
 from mediaserver.errors import ClientError, Code, Unavailable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,11 @@ class DataChannels:
         if association is None or self._dtls is None:
             return
         for event in association.events():
-            self._event(event)
+            try:
+                self._event(event)
+            except Exception:
+                # A listener's bug costs its message, not those behind it.
+                logger.exception("a data channel event could not be handled")
         packets = association.transmit()
         if packets:
             self._dtls.send_records(packets)

@@ -67,10 +67,12 @@ def plan_receiving(
     """How a section in which the client sends is taken; None when no codec is shared.
 
     `fixed`: the codecs already answered for this section, which a late declaration must keep.
+    `allowed` binds a kind only when it names a codec of that kind.
     """
     offered = known.section_codecs(section)
     if fixed:
         offered = tuple(c for c in offered if c.name in fixed)
+    allowed = [mime for mime in allowed if mime.startswith(f"{section.kind}/")]
     wanted = _wanted(track, section.msid_track)
     chosen = known.for_publishing(offered, wanted, allowed, red=track is None or track.red)
     if not chosen:

@@ -59,6 +59,7 @@ class Track:
     participant_id: str
     spec: TrackSpec
     publications: list[Publication] = field(default_factory=list)
+    muted: bool = False
     wanted: list[str] = field(default_factory=list)
     """Mime types of backup codecs that somebody needs and the publisher does not send yet."""
 

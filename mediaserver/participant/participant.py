@@ -23,7 +23,8 @@ from mediaserver.api import (
 )
 from mediaserver.context import Context
 from mediaserver.describe import Receiving, Sending, write_answer
-from mediaserver.errors import ClientError, Code
+from mediaserver.engine_types import EngineError
+from mediaserver.errors import ClientError, Code, Unavailable
 from mediaserver.negotiation import remote_of
 from mediaserver.participant.connection import ENDED, Connection
 from mediaserver.participant.connection import State as ConnectionState
@@ -141,6 +142,12 @@ class Participant:
         self, target: Target, sdp: str, *, mid_to_track: Mapping[str, str] | None = None
     ) -> Answer:
         """All of an offer is looked at before anything is changed."""
+        try:
+            return self._offer(target, sdp)
+        except EngineError as error:
+            raise _unavailable(error) from error
+
+    def _offer(self, target: Target, sdp: str) -> Answer:
         connection = self._connection(target)
         if target is Target.SUBSCRIBER:
             raise ClientError(
@@ -170,7 +177,10 @@ class Participant:
         if self._dual is None:
             raise ClientError(Code.TARGET_UNKNOWN, 400, "there is no subscriber connection")
         answer = self._parse(sdp)
-        self._dual.answer(answer, offer_id)
+        try:
+            self._dual.answer(answer, offer_id)
+        except EngineError as error:
+            raise _unavailable(error) from error
         connection.candidates.extend(answer.candidates)
 
     def candidate(self, target: Target, candidate: str) -> None:
@@ -210,7 +220,10 @@ class Participant:
         """DUAL subscriber: offer new credentials. Elsewhere the client restarts."""
         connection = self._connection(target)
         if target is Target.SUBSCRIBER and self._dual is not None:
-            connection.restart_ice()
+            try:
+                connection.restart_ice()
+            except EngineError as error:
+                raise _unavailable(error) from error
             self._dual.restart()
         elif self._single is not None:
             self._single.ask_again()
@@ -260,3 +273,8 @@ class Participant:
             self._context.transports.pop(connection.transport, None)
         self._on_closed(self)
         await asyncio.gather(*(c.close() for c in self.connections.values()))
+
+
+def _unavailable(error: EngineError) -> Unavailable:
+    """The engine is full or closing; what was committed until then stands."""
+    return Unavailable(Code.ENGINE_FAILED, str(error), retry=True)

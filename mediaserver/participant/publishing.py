@@ -72,7 +72,7 @@ class Publishing:
                 raise ClientError(Code.TRACK_EXISTS, 409, "the track id is taken")
             if len(self._own) >= self._context.limits.tracks:
                 raise ClientError(Code.TOO_MANY_TRACKS, 429, "too many tracks")
-            track = Track(self._participant_id, spec)
+            track = Track(self._participant_id, spec, muted=spec.muted)
             self._own[spec.track_id] = track
             self._tracks.add(track)
         for mid, incoming in self._incoming.items():
@@ -199,7 +199,7 @@ class Publishing:
             key=lambda p: next((i for i, cid in enumerate(order) if same_cid(cid, p.cid)), 0)
         )
         self._context.publications[engine_id] = publication
-        if track.spec.muted:
+        if track.muted:
             engine.set_publication_muted(engine_id, True)
         return publication
 
@@ -257,6 +257,7 @@ class Publishing:
         track = self._own.get(track_id)
         if track is None:
             raise ClientError(Code.TRACK_UNKNOWN, 404, "no such track")
+        track.muted = muted
         for publication in track.publications:
             self._context.engine.set_publication_muted(publication.engine_id, muted)
 
