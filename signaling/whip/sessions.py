@@ -7,8 +7,10 @@ the same identity), or until the room closed. Owned by the event loop; knows no 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +21,14 @@ from mediaserver.api import Target
 from signaling.errors import ClientError, Code, Unavailable
 from signaling.logs import bind
 from signaling.rtc import Claims, IceServer, Participant, Rooms, plain_entry
+from signaling.rtc.tracks import Publication
 from signaling.whip.sdpfrag import Fragment, attribute, with_credentials
 
 MAX_SESSIONS = 20_000
+# A publisher's audio and video appear within this time of each other; a WHEP client that came in
+# between waits so long. It is less than any HTTP client's patience.
+LATE_TRACKS = 2.0
+LOOK = 0.1
 
 
 @dataclass(slots=True)
@@ -80,28 +87,40 @@ class Sessions:
         """WHEP: the tracks of these participants, or of everybody when none is named."""
         claims, room = self.authorize(token, room)
         entry = plain_entry(claims, room, publish=False, subscribe=True)
-        tracks = self._tracks(room, identities)
+        tracks = await self._wait_for_tracks(room, identities, wanted_kinds(offer))
         self._room_for_one()
         participant = self._rooms.enter(entry)
         participant.subscribing.want(tracks, True)
         return await self._begin("whep", participant, token, offer)
 
-    def _tracks(self, name: str, identities: Sequence[str]) -> list[str]:
-        """Nothing to watch is an answer, not a session: WHEP cannot offer what comes later."""
+    async def _wait_for_tracks(
+        self, room: str, identities: Sequence[str], kinds: frozenset[str]
+    ) -> list[str]:
+        """Nothing to watch is an answer, not a session: WHEP cannot offer what comes later.
+
+        For the same reason a publisher that is just publishing its second track is waited for.
+        """
+        for _ in range(int(LATE_TRACKS / LOOK)):
+            found = self._publications(room, identities)
+            if kinds <= {_kind(publication) for publication in found}:
+                break
+            await asyncio.sleep(LOOK)
+        found = self._publications(room, identities)
+        if not found:
+            raise ClientError(Code.TRACK_NOT_FOUND, 404, "Nothing is published here yet.")
+        return [publication.sid for publication in found]
+
+    def _publications(self, name: str, identities: Sequence[str]) -> list[Publication]:
         room = self._rooms.get(name)
         if room is None:
             raise ClientError(Code.ROOM_NOT_FOUND, 404, "Nobody is in this room.")
-        missing = [who for who in identities if room.by_identity(who) is None]
-        if missing:
+        if any(room.by_identity(who) is None for who in identities):
             raise ClientError(Code.PARTICIPANT_NOT_FOUND, 404, "No such participant is here.")
-        found = [
-            publication.sid
+        return [
+            publication
             for publication in room.publications()
             if not identities or publication.publisher.identity in identities
         ]
-        if not found:
-            raise ClientError(Code.TRACK_NOT_FOUND, 404, "Nothing is published here yet.")
-        return found
 
     def _room_for_one(self) -> None:
         if len(self._by_id) >= MAX_SESSIONS:
@@ -169,6 +188,18 @@ class Sessions:
         with bind(room=session.participant.room.sid, participant=session.participant.sid):
             session.participant.leave(models.DisconnectReason.CLIENT_INITIATED)
         self._forget(session)
+
+
+_SECTION = re.compile(r"^m=(audio|video) [1-9]", re.MULTILINE)
+
+
+def wanted_kinds(offer: str) -> frozenset[str]:
+    """The kinds of media that an offer has sections for."""
+    return frozenset(_SECTION.findall(offer))
+
+
+def _kind(publication: Publication) -> str:
+    return "audio" if publication.info.type == models.TrackType.AUDIO else "video"
 
 
 def _tag() -> str:
