@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import deque
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from signaling.errors import ClientError
+from signaling.errors import ClientError, Unavailable
 from signaling.rtc.dispatch import handle
 from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing, decode
@@ -76,7 +77,7 @@ class Connection:
     def send(self, message: Outgoing) -> None:
         if self._reason is not None:
             return
-        self._queued_bytes += message.response.ByteSize()
+        self._queued_bytes += message.size
         if self._queued_bytes > self._limits.outbox_bytes:
             self._rooms.services.counters.add("sockets_too_slow")
             self._queue.clear()
@@ -106,6 +107,12 @@ class Connection:
                 await self._read(participant)
         except ClientError as error:  # the room filled between the upgrade and now
             self._end(WSCloseCode.POLICY_VIOLATION, error.message)
+        except Unavailable as error:
+            self._end(WSCloseCode.TRY_AGAIN_LATER, error.message)
+        except Exception:
+            correlation = uuid.uuid4().hex
+            log.exception("signal connection failed, correlation id %s", correlation)
+            self._end(WSCloseCode.INTERNAL_ERROR, f"internal error {correlation}")
         finally:
             self._end(WSCloseCode.OK, "closed")
             await self._finish(writer)
@@ -150,7 +157,7 @@ class Connection:
         while True:
             while self._queue:
                 message = self._queue.popleft()
-                self._queued_bytes -= message.response.ByteSize()
+                self._queued_bytes -= message.size
                 try:
                     if self._json:
                         await self._socket.send_str(message.json())

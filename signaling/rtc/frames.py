@@ -30,6 +30,11 @@ class Outgoing:
             self._binary = self.response.SerializeToString()
         return self._binary
 
+    @property
+    def size(self) -> int:
+        """Bytes, counted once for all receivers."""
+        return len(self.binary())
+
     def json(self) -> str:
         if self._json is None:
             self._json = json_format.MessageToJson(self.response, indent=None)

@@ -106,6 +106,8 @@ class RtcSettings:
     publish_codecs: tuple[str, ...] = (
         "audio/opus",
         "audio/red",
+        "audio/PCMU",
+        "audio/PCMA",
         "video/VP8",
         "video/H264",
         "video/VP9",

@@ -77,6 +77,7 @@ def set_permission(participant: Participant, permission: models.ParticipantPermi
     if before.hidden != after.hidden and after.hidden:
         _vanish(participant)
     participant.grant = after
+    participant.room.counts_changed()
     participant.publishing.revoke_sources()
     if not after.can_publish_data:
         participant.data_tracks.revoke()

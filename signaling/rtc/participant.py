@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from livekit.protocol import models, rtc
 
 from mediaserver.api import ClientError as MediaClientError
+from mediaserver.api import Code as MediaCode
 from mediaserver.api import MediaError, Mode, Offer, ParticipantMedia, Target
 from signaling.rtc.blobs import Blobs
 from signaling.rtc.data import DataRelay
@@ -256,6 +257,13 @@ class Participant:
         while self._backlog and self._sink is not None:
             self._sink.send(self._backlog.popleft())
 
+    def tell_media(self, action: Callable[[], None]) -> None:
+        """Where the media server may have ended a thing a moment before we did."""
+        try:
+            action()
+        except MediaError:
+            self.services.counters.add("media_refused")
+
     def refuse(
         self, reason: rtc.RequestResponse.Reason, text: str, response_to: rtc.RequestResponse
     ) -> None:
@@ -278,9 +286,10 @@ class Participant:
             video=self.grant,
         )
         services = self.services
-        return issue(
-            services.keys, claims, services.clock.unix(), services.settings.times.token_life
-        )
+        now = services.clock.unix()
+        # Never shorter than what the client holds: it may sleep and come back with this one.
+        life = max(services.settings.times.token_life, claims.expires_at - now)
+        return issue(services.keys, claims, now, life)
 
     def cut_on_resume(self, *, with_messages: bool) -> None:
         """Simulated: the next resume loses its socket, after or before the first messages."""
@@ -364,7 +373,9 @@ class Participant:
     def _negotiation_failed(self, error: MediaError) -> None:
         """A bad description ends the participant; our own trouble asks it to start afresh."""
         self.refusal = error
-        if isinstance(error, MediaClientError):
+        if error.code is MediaCode.ANSWER_UNEXPECTED:
+            return  # to an offer that a newer one replaced; that one is answered or times out
+        if isinstance(error, MediaClientError) and error.code is not MediaCode.PARTICIPANT_CLOSED:
             self.leave(models.DisconnectReason.MEDIA_FAILURE)
         else:
             self.leave(models.DisconnectReason.MEDIA_FAILURE, Action.RECONNECT)

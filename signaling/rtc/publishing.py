@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from livekit.protocol import models, rtc
@@ -96,12 +97,14 @@ class Publishing:
     def _announce(self, request: rtc.AddTrackRequest, answer: rtc.RequestResponse) -> None:
         services = self._p.services
         info = tracks.track_info(request, services.ids.make(Prefix.TRACK), services.versions.next())
+        # Pending first: when its offer overtook it, the track is published inside declare_track.
+        self._pending[request.cid] = info
         try:
             self._p.media.declare_track(tracks.track_spec(info, request.cid))
         except MediaError as error:
+            self._pending.pop(request.cid, None)
             self._p.refuse(Reason.LIMIT_EXCEEDED, error.message, answer)
             return
-        self._pending[request.cid] = info
         self._respond(request.cid, info)
 
     def _add_codec(self, request: rtc.AddTrackRequest, answer: rtc.RequestResponse) -> None:
@@ -146,7 +149,7 @@ class Publishing:
         tracks.apply_media(info, published, self._p.services.versions.next())
         publication = Publication(info=info, cid=cid, publisher=self._p)
         self._published[info.sid] = publication
-        self._p.media.set_muted(info.sid, info.muted)
+        self._p.tell_media(lambda: self._p.media.set_muted(info.sid, info.muted))
         self._p.touch()
         self._p.room.track_published(publication)
 
@@ -159,7 +162,7 @@ class Publishing:
             info = tracks.plain_track_info(published)
             if self._p.grant.can_publish_source(info.source):
                 return published.mid, info
-            self._p.media.remove_track(published.track_id)
+            self._p.tell_media(lambda: self._p.media.remove_track(published.track_id))
         return "", None
 
     def unpublish(self, sid: str, *, tell: bool = False) -> None:
@@ -183,7 +186,7 @@ class Publishing:
         del self._published[publication.sid]
         self._p.touch()
         self._p.room.track_unpublished(publication)
-        self._p.media.remove_track(publication.sid)
+        self._p.tell_media(lambda: self._p.media.remove_track(publication.sid))
 
     def revoke_sources(self) -> None:
         """After a change of permission: what may no longer be published ends."""
@@ -193,7 +196,7 @@ class Publishing:
         for cid, info in list(self._pending.items()):
             if not self._p.grant.can_publish_source(info.source):
                 del self._pending[cid]
-                self._p.media.remove_track(info.sid)
+                self._p.tell_media(partial(self._p.media.remove_track, info.sid))
 
     # Changing
 
@@ -210,7 +213,7 @@ class Publishing:
         if info.muted != muted:
             info.muted = muted
             if sid in self._published:
-                self._p.media.set_muted(sid, muted)
+                self._p.tell_media(lambda: self._p.media.set_muted(sid, muted))
                 self._touched(info)
         return info
 

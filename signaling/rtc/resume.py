@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from livekit.protocol import models, rtc
 
-from mediaserver.api import Mode, Target
+from mediaserver.api import MediaError, Mode, Target
 from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing
 from signaling.rtc.participant import Action, Participant, Sink, leave_message
@@ -61,7 +61,11 @@ def resume(participant: Participant, sink: Sink) -> None:
     participant.flush_backlog()
     participant.data_tracks.resumed()
     if participant.mode is Mode.DUAL and participant.grant.can_subscribe:
-        participant.media.restart_ice(Target.SUBSCRIBER)
+        try:
+            participant.media.restart_ice(Target.SUBSCRIBER)
+        except MediaError:  # the connection ended while nobody could be told
+            participant.leave(Reason.MEDIA_FAILURE, Action.RECONNECT)
+            return
     services.counters.add("resumes")
     if cut is True:
         participant.drop_socket("simulated")

@@ -72,6 +72,7 @@ class Room:
         self._empty_timer: Timer | None = None
         self._update_timer: Timer | None = None
         self._last_counts = (0, 0, False)
+        self._counted: tuple[int, int, bool] | None = None
         self._watch_empty(self.empty_timeout)
         self.hook("room_started")
 
@@ -99,6 +100,12 @@ class Room:
         return self._data_tracks.get(sid)
 
     def _counts(self) -> tuple[int, int, bool]:
+        """People, publishers, whether anybody records. Counted when something changed."""
+        if self._counted is None:
+            self._counted = self._count()
+        return self._counted
+
+    def _count(self) -> tuple[int, int, bool]:
         people = sum(not p.dependent for p in self._by_identity.values())
         publishers = sum(p.publishing.is_publisher for p in self._by_identity.values())
         return people, publishers, any(p.recorder for p in self._by_identity.values())
@@ -162,7 +169,7 @@ class Room:
             self._empty_timer.cancel()
             self._empty_timer = None
         participant.liveness.start()
-        self._counts_changed()
+        self.counts_changed()
         return participant
 
     def _add_media(self, participant: Participant) -> ParticipantMedia:
@@ -235,6 +242,7 @@ class Room:
         if self._by_sid.pop(participant.sid, None) is None:
             return
         del self._by_identity[participant.identity]
+        self._counted = None
         for publication in participant.publishing.published():
             self.track_unpublished(publication)
         for track in participant.data_tracks.published():
@@ -245,7 +253,7 @@ class Room:
             self.departed.append((self.services.clock.monotonic(), participant.info()))
         self.broadcast(participant, to_self=False)
         self.hook("participant_left", participant)
-        self._counts_changed()
+        self.counts_changed()
         if self.open and not any(not p.dependent for p in self._by_identity.values()):
             self._watch_empty(self.departure_timeout)
 
@@ -295,8 +303,9 @@ class Room:
         self.metadata = metadata
         self._send_update()
 
-    def _counts_changed(self) -> None:
+    def counts_changed(self) -> None:
         """Gathered: a storm of joins makes few room updates."""
+        self._counted = None
         if self.open and self._update_timer is None:
             delay = self.services.settings.times.room_update_delay
             self._update_timer = self.services.clock.call_later(delay, self._counts_due)
@@ -347,7 +356,7 @@ class Room:
             if participant.ready:
                 participant.subscribing.track_appeared(publication)
         self.hook("track_published", publisher, publication.info)
-        self._counts_changed()
+        self.counts_changed()
 
     def track_unpublished(self, publication: Publication) -> None:
         if self._publications.pop(publication.sid, None) is None:
@@ -358,7 +367,7 @@ class Room:
         if not publisher.closed:
             self.broadcast(publisher, to_self=False)
         self.hook("track_unpublished", publisher, publication.info)
-        self._counts_changed()
+        self.counts_changed()
 
     def reconsider(self, sid: str) -> None:
         """The publisher changed who may subscribe to this track."""
@@ -371,7 +380,7 @@ class Room:
         for participant in self.participants():
             if participant.ready:
                 participant.data_tracks.track_appeared(track)
-        self._counts_changed()
+        self.counts_changed()
 
     def data_track_unpublished(self, track: DataTrack) -> None:
         if self._data_tracks.pop(track.info.sid, None) is None:
@@ -380,7 +389,7 @@ class Room:
             participant.data_tracks.track_vanished(track)
         if not track.publisher.closed:
             self.broadcast(track.publisher, to_self=False)
-        self._counts_changed()
+        self.counts_changed()
 
     # Data
 

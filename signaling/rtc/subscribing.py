@@ -7,6 +7,7 @@ is active.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class Subscribing:
     def __init__(self, participant: Participant) -> None:
         self._p = participant
         self._wishes: dict[str, Wish] = {}
-        self._held = False
+        self._sources: Counter[str] = Counter()
 
     # Facts
 
@@ -50,7 +51,7 @@ class Subscribing:
         return [sid for sid, wish in self._wishes.items() if wish.active]
 
     def receives_from(self, publisher_sid: str) -> bool:
-        return any(w.active and w.publisher_sid == publisher_sid for w in self._wishes.values())
+        return self._sources[publisher_sid] > 0
 
     # Wishes
 
@@ -106,7 +107,7 @@ class Subscribing:
             return
         wish.settings = settings
         if wish.active:
-            self._p.media.update_subscription(sid, settings)
+            self._p.tell_media(lambda: self._p.media.update_subscription(sid, settings))
 
     def _wish(self, sid: str) -> Wish | None:
         wish = self._wishes.get(sid)
@@ -153,13 +154,18 @@ class Subscribing:
         first = not self.receives_from(publication.publisher.sid)
         wish.active = True
         wish.publisher_sid = publication.publisher.sid
+        self._sources[wish.publisher_sid] += 1
         if first:
             self._p.room.introduce(publication.publisher, self._p)
 
     def _end(self, sid: str, wish: Wish) -> None:
         wish.active = False
-        self._p.media.unsubscribe(sid)
-        if not self.receives_from(wish.publisher_sid) and not self._p.closed:
+        self._sources[wish.publisher_sid] -= 1
+        self._p.tell_media(lambda: self._p.media.unsubscribe(sid))
+        if self.receives_from(wish.publisher_sid):
+            return
+        del self._sources[wish.publisher_sid]
+        if not self._p.closed:
             # Whoever is no longer heard no longer speaks.
             silence = models.SpeakerInfo(sid=wish.publisher_sid, level=0, active=False)
             self._p.send(

@@ -79,7 +79,6 @@ def track_info(
     set_audio_features(info, features)
     add_codecs(info, request)
     first = info.codecs[0]
-    info.mime_type = first.mime_type
     info.simulcast = (
         len(first.layers) > 1
         and first.video_layer_mode != LayerMode.MULTIPLE_SPATIAL_LAYERS_PER_STREAM

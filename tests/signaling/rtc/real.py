@@ -1,4 +1,4 @@
-"""Our signaling with the real media server in this process, and PyPI `livekit` clients against it."""
+"""Our signaling with the real media server in this process, and PyPI `livekit` against it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from livekit.protocol import models, rtc
 from livekit.protocol import room as room_pb
@@ -331,4 +333,13 @@ def test_a_token_is_pushed_before_the_old_one_expires() -> None:
     token = alice.last("refresh_token").refresh_token
     fresh = world.rooms.claims(token)
     assert (fresh.identity, fresh.video.room) == ("alice", "r")
+    assert fresh.expires_at == alice.me.claims.expires_at  # longer than a fresh one would live
+
+
+def test_a_short_token_is_renewed_in_time() -> None:
+    world = World()
+    short = replace(claims("alice"), expires_at=world.clock.unix() + 100)
+    alice = world.join("alice", claim=short)
+    keep_talking(alice, 51)
+    fresh = world.rooms.claims(alice.last("refresh_token").refresh_token)
     assert fresh.expires_at == pytest.approx(world.clock.unix() + 600, abs=2)

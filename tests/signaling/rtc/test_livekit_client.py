@@ -1,7 +1,7 @@
 """PyPI `livekit` (libwebrtc, Rust SDK) in both modes: what the protocol promises beyond media.
 
-Plain publishing and the wide client matrix are in `tests/interop`; here are resume, data tracks, permissions,
-moderation and moving, with the real media server.
+Plain publishing and the wide client matrix are in `tests/interop`; here are resume, data tracks,
+permissions, moderation and moving, with the real media server.
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ async def test_own_metadata_rpc_and_streams(single: bool) -> None:
         client.SimulateScenarioKind.SIMULATE_MIGRATION,
     ],
 )
-async def test_clients_recover_from_simulated_failures(single: bool, scenario: int) -> None:
+async def test_clients_recover_from_simulated_failures(
+    single: bool, scenario: client.SimulateScenarioKind.ValueType
+) -> None:
     async with real_server() as server:
         alice = await server.connect("alice", single=single)
         bob = await server.connect("bob", single=single)
