@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from livekit.protocol import rtc
 
 from signaling.rtc import RtcLimits, RtcSettings
+from signaling.rtc.dispatch import HANDLERS
 from tests.signaling.rtc.conftest import Served, join_request, token
 
 Serve = Callable[[RtcSettings], Awaitable[Served]]
@@ -211,3 +212,19 @@ async def test_leave_closes_the_socket(served: Served) -> None:
     room = served.rooms.get("r")
     assert room is not None
     assert room.by_identity("bob") is None
+
+
+async def test_our_own_bug_ends_one_socket_and_names_its_traceback(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await served.join("alice"), await served.join("bob")
+
+    def broken(*args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(HANDLERS, "ping", broken)
+    await bob.ask(ping=1)
+    assert await bob.end() == 1011
+    assert "correlation id" in caplog.text
+    await alice.ask(ping_req={"timestamp": 1})
+    await alice.until("pong_resp")

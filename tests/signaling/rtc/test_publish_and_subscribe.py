@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from livekit.protocol import models, rtc
 
-from mediaserver.api import Mode, SubscribeSettings
+from mediaserver.api import ClientError as MediaClientError
+from mediaserver.api import Code, Mode, SubscribeSettings, TrackSpec, Unavailable
 from tests.signaling.rtc.fakes import World, claims, grant
 
 
@@ -103,3 +105,124 @@ def test_unpublishing_ends_subscriptions_and_is_told() -> None:
     assert not bob.last("update").update.participants[0].tracks
     assert not bob.media.subscriptions
     assert "track_unpublished" in world.hooks.names()
+
+
+def test_an_offer_that_overtook_its_track_publishes_it_on_arrival(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    declare = alice.media.declare_track
+
+    def declare_and_publish(spec: TrackSpec) -> None:
+        declare(spec)
+        alice.media.publish_declared()
+
+    monkeypatch.setattr(alice.media, "declare_track", declare_and_publish)
+    alice.ask(
+        add_track=rtc.AddTrackRequest(
+            cid="c", type=models.TrackType.VIDEO, source=models.TrackSource.CAMERA
+        )
+    )
+    sid = alice.last("track_published").track_published.track.sid
+    assert list(bob.media.subscriptions) == [sid]
+    assert bob.last("update").update.participants[0].tracks[0].sid == sid
+
+
+def test_a_bad_offer_ends_its_sender_and_our_own_trouble_asks_for_a_reconnect() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    alice.media.offer_error = MediaClientError(Code.SDP_MALFORMED, 400, "bad")
+    alice.ask(offer=rtc.SessionDescription(type="offer", sdp="x"))
+    assert alice.last("leave").leave.action == rtc.LeaveRequest.Action.DISCONNECT
+    bob.media.offer_error = Unavailable(Code.ENGINE_FAILED, "engine", retry=True)
+    bob.ask(offer=rtc.SessionDescription(type="offer", sdp="x"))
+    assert bob.last("leave").leave.action == rtc.LeaveRequest.Action.RECONNECT
+
+
+def test_an_answer_to_an_offer_that_is_no_longer_open_changes_nothing() -> None:
+    world = World()
+    alice = world.join("alice", mode=Mode.DUAL)
+    alice.media.offer_error = MediaClientError(Code.ANSWER_UNEXPECTED, 409, "none open")
+    alice.ask(answer=rtc.SessionDescription(type="answer", sdp="x", id=1))
+    assert not alice.me.closed
+
+
+def test_what_the_media_server_ended_first_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    sid = alice.add_track()
+
+    def gone(*args: object) -> None:
+        raise MediaClientError(Code.TRACK_UNKNOWN, 404, "gone")
+
+    monkeypatch.setattr(alice.media, "set_muted", gone)
+    monkeypatch.setattr(bob.media, "update_subscription", gone)
+    alice.ask(mute=rtc.MuteTrackRequest(sid=sid, muted=True))
+    bob.ask(track_setting=rtc.UpdateTrackSettings(track_sids=[sid], disabled=True))
+    assert world.rooms.services.counters.values["media_refused"] == 2
+
+
+def test_a_full_media_server_refuses_the_subscription_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+
+    def full(*args: object) -> None:
+        raise MediaClientError(Code.TOO_MANY_TRACKS, 429, "full")
+
+    monkeypatch.setattr(bob.media, "subscribe", full)
+    sid = alice.add_track()
+    assert bob.last("subscription_response").subscription_response.track_sid == sid
+
+
+def test_backup_codecs_join_their_track() -> None:
+    world = World()
+    alice = world.join("alice")
+    sid = alice.add_track(simulcast_codecs=[rtc.SimulcastCodec(codec="vp8", cid="c1")])
+    backup = rtc.SimulcastCodec(codec="h264", cid="c2")
+    alice.ask(
+        add_track=rtc.AddTrackRequest(
+            cid="c2", sid=sid, type=models.TrackType.VIDEO, simulcast_codecs=[backup]
+        )
+    )
+    spec = alice.media.declared[sid]
+    assert [c.cid for c in spec.codecs] == ["c1", "c2"]
+    unknown = rtc.AddTrackRequest(cid="c3", sid="TR_none", type=models.TrackType.VIDEO)
+    alice.ask(add_track=unknown)
+    reason = alice.last("request_response").request_response.reason
+    assert reason == rtc.RequestResponse.Reason.NOT_FOUND
+
+
+def test_speakers_are_told_to_those_who_hear_them() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    carol = world.join("carol", auto_subscribe=False)
+    sid = alice.add_track(type=models.TrackType.AUDIO, source=models.TrackSource.MICROPHONE)
+    call = next(iter(world.media.calls.values()))
+    call.listener.on_speakers([(alice.me.sid, sid, 0.5, True)])
+    assert bob.last("speakers_changed").speakers_changed.speakers[0].active
+    assert alice.all("speakers_changed")
+    assert not carol.all("speakers_changed")
+    carol.ask(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=True))
+    assert carol.last("speakers_changed").speakers_changed.speakers[0].sid == alice.me.sid
+    carol.ask(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=False))
+    assert not carol.last("speakers_changed").speakers_changed.speakers[0].active
+
+
+def test_settings_given_before_the_track_exists_apply_when_it_does() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob", auto_subscribe=False)
+    sid = alice.add_track()
+    bob.ask(
+        track_setting=rtc.UpdateTrackSettings(track_sids=[sid], quality=models.VideoQuality.MEDIUM)
+    )
+    bob.ask(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=True))
+    assert bob.media.subscriptions[sid] == SubscribeSettings(max_quality=1)
+    bob.ask(track_setting=rtc.UpdateTrackSettings(track_sids=[sid], width=640, height=360, fps=15))
+    assert bob.media.subscriptions[sid] == SubscribeSettings(width=640, height=360, fps=15)
+    bob.ask(
+        track_setting=rtc.UpdateTrackSettings(track_sids=[sid], quality=models.VideoQuality.OFF)
+    )
+    assert bob.media.subscriptions[sid].paused
