@@ -114,14 +114,14 @@ class Peer:
         sink = Gst.ElementFactory.make("fakesink")
         sink.set_property("sync", False)
         sink.set_property("async", False)  # else the first packet waits for the video to preroll
-        self.pipe.add(sink)
+        self.bin.get_parent().add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
 
     @staticmethod
     def on_buffer(_pad: Any, info: Any, numbers: dict[str, Any]) -> Any:
         numbers["packets"] += 1
-        marker = info.get_buffer().has_flags(Gst.BufferFlags.MARKER)
+        marker = info.get_buffer().extract_dup(1, 1)[0] & 0x80  # RFC 3550 section 5.1
         numbers["frames"] += 1 if marker or numbers["kind"] == "audio" else 0
         return Gst.PadProbeReturn.OK
 

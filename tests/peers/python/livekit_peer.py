@@ -276,6 +276,20 @@ class Peer:
             "events": self.events,
         }
 
+    async def sent(self) -> Any:
+        """What our own tracks have sent, and sent again."""
+        total = {"packets": 0, "retransmitted": 0, "nacks": 0, "plis": 0}
+        for publication in self.room.local_participant.track_publications.values():
+            if publication.track is None:
+                continue
+            for stat in await publication.track.get_stats():
+                if stat.WhichOneof("stats") == "outbound_rtp":
+                    total["packets"] += stat.outbound_rtp.sent.packets_sent
+                    total["retransmitted"] += stat.outbound_rtp.outbound.retransmitted_packets_sent
+                    total["nacks"] += stat.outbound_rtp.outbound.nack_count
+                    total["plis"] += stat.outbound_rtp.outbound.pli_count
+        return total
+
     async def transport(self) -> Any:
         """The selected candidate pairs: which protocol and address the media takes."""
         stats = await self.room.get_rtc_stats()
@@ -316,7 +330,7 @@ class Peer:
 async def main() -> None:
     peer = Peer()
     names = (
-        "join publish unpublish quality subscribe send rpc echo text bytes simulate stats "
+        "join publish unpublish quality subscribe send rpc echo text bytes simulate sent stats "
         "transport reset_gap leave"
     )
     await serve({name: getattr(peer, name) for name in names.split()})

@@ -1,0 +1,65 @@
+"""F10: 30 % random loss; the call stays up, audio is concealed at most 10 %, video has 5 frames/s."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.network.faults import RUNS, repeated
+from tests.network.rig import calling, difference, flowing
+
+pytestmark = pytest.mark.namespaces
+SHORT_S, FULL_S = 12, 60
+
+
+async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> float:
+    """Percent of audio concealed; video and the connection are judged on the way."""
+    async with calling(folder, direct=("alice",), impaired=("bob",), seed=seed) as call:
+        bob, bridge = call["bob"], call.site("bob").bridge
+        assert bridge is not None
+        await call.publish("alice")
+        await flowing(bob)
+        bridge.set("both", loss=loss, delay=15)
+        await asyncio.sleep(3)
+        before = await bob.stats()
+        await asyncio.sleep(seconds)
+        after = await bob.stats()
+        assert after["state"] == "connected", after["events"]
+        video, audio = difference(before, after, "video"), difference(before, after, "audio")
+        assert video["frames"] >= 5 * seconds, video
+        if loss <= 10:
+            assert video["freeze_s"] <= 0.05 * seconds, video
+        assert audio["samples"] > 0
+        return 100 * audio["concealed"] / audio["samples"]
+
+
+@RUNS
+async def test_thirty_percent(tmp_path: Path, runs: int) -> None:
+    seconds = FULL_S if runs > 1 else SHORT_S
+    await repeated(
+        "F10 concealed at 30 %, %",
+        runs,
+        tmp_path,
+        10.0,
+        lambda folder, seed: concealed_at(folder, seed, 30, seconds),
+    )
+
+
+@RUNS
+async def test_ten_percent_does_not_freeze(tmp_path: Path, runs: int) -> None:
+    seconds = FULL_S if runs > 1 else SHORT_S
+    await repeated(
+        "F10 concealed at 10 %, %",
+        runs,
+        tmp_path,
+        10.0,
+        lambda folder, seed: concealed_at(folder, seed, 10, seconds),
+    )
+
+
+@pytest.mark.long
+@pytest.mark.part("network")
+async def test_thirty_percent_for_ten_minutes(tmp_path: Path) -> None:
+    assert await concealed_at(tmp_path, 99, 30, 600) <= 10
