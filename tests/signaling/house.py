@@ -12,17 +12,13 @@ from typing import Any
 
 import aiohttp
 
-from mediaserver.api import MediaConfig
-from mediaserver.context import Context
-from mediaserver.dtls import Certificate, HandshakeGate
-from mediaserver.node import MediaServer
 from signaling.app import App
 from signaling.config import Config, load
 from signaling.http.certificates import Files, ensure
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, Claims, issue
 from signaling.secret import Secret
-from tests.mediaserver.fakes import CANDIDATES, FakeEngine
+from tests.mediaserver.fakes import FakeEngine, House
 
 KEY, SECRET = "house", "house-secret-of-more-than-32-characters"
 
@@ -82,23 +78,14 @@ async def serving(
 ) -> AsyncIterator[Running]:
     files = ensure(state / "tls", ["localhost", "127.0.0.1"], datetime.now(UTC))
     config = load(None, {}, list((flags or {}).items()), base(state, files))
-    engine = FakeEngine()
-    engine.data = {"workers": []}
-    limits = MediaConfig().limits
-    context = Context(
-        engine=engine,
-        certificate=Certificate.generateCertificate(),
-        candidates=CANDIDATES,
-        limits=limits,
-        gate=HandshakeGate(limits.handshake_steps),
-        check_sctp=lambda packet: None,
-    )
-    app = App(config, MediaServer(MediaConfig(), context), state, development=development)
+    media = House()
+    media.engine.data = {"workers": []}
+    app = App(config, media.server, state, development=development)
     await app.start()
     trust = ssl.create_default_context(cafile=str(files.authority))
     connector = aiohttp.TCPConnector(ssl=trust)
     try:
         async with aiohttp.ClientSession(connector=connector) as client:
-            yield Running(app, engine, client, trust, config, state)
+            yield Running(app, media.engine, client, trust, config, state)
     finally:
         await app.stop()
