@@ -44,8 +44,9 @@ CIPHERS = (
 # Fits every path that carries our media; OpenSSL fragments its flights to this.
 MTU = 1200
 RECORD_HEADER = 13
-# A flight is about ten datagrams; a peer that sends faster than we read loses the newest.
-QUEUE_DATAGRAMS = 256
+# A flight is about ten datagrams, data channels send a congestion window at once; a peer that sends
+# faster than we read loses the newest.
+QUEUE_DATAGRAMS = 512
 MAX_RETRIES = 3
 # RFC 5246 section 7.4 and RFC 6347 section 4.3.2; everything either side may say in a handshake.
 HANDSHAKE_TYPES = frozenset((0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20, 22))

@@ -28,6 +28,7 @@ from mediaserver.engine_types import (
     EncodingStarted,
     EngineConfig,
     EngineError,
+    EngineLimits,
     Event,
     EventsLost,
     IceConnected,
@@ -49,6 +50,8 @@ CERTIFICATE_SECONDS = 7 * 24 * 3600.0
 QUALITY_SECONDS = 5.0
 # More than this in one turn would delay everybody's timers; the eventfd stays readable.
 EVENTS_PER_TURN = 1024
+# Data channels come in bursts of a whole congestion window; a lost datagram stalls them all.
+DTLS_EVENTS = 512
 DEFAULT_OPTIONS = CallOptions()
 
 
@@ -89,6 +92,7 @@ class MediaServer:
                     workers=config.workers,
                     gso=config.gso,
                     max_transports=2 * limits.participants,
+                    limits=EngineLimits(dtls_events_per_transport=DTLS_EVENTS),
                 )
             )
         except EngineError as error:

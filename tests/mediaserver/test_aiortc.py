@@ -1,11 +1,13 @@
 """End to end over loopback with aiortc as the client: media, data, both modes, a real engine."""
 
 import asyncio
+import re
 
+from aiortc import RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from av import AudioFrame, VideoFrame
 
-from mediaserver.api import Channel, Kind, Mode, SubscribeSettings
+from mediaserver.api import Channel, Kind, MediaLimits, Mode, SubscribeSettings, Target
 from tests.mediaserver.clients import Client, answer_offer, media_server
 from tests.mediaserver.fakes import HeardCall
 
@@ -72,3 +74,75 @@ async def test_dual_subscriber_is_offered_data_and_media() -> None:
         assert await receiver.messages.get() == ("_reliable", b"hello")
         await sender.close()
         await receiver.close()
+
+
+async def test_workers_hand_media_to_each_other() -> None:
+    async with media_server(workers=2) as server, asyncio.timeout(30):
+        call = server.call("RM_e", HeardCall())
+        sender = Client(call, "PA_sender")
+        sender.publish(VideoStreamTrack(), "TR_v")
+        await sender.negotiate()
+        receivers = [Client(call, f"PA_{n}") for n in range(2)]
+        for receiver in receivers:
+            receiver.receive(Kind.VIDEO)
+            receiver.participant.subscribe("TR_v", SubscribeSettings())
+            await receiver.negotiate()
+        frames = [await receiver.tracks[0].recv() for receiver in receivers]
+        assert all(isinstance(frame, VideoFrame) for frame in frames)
+        for client in (sender, *receivers):
+            await client.close()
+
+
+async def test_client_that_closes_is_gone_at_once() -> None:
+    async with media_server() as server, asyncio.timeout(30):
+        client = Client(server.call("RM_e", HeardCall()), "PA_x")
+        client.create_channels()
+        await client.negotiate()
+        await client.connected()
+        await client.open("_reliable")
+        await client.pc.close()
+        assert await client.heard.event("failed") == ("failed", Target.PUBLISHER, "peer_closed")
+        await client.close()
+
+
+async def test_wrong_fingerprint_never_connects() -> None:
+    async with media_server() as server, asyncio.timeout(30):
+        client = Client(server.call("RM_e", HeardCall()), "PA_x")
+        client.create_channels()
+        await client.pc.setLocalDescription(await client.pc.createOffer())
+        sdp = re.sub(r"sha-256 ..", "sha-256 00", client.pc.localDescription.sdp)
+        answer = await client.participant.offer(Target.PUBLISHER, sdp)
+        await client.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        failed = await client.heard.event("failed")
+        assert failed == ("failed", Target.PUBLISHER, "dtls_fingerprint")
+        assert client.heard.named("connected") == []
+        await client.close()
+
+
+async def test_handshake_that_never_comes_is_given_up() -> None:
+    limits = MediaLimits(handshake_seconds=0.1)
+    async with media_server(limits=limits) as server, asyncio.timeout(30):
+        client = Client(server.call("RM_e", HeardCall()), "PA_x")
+        client.create_channels()
+        await client.pc.setLocalDescription(await client.pc.createOffer())
+        await client.participant.offer(Target.PUBLISHER, client.pc.localDescription.sdp)
+        assert (await client.heard.event("failed"))[2] == "ice_timeout"
+        await client.close()
+
+
+async def test_statistics_of_a_running_call() -> None:
+    async with media_server() as server, asyncio.timeout(30):
+        sender = Client(server.call("RM_e", HeardCall()), "PA_sender")
+        sender.publish(VideoStreamTrack(), "TR_v")
+        await sender.negotiate()
+        await sender.connected()
+        stats = sender.participant.stats()
+        while not stats.published[0].packets:
+            await asyncio.sleep(0.1)
+            stats = sender.participant.stats()
+        assert stats.transports[0].connected
+        assert stats.transports[0].protocol == "udp"
+        assert stats.transports[0].srtp_profile == "AEAD_AES_128_GCM"
+        assert sender.participant.last_packet_age() < 5
+        assert server.stats().packets_in > 0
+        await sender.close()
