@@ -15,6 +15,7 @@ from collections import deque
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from signaling.errors import ClientError, Unavailable
+from signaling.logs import bind
 from signaling.rtc.dispatch import handle
 from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing, decode
@@ -102,9 +103,12 @@ class Connection:
         try:
             participant = self._rooms.connect(entry, self)
             if participant is not None:
-                if entry.offer is not None and not participant.closed:
-                    await participant.answer_offer(entry.offer)
-                await self._read(participant)
+                with bind(room=participant.room.sid, participant=participant.sid):
+                    log.info("resumed" if entry.reconnect else "joined")
+                    if entry.offer is not None and not participant.closed:
+                        await participant.answer_offer(entry.offer)
+                    await self._read(participant)
+                    log.info("socket ended")
         except ClientError as error:  # the room filled between the upgrade and now
             self._end(WSCloseCode.POLICY_VIOLATION, error.message)
         except Unavailable as error:

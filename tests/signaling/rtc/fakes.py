@@ -47,6 +47,10 @@ KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 EPOCH = 1_800_000_000.0
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass
 class VirtualTimer:
     at: float
@@ -55,6 +59,7 @@ class VirtualTimer:
 
     def cancel(self) -> None:
         self.cancelled = True
+        self.callback = _nothing  # as asyncio, which keeps nothing alive for a cancelled timer
 
 
 class VirtualClock:
