@@ -1,0 +1,128 @@
+"""A hostile client: aiortc connects it like anybody, then it sends whatever bytes a test wants.
+
+It stands on a validated ICE pair with a real DTLS association, so what it sends passes the outer
+checks; `foreign` sends from a socket that nobody validated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from types import TracebackType
+from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+
+from tests.interop.servers import Server
+from tests.interop.whip_client import WhipSession
+from tests.peers.python.aiortc_peer import Pictures, Tone
+
+RECVONLY = {"direction": "recvonly"}
+
+
+class Attacker:
+    """One WHIP publisher or WHEP watcher; ends with its block."""
+
+    def __init__(self, server: Server, room: str, identity: str, kind: str = "whip") -> None:
+        self.server = server
+        self.session = WhipSession(server, kind, room, identity)
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.kind = kind
+        self.handshake = asyncio.Event()
+        self.handshake.set()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.answer = ""
+
+    async def __aenter__(self) -> Attacker:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.handshake.set()
+        await self.pc.close()
+        await self.session.http.close()
+        self.socket.close()
+
+    @property
+    def dtls(self) -> RTCDtlsTransport:
+        return self.pc.getTransceivers()[0].sender.transport
+
+    async def connect(self, wait: bool = True, live: bool = True, **participants: Any) -> None:
+        """With `live` aiortc itself sends audio and video; else only what the test sends."""
+        for kind in ("audio", "video"):
+            if self.kind == "whep":
+                self.pc.addTransceiver(kind, "recvonly")
+            else:
+                track = Tone() if kind == "audio" else Pictures()
+                self.pc.addTransceiver(track if live else kind, "sendonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        self.answer = await self.session.post(self.pc.localDescription.sdp, **participants)
+        start = self.dtls.start
+
+        async def later(parameters: Any) -> None:
+            await self.handshake.wait()
+            await start(parameters)
+
+        self.dtls.start = later
+        await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        if wait:
+            await self.connected()
+
+    async def connected(self, within: float = 20) -> None:
+        async with asyncio.timeout(within):
+            while self.pc.connectionState != "connected":
+                assert self.pc.connectionState != "failed", "the connection failed"
+                await asyncio.sleep(0.05)
+
+    async def checked(self, within: float = 10) -> None:
+        """ICE is done, DTLS not begun (with `handshake` cleared)."""
+        async with asyncio.timeout(within):
+            while self.pc.iceConnectionState not in ("connected", "completed"):
+                await asyncio.sleep(0.05)
+
+    async def raw(self, datagram: bytes) -> None:
+        """From the validated address, as it is."""
+        with contextlib.suppress(ConnectionError, OSError):
+            await self.dtls.transport._connection.send(datagram)
+
+    def foreign(self, datagram: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.sendto(datagram, ("127.0.0.1", self.server.udp_port))
+
+    async def rtp(self, packet: bytes) -> None:
+        """Protected with the real keys."""
+        await self.raw(self.dtls._tx_srtp.protect(packet))
+
+    async def rtcp(self, packet: bytes) -> None:
+        await self.raw(self.dtls._tx_srtp.protect_rtcp(packet))
+
+    def ssrc(self, kind: str) -> int:
+        senders = [t.sender for t in self.pc.getTransceivers() if t.kind == kind]
+        return int(senders[0]._ssrc)
+
+    def payload_type(self, kind: str) -> int:
+        transceiver = next(t for t in self.pc.getTransceivers() if t.kind == kind)
+        return int(transceiver._codecs[0].payloadType)
+
+
+def rtp_packet(
+    payload_type: int,
+    sequence: int,
+    timestamp: int,
+    ssrc: int,
+    payload: bytes,
+    first: int = 0x80,
+    marker: bool = False,
+) -> bytes:
+    """RFC 3550 section 5.1; `first` holds version, padding, extension and CSRC count."""
+    second = payload_type | (0x80 if marker else 0)
+    head = struct.pack("!BBHII", first, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    return head + payload
