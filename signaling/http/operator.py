@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,11 +147,6 @@ def node_metrics(stats: NodeStats) -> list[Metric]:
     packets.add(stats.packets_in, direction="in").add(stats.packets_out, direction="out")
     volume = counter("sotto_media_bytes_total", "Bytes of media and their control.")
     volume.add(stats.bytes_in, direction="in").add(stats.bytes_out, direction="out")
-    workers = counter("sotto_engine_worker", "Counters of each engine thread.")
-    for number, values in enumerate(stats.workers):
-        for name, value in sorted(values.items()):
-            if isinstance(value, int | float):
-                workers.add(value, worker=str(number), counter=name)
     return [
         gauge("sotto_calls", "Live calls.", stats.calls),
         gauge("sotto_participants", "Participants in live calls.", stats.participants),
@@ -165,8 +160,29 @@ def node_metrics(stats: NodeStats) -> list[Metric]:
         packets,
         volume,
         drops,
-        workers,
+        *worker_metrics(stats.workers),
     ]
+
+
+# What a worker holds now; everything else that it counts only grows.
+_HELD = frozenset({"transports", "publications", "subscriptions"})
+
+
+def worker_metrics(workers: Sequence[Mapping[str, int]]) -> list[Metric]:
+    """One family for each counter of the engine, one sample for each of its threads."""
+    families: dict[str, Metric] = {}
+    for number, values in enumerate(workers):
+        for name, value in sorted(values.items()):
+            if not isinstance(value, int | float):
+                continue
+            family = families.get(name)
+            if family is None:
+                text = f"{name.replace('_', ' ')} of an engine thread."
+                held = name in _HELD
+                make, ending = (gauge, "") if held else (counter, "_total")
+                family = families[name] = make(f"sotto_engine_{name}{ending}", text)
+            family.add(value, worker=str(number))
+    return list(families.values())
 
 
 def call_metrics(counters: Mapping[str, int]) -> list[Metric]:
