@@ -105,12 +105,15 @@ let marks = 0;
 /** One page. Everything is found by what a person or a screen reader would call it. */
 export class Tab {
   readonly errors: string[] = [];
+  /** Every host that the page asked for something. */
+  readonly hosts = new Set<string>();
 
   constructor(
     /** Both libraries' pages have what is used here; the types are Playwright's. */
     readonly page: Page,
     private readonly dispose: () => Promise<void>,
   ) {
+    page.on('request', (request) => this.hosts.add(new URL(request.url()).host));
     page.on('pageerror', (error) => this.errors.push(String(error)));
   }
 
@@ -161,6 +164,16 @@ export class Tab {
     await this.page.click(`input[name=${name}]`, { clickCount: 3 });
     await this.page.keyboard.press('Backspace');
     await this.page.keyboard.type(value);
+  }
+
+  /** The controls of a call are there. */
+  inCall(ms = 30_000): Promise<void> {
+    return this.until(
+      'a call',
+      () => document.querySelector('[role=toolbar]') !== null,
+      undefined,
+      ms,
+    );
   }
 
   /** Frames of a picture have arrived in the <video> that the selector finds. */

@@ -12,7 +12,7 @@ import styles from './PreviewPanel.module.css';
 export function PreviewPanel() {
   const camera = usePreview((state) => state.camera);
   const microphone = usePreview((state) => state.microphone);
-  const open = usePreview((state) => state.status === 'open');
+  const silent = usePreview((state) => state.status !== 'open' || state.wanted.microphone);
   return (
     <section className={styles['panel']} aria-label={t('preview.label')}>
       <div className={styles['frame']}>
@@ -22,7 +22,7 @@ export function PreviewPanel() {
           <Switch which="camera" />
         </div>
       </div>
-      {open && (
+      {(microphone !== null || !silent) && (
         <div className={styles['level']}>
           <MicMeter track={microphone} />
           <p className={styles['levelText']}>
@@ -97,6 +97,10 @@ function DeviceRow() {
   const chosen = usePreview((state) => state.chosen);
   const kinds: DeviceKind[] = ['audioinput', 'videoinput'];
   if (client.preview.devices.canChooseSpeaker()) kinds.push('audiooutput');
+  const inUse: Partial<Record<DeviceKind, string | undefined>> = {
+    audioinput: usePreview((state) => state.microphone?.getSettings().deviceId),
+    videoinput: usePreview((state) => state.camera?.getSettings().deviceId),
+  };
   const narrow = useMedia('(max-width: 860px)');
   if (kinds.every((kind) => devices[kind].length === 0)) return null;
   const row = (
@@ -106,7 +110,7 @@ function DeviceRow() {
           key={kind}
           kind={kind}
           choices={devices[kind]}
-          chosen={chosen[kind]}
+          chosen={chosen[kind] || (inUse[kind] ?? '')}
           onChoose={(which, id) => void client.preview.choose(which, id)}
           compact={!narrow}
         />

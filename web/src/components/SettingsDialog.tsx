@@ -44,7 +44,7 @@ function DeviceSection() {
           <DeviceSelect
             kind={kind}
             choices={devices[kind]}
-            chosen={chosen[kind]}
+            chosen={chosen[kind] || client.call.inUse(kind)}
             onChoose={(which, id) => void client.choose(which, id)}
           />
           {kind === 'audioinput' && speaking && <MicMeter track={client.call.microphone()} />}

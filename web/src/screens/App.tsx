@@ -1,12 +1,22 @@
 // Which screen stands: lobby, call or the last word. The call's code comes when it is needed.
 import { Suspense, lazy, useEffect } from 'react';
+import { Failure, describe } from '../client/errors';
 import { Announcer } from '../components/Announcer';
 import { useCall } from '../components/hooks';
 import { isolate, t } from '../i18n';
+import { Boundary } from './Boundary';
 import { Ended } from './Ended';
 import { Lobby } from './Lobby';
 
-const Call = lazy(async () => ({ default: (await import('./Call')).Call }));
+async function loadCall(): Promise<{ default: typeof import('./Call').Call }> {
+  try {
+    return { default: (await import('./Call')).Call };
+  } catch (error) {
+    throw new Failure('version_too_old', { detail: describe(error) });
+  }
+}
+
+const Call = lazy(loadCall);
 
 export function App() {
   const phase = useCall((state) => state.phase);
@@ -15,11 +25,13 @@ export function App() {
   useEffect(() => {
     document.title = calling ? t('app.title.call', { room: isolate(room) }) : t('app.title');
   }, [calling, room]);
+  // Whoever is in the lobby will want the call's screen next: joining should not wait for it.
+  useEffect(() => void loadCall().catch(() => undefined), []);
   return (
-    <>
+    <Boundary>
       <Screen phase={phase} />
       <Announcer />
-    </>
+    </Boundary>
   );
 }
 

@@ -72,6 +72,10 @@ export class FakeRoom implements MediaRoom {
     if (this.trouble !== null) throw this.trouble;
   }
 
+  inUse(): string {
+    return 'default';
+  }
+
   async startAudio(): Promise<void> {
     this.listener.audioBlocked(false);
   }

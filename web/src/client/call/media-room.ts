@@ -19,6 +19,8 @@ export interface MediaRoom {
   /** False when the person changed their mind in the browser's own dialog. */
   turn(source: Source, on: boolean): Promise<boolean>;
   choose(kind: DeviceKind, id: string): Promise<void>;
+  /** The device that is used now, '' when unknown. */
+  inUse(kind: DeviceKind): string;
   /** From a click: browsers play no sound on a page that nobody has touched. */
   startAudio(): Promise<void>;
   /** The track that is sent now, for the level meter. */

@@ -128,6 +128,10 @@ export class CallSession {
     await this.guard(() => this.room?.startAudio());
   }
 
+  inUse(kind: DeviceKind): string {
+    return this.room?.inUse(kind) ?? '';
+  }
+
   microphone(): MediaStreamTrack | null {
     return this.room?.microphone() ?? null;
   }

@@ -105,6 +105,10 @@ export class LiveKitRoom implements MediaRoom {
     }
   }
 
+  inUse(kind: DeviceKind): string {
+    return this.room.getActiveDevice(kind) ?? '';
+  }
+
   async startAudio(): Promise<void> {
     await this.room.startAudio();
   }
