@@ -149,7 +149,7 @@ impl Core {
         if now >= self.calls_due && !self.publications.is_empty() {
             self.tick_calls(now, io);
         }
-        if !self.dirty.is_empty() {
+        if !self.dirty.is_empty() || self.send_due.is_some_and(|at| now >= at) {
             self.flush(now, io);
         }
     }
