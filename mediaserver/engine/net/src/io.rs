@@ -14,10 +14,10 @@ use sotto_engine_core::time::Time;
 use crate::engine::Shared;
 use crate::events::Notice;
 use crate::mailbox::Datagrams;
+use crate::owners::Owners;
 use crate::stats::NetStats;
 use crate::tcp::Connection;
 use crate::udp::{Sent, UdpSocket};
-use crate::worker::Transports;
 
 /// Local addresses told apart; a host with more (a routed prefix) answers from its default one.
 const MAX_LOCALS: usize = 1024;
@@ -45,7 +45,7 @@ pub struct Net {
     pub datagrams: Vec<Datagrams>,
     /// Set while a request whose answer proves ownership is with the core; cleared by the answer.
     pub awaiting: Option<Path>,
-    pub transports: Transports,
+    pub owners: Owners,
     locals: Vec<Local>,
     plain: HashSet<SocketAddr>,
     gso: bool,
@@ -67,7 +67,7 @@ impl Net {
             peers: (0..workers).map(|_| Vec::new()).collect(),
             datagrams: (0..workers).map(|_| Datagrams::default()).collect(),
             awaiting: None,
-            transports: Transports::new(),
+            owners: Owners::default(),
             locals: Vec::new(),
             plain: HashSet::new(),
             gso,
@@ -212,15 +212,7 @@ impl Io for Net {
     }
 
     fn event(&mut self, event: Event) {
-        match &event {
-            Event::IceConnected { transport, path } | Event::IcePathChanged { transport, path } => {
-                self.transports.insert(*transport, Some(*path));
-            }
-            Event::TransportFailed { transport, .. } => {
-                self.transports.remove(transport);
-            }
-            _ => {}
-        }
+        self.owners.observe(&event);
         self.events.push(Notice::Event(event));
     }
 

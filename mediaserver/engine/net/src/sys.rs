@@ -62,6 +62,32 @@ pub fn set_buffer(fd: &impl AsRawFd, forced: c_int, plain: c_int, bytes: usize) 
     }
 }
 
+/// Datagrams that the kernel dropped because the receive buffer was full (SO_MEMINFO).
+pub fn kernel_drops(fd: &impl AsRawFd) -> u64 {
+    const SO_MEMINFO: c_int = 55;
+    const DROPS: usize = 8;
+    let mut info = [0u32; DROPS + 1];
+    let mut size = mem::size_of_val(&info) as libc::socklen_t;
+    let raw = info.as_mut_ptr().cast::<c_void>();
+    // SAFETY: `info` has room for `size` bytes.
+    unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            raw,
+            &raw mut size,
+        )
+    };
+    u64::from(info[DROPS])
+}
+
+/// Raises this thread's priority if the process may; being refused is no error.
+pub fn prefer_this_thread(nice: c_int) {
+    // SAFETY: no pointers. 0 is the calling thread, which on Linux has its own priority.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+}
+
 pub fn bind(fd: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
     let (storage, size) = to_storage(&address);
     // SAFETY: `storage` holds an address of `size` bytes.

@@ -3,7 +3,6 @@
 //! A panic in the core ends one transport where it can be named, never the worker.
 //! Started and stopped by `engine.rs`; TCP lives in `connections.rs`.
 
-use std::collections::HashMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::mailbox::{Datagram, Datagrams};
 use crate::panics;
 use crate::routes::{Routes, is_request, owner};
 use crate::stats::WorkerSnapshot;
-use crate::sys::{Epoll, Ready};
+use crate::sys::{self, Epoll, Ready};
 use crate::tcp::{Listener, SCRATCH};
 use crate::udp::{BATCH, Batch, UdpSocket};
 
@@ -35,6 +34,9 @@ const ROUNDS: usize = 4;
 /// Panics outside of any transport before the core is rebuilt, and the time they count in.
 const FAULTS: u32 = 3;
 const FAULT_WINDOW: u64 = 10 * SECONDS;
+
+/// Media goes before the Python threads of the same process, where the system allows it.
+const NICE: libc::c_int = -10;
 
 /// What an epoll token names.
 pub const MAILBOX: u64 = 0;
@@ -113,6 +115,7 @@ impl Worker {
     /// Runs until told to stop.
     pub fn run(&mut self) {
         panics::watch_this_thread();
+        sys::prefer_this_thread(NICE);
         while !self.state.stop {
             let now = self.state.tick_clock();
             let timeout = self.state.timeout(now);
@@ -260,7 +263,10 @@ impl State {
             self.passed_in(batch);
         }
         for (remote, worker) in inbox.owned {
-            if !self.routes.learn(now, remote, worker) {
+            // An address that one of our pairs uses is not given away, whoever else it convinced.
+            if self.net.owners.in_use(&remote) {
+                self.net.drop_one("route_in_use", 1);
+            } else if !self.routes.learn(now, remote, worker) {
                 self.net.drop_one("routes_full", 1);
             }
         }
@@ -287,12 +293,8 @@ impl State {
 
     fn command(&mut self, command: Command) {
         match &command {
-            Command::CreateTransport { id, .. } => {
-                self.net.transports.insert(*id, None);
-            }
-            Command::CloseTransport { id } => {
-                self.net.transports.remove(id);
-            }
+            Command::CreateTransport { id, .. } => self.net.owners.created(*id),
+            Command::CloseTransport { id } => self.net.owners.ended(*id),
             _ => {}
         }
         let now = self.net.now;
@@ -318,6 +320,8 @@ impl State {
 
     fn publish(&mut self) {
         self.net.stats.tcp_connections = self.net.connections.len() as u64;
+        let lost = self.net.udp.iter().map(sys::kernel_drops).sum();
+        self.net.stats.drops.insert("receive_buffer_full", lost);
         let now = self.net.now;
         let core = &self.core;
         let taken = catch_unwind(AssertUnwindSafe(|| core.snapshot(now)));
@@ -360,15 +364,10 @@ impl State {
     /// Ends the transport whose datagram made the core panic.
     #[cold]
     fn end_broken(&mut self, path: Path) {
-        let owner = self
-            .net
-            .transports
-            .iter()
-            .find(|(_, at)| **at == Some(path));
-        let Some(transport) = owner.map(|(id, _)| *id) else {
+        let Some(transport) = self.net.owners.of(path) else {
             return;
         };
-        self.net.transports.remove(&transport);
+        self.net.owners.ended(transport);
         let now = self.net.now;
         self.guard(|core, net| core.command(now, Command::CloseTransport { id: transport }, net));
         self.tell_broken(transport);
@@ -380,7 +379,7 @@ impl State {
         self.faults = 0;
         self.net.stats.core_restarts += 1;
         self.core = Core::new(self.core_config.clone(), self.net.index);
-        for transport in mem::take(&mut self.net.transports).into_keys() {
+        for transport in self.net.owners.take_all() {
             self.tell_broken(transport);
         }
     }
@@ -390,9 +389,6 @@ impl State {
         self.net.events.push(Notice::Broken { transport, reason });
     }
 }
-
-/// Transports of a worker, and the path each was last reached by.
-pub type Transports = HashMap<u64, Option<Path>>;
 
 #[cfg(test)]
 mod tests {
