@@ -230,6 +230,7 @@ class App:
     async def drain(self) -> None:
         """Not ready for new calls; back when none is left, or after `process.drain_seconds`."""
         self._health.down("draining")
+        self._rooms.refuse_new_rooms()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.process.drain_seconds):
                 while self._live.live():  # noqa: ASYNC110 - calls end in many places

@@ -77,6 +77,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._revoked: dict[tuple[str, str], float] = {}
         self._draining = False
+        self._no_new_rooms = False
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -103,7 +104,7 @@ class Rooms:
         if room is not None:
             room.configure(request)
             return room
-        if self._draining:
+        if self._draining or self._no_new_rooms:
             raise Unavailable("the server is shutting down", retry_after=5)
         if len(self._rooms) >= self.services.settings.limits.rooms:
             raise Unavailable("too many rooms", retry_after=60)
@@ -182,6 +183,10 @@ class Rooms:
         return participant
 
     # The end
+
+    def refuse_new_rooms(self) -> None:
+        """The first half of shutting down: open rooms go on, nobody opens another."""
+        self._no_new_rooms = True
 
     async def drain(self) -> None:
         """Shutting down: nobody new; clients are told to reconnect, to whoever serves then."""
