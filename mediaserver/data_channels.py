@@ -69,6 +69,36 @@ class Records(Protocol):
 MakeAssociation = Callable[[bool, DataLimits], Association]
 
 
+class Freshness:
+    """How much may wait before a lossy message would be stale: what drains in `STALE_AFTER_S`.
+
+    The rate is what left the buffer in the last stretch of at least `MEASURE_S`; a channel that is
+    seldom used has measured little, so there is a floor that holds a burst of small messages.
+    """
+
+    STALE_AFTER_S = 0.2
+    MEASURE_S = 0.25
+    FLOOR = 32 * 1024
+
+    def __init__(self, ceiling: int) -> None:
+        self._ceiling = max(ceiling, 1)
+        self._sent = 0
+        self._since: tuple[float, int] | None = None
+        self._rate = 0.0
+
+    def sent(self, size: int) -> None:
+        self._sent += size
+
+    def limit(self, now: float, buffered: int) -> float:
+        left = self._sent - buffered
+        if self._since is None:
+            self._since = (now, left)
+        elif now - self._since[0] >= self.MEASURE_S:
+            self._rate = max(0.0, (left - self._since[1]) / (now - self._since[0]))
+            self._since = (now, left)
+        return min(self._ceiling, max(self.FLOOR, self._rate * self.STALE_AFTER_S))
+
+
 class DataChannels:
     """The channels of one connection by LiveKit's labels.
 
@@ -96,6 +126,7 @@ class DataChannels:
         self._early: deque[bytes] = deque()
         self._early_bytes = 0
         self._remote_limit = 65536
+        self._fresh = Freshness(limits.lossy_buffer_bytes)
         self._lost = False
         self._loop = asyncio.get_running_loop()
         self._flushing: asyncio.Handle | None = None
@@ -204,7 +235,8 @@ class DataChannels:
             return self._wait(payload) if reliable else self._drop("channel_not_open")
         if self._remote_limit and len(payload) > self._remote_limit:
             return self._drop("peer_message_size")
-        if not reliable and association.buffered() + len(payload) > self._limits.lossy_buffer_bytes:
+        held = association.buffered()
+        if not reliable and held > self._fresh.limit(self._loop.time(), held):
             return self._drop("lossy_stale")
         try:
             sent = association.send(stream, payload)
@@ -214,6 +246,7 @@ class DataChannels:
             raise Unavailable(Code.CHANNEL_FULL, "the peer does not drain", retry=True)
         if not sent:
             return self._drop("lossy_stale")
+        self._fresh.sent(len(payload))
         self._schedule()
         return True
 

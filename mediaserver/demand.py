@@ -18,12 +18,21 @@ Qualities = Sequence[tuple[str, Sequence[tuple[int, bool]]]]
 def demanded(track: Track) -> Qualities:
     """By codec, each layer and whether it is wanted; backup codecs that are missing, whole."""
     published: list[tuple[str, Sequence[tuple[int, bool]]]] = [
-        (p.mime, [(layer.quality, layer.quality <= p.demand) for layer in p.layers()])
-        for p in track.publications
+        (p.mime, _layers(p)) for p in track.publications
     ]
     have = {mime for mime, _ in published}
     missing = [m for m in track.wanted if m not in have]
     return published + [(mime, [(q, True) for q in range(3)]) for mime in missing]
+
+
+def _layers(publication: Publication) -> Sequence[tuple[int, bool]]:
+    """The lowest layer that exists is wanted as soon as anybody watches, whatever it is called:
+    a track of a single encoding is "high" and serves those who asked for "low" too."""
+    spec = publication.plan.spec
+    qualities = range(3) if spec.svc else [e.quality for e in spec.encodings]
+    lowest = min(qualities, default=0)
+    wanted = max(publication.demand, lowest) if publication.demand >= 0 else -1
+    return [(quality, quality <= wanted) for quality in qualities]
 
 
 class Demand:

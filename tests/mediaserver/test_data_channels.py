@@ -7,7 +7,7 @@ import pytest
 
 from mediaserver._engine import DataTransport
 from mediaserver.api import Channel, Unavailable
-from mediaserver.data_channels import DataChannels, DataLimits
+from mediaserver.data_channels import DataChannels, DataLimits, Freshness
 from mediaserver.errors import ClientError, Code
 from tests.mediaserver.fakes import FakeAssociation, Happened
 
@@ -107,6 +107,16 @@ async def test_peer_that_does_not_drain() -> None:
     with pytest.raises(Unavailable) as error:
         made.channels.send(Channel.RELIABLE, bytes(60))
     assert error.value.code is Code.CHANNEL_FULL and error.value.retry
+
+
+def test_lossy_bound_follows_what_the_peer_drains() -> None:
+    fresh = Freshness(256 * 1024)
+    assert fresh.limit(0.0, 0) == Freshness.FLOOR
+    fresh.sent(1_000_000)
+    assert fresh.limit(1.0, 200_000) == 160_000, "800 kB left in a second: 160 kB are 200 ms"
+    fresh.sent(5_000_000)
+    assert fresh.limit(2.0, 0) == 256 * 1024
+    assert fresh.limit(3.0, 0) == Freshness.FLOOR
 
 
 async def test_what_waits_for_a_channel_is_bounded() -> None:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from mediaserver import demand
-from mediaserver.api import MediaLimits, SubscribeSettings, Target, Unavailable
+from mediaserver.api import (
+    CodecSpec,
+    Kind,
+    MediaLimits,
+    SubscribeSettings,
+    Target,
+    TrackSpec,
+    Unavailable,
+)
 from mediaserver.engine_types import (
     ActiveSpeakers,
     DemandChanged,
@@ -148,9 +156,36 @@ async def test_demand_rises_at_once_and_falls_later(monkeypatch: pytest.MonkeyPa
     await house.server.stop()
 
 
-async def test_publisher_is_asked_for_its_backup_codec() -> None:
-    from mediaserver.api import CodecSpec, Kind, TrackSpec
+@pytest.mark.parametrize(
+    ("offer", "low", "nobody"),
+    [
+        ("whip", [(2, True)], [(2, False)]),
+        (
+            "svc",
+            [(0, True), (1, False), (2, False)],
+            [(0, False), (1, False), (2, False)],
+        ),
+    ],
+)
+async def test_demand_of_a_single_encoding_never_asks_for_less_than_it(
+    offer: str, low: list[tuple[int, bool]], nobody: list[tuple[int, bool]]
+) -> None:
+    house = House()
+    publisher, _ = house.join("PA_p")
+    own = cids(OFFERS[offer])["video"]
+    codec = CodecSpec("video/vp9", own) if offer == "svc" else CodecSpec("video/vp8", own)
+    publisher.declare_track(TrackSpec("TR_v", own, Kind.VIDEO, codecs=(codec,)))
+    await publisher.offer(Target.PUBLISHER, OFFERS[offer])
+    (publication,) = house.context.publications.values()
+    track = house.call.tracks.get("TR_v")
+    assert track is not None
+    for demanded, expected in ((0, low), (-1, nobody)):
+        publication.demand = demanded
+        assert demand.demanded(track)[0][1] == expected
+    await house.server.stop()
 
+
+async def test_publisher_is_asked_for_its_backup_codec() -> None:
     house = House()
     publisher, heard = house.join("PA_p")
     own = cids(OFFERS["svc"])["video"]
