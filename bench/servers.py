@@ -6,8 +6,10 @@ Each is pinned to one core on ports of its own. Knows nothing of what is measure
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,7 @@ rtc:
   udp_port: 18782
   tcp_port: 18781
   use_external_ip: false
-  node_ip: 127.0.0.1
+  node_ip: {address}
   enable_loopback_candidate: true
 {more}logging:
   level: warn
@@ -55,8 +57,8 @@ listen = "127.0.0.1:18889"
 [media]
 udp_port = 18882
 tcp_port = 18881
-bind = ["127.0.0.1"]
-advertise = ["127.0.0.1"]
+bind = ["{address}"]
+advertise = ["{address}"]
 workers = 1
 [limits]
 connections = 20000
@@ -66,7 +68,7 @@ requests_burst = 100000
 [process]
 state_dir = "{state}"
 [keys]
-{key} = "{secret}"
+{key} = {{ file = "{state}/secret" }}
 """
 
 
@@ -128,6 +130,20 @@ def _status(pid: int, field: str) -> int:
     return 0
 
 
+def address() -> str:
+    """An address of this machine that is not loopback, which `sotto serve` would refuse.
+
+    Packets between local addresses go through the loopback device all the same.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            raise BenchError("no IPv4 address besides loopback") from None
+        found: str = probe.getsockname()[0]
+    return found
+
+
 def livekit_binary() -> str:
     """`LIVEKIT_SERVER`, or the one that `tests/peers` built, or one on the path."""
     built = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto/peers/server"
@@ -137,23 +153,28 @@ def livekit_binary() -> str:
     raise BenchError("no LiveKit server: set LIVEKIT_SERVER to its binary (v1.13.5)")
 
 
-def _sotto_binary() -> str:
+def _sotto_command() -> list[str]:
+    """`SOTTO_COMMAND`, or the one beside this Python, or one on the path."""
+    if wanted := os.environ.get("SOTTO_COMMAND"):
+        return shlex.split(wanted)
     beside = Path(sys.executable).parent / "sotto"
     found = str(beside) if beside.exists() else shutil.which("sotto")
     if not found:
         raise BenchError("no `sotto` command beside this Python: run `make bench`")
-    return found
+    return [found]
 
 
 def _command(kind: Kind, directory: Path) -> list[str]:
     if kind == SOTTO_SERVER:
         path = directory / "sotto.toml"
-        path.write_text(SOTTO.format(state=directory, key=KEY, secret=SECRET))
-        path.chmod(0o600)
-        return [_sotto_binary(), "serve", "--config", str(path)]
+        path.write_text(SOTTO.format(state=directory, key=KEY, address=address()))
+        secret = directory / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        return [*_sotto_command(), "serve", "--config", str(path)]
     path = directory / "livekit.yaml"
     more = BATCHED if kind == LIVEKIT_BATCHED else ""
-    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET))
+    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET, address=address()))
     path.chmod(0o600)
     return [livekit_binary(), "--config", str(path)]
 
@@ -175,7 +196,7 @@ def running(kind: Kind) -> Iterator[Running]:
         directory = Path(name)
         command = ["taskset", "-c", str(SERVER_CORE), *_command(kind, directory)]
         with (directory / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
             try:
                 _wait(process, kind, directory / "log")
                 yield Running(kind, process.pid, directory)

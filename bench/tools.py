@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from servers import CLIENT_CORE, KEY, ROOT, SECRET, SERVER_CORE, BenchError, Running
+from servers import CLIENT_CORE, KEY, ROOT, SECRET, SERVER_CORE, BenchError, Running, address
 
 Report = dict[str, Any]
 
@@ -44,6 +44,7 @@ def client(server: Running, options: dict[str, object], timeout: float = 300) ->
         "host": f"127.0.0.1:{server.kind.port}",
         "key": KEY,
         "secret": SECRET,
+        "address": address(),
         "pid": ",".join(str(pid) for pid in server.pids()),
         **options,
     }

@@ -3,6 +3,7 @@
 pub const HELP: &str = "sotto-bench-client: drives a server that speaks the LiveKit protocol
 
   --host 127.0.0.1:7880   --key devkey  --secret secret  --room bench
+  --address 127.0.0.1     local address of the media sockets
   --mode dual|single      /rtc with two peer connections, or /rtc/v1 with one
   --kind video|audio|data --publishers 1  --subscribers 10
   --meeting N             N participants that all publish and subscribe, instead
@@ -12,6 +13,8 @@ pub const HELP: &str = "sotto-bench-client: drives a server that speaks the Live
   --sample 10             every tenth subscriber decrypts and measures delay
   --loss 0                percent of received packets thrown away, then NACKed
   --join-rate 50          participants per second
+  --in-flight 16          at most so many that wait for their first media
+  --retries 10            refused participants that try again, in all
   --timeout 30            give up when media does not flow by then
   --pid A[,B]             processes whose CPU time is read around the measured window
   --churn N               join N participants one after another, each leaves after first media
@@ -23,6 +26,7 @@ pub struct Options {
     pub host: String,
     pub key: String,
     pub secret: String,
+    pub address: String,
     pub room: String,
     pub single: bool,
     pub kind: String,
@@ -37,6 +41,8 @@ pub struct Options {
     pub sample: usize,
     pub loss: f64,
     pub join_rate: f64,
+    pub in_flight: usize,
+    pub retries: usize,
     pub timeout: f64,
     pub pids: Vec<u32>,
     pub churn: usize,
@@ -51,6 +57,7 @@ impl Default for Options {
             host: "127.0.0.1:7880".to_owned(),
             key: "devkey".to_owned(),
             secret: "secret".to_owned(),
+            address: "127.0.0.1".to_owned(),
             room: "bench".to_owned(),
             single: false,
             kind: "video".to_owned(),
@@ -65,6 +72,8 @@ impl Default for Options {
             sample: 10,
             loss: 0.0,
             join_rate: 50.0,
+            in_flight: 16,
+            retries: 10,
             timeout: 30.0,
             pids: Vec::new(),
             churn: 0,
@@ -102,6 +111,7 @@ impl Options {
             "--key" => self.key = value,
             "--secret" => self.secret = value,
             "--room" => self.room = value,
+            "--address" => self.address = value,
             "--mode" => self.single = value == "single",
             "--kind" => self.kind = value,
             "--publishers" => self.publishers = number(name, &value)?,
@@ -115,6 +125,8 @@ impl Options {
             "--sample" => self.sample = number(name, &value)?,
             "--loss" => self.loss = number(name, &value)?,
             "--join-rate" => self.join_rate = number(name, &value)?,
+            "--in-flight" => self.in_flight = number(name, &value)?,
+            "--retries" => self.retries = number(name, &value)?,
             "--timeout" => self.timeout = number(name, &value)?,
             "--pid" => self.pids = value.split(',').filter_map(|pid| pid.parse().ok()).collect(),
             "--churn" => self.churn = number(name, &value)?,

@@ -27,6 +27,7 @@ pub struct Participant {
     pub sources: Vec<Source>,
     pub sink: Sink,
     pub wants_data: bool,
+    pub address: String,
     pub started_us: u64,
     pub failure: Option<String>,
     /// Peer connections made since the last look, for the loop to poll.
@@ -51,6 +52,7 @@ impl Participant {
             sources,
             sink,
             wants_data: false,
+            address: String::new(),
             started_us: 0,
             failure: None,
             fresh: Vec::new(),
@@ -144,7 +146,7 @@ impl Participant {
 
     fn pc(&mut self, which: usize) -> Option<&mut Pc> {
         if self.pcs[which].is_none() {
-            let pc = Pc::new(&self.certificate, 2 * self.number + which as u64, which == PUBLISHER);
+            let pc = Pc::new(&self.certificate, &self.address, 2 * self.number + which as u64, which == PUBLISHER);
             match pc {
                 Ok(pc) => {
                     if self.sink.sampled {

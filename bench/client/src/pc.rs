@@ -43,8 +43,8 @@ pub struct Pc {
 
 impl Pc {
     /// `offerer`: we send the first offer, and so control ICE.
-    pub fn new(certificate: &Arc<Certificate>, number: u64, offerer: bool) -> std::io::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+    pub fn new(certificate: &Arc<Certificate>, address: &str, number: u64, offerer: bool) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind((address, 0))?;
         socket.set_nonblocking(true)?;
         crate::sys::receive_buffer(&socket, 4 << 20);
         let address = socket.local_addr()?;

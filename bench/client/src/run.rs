@@ -33,6 +33,7 @@ pub struct World {
     next_tick_us: u64,
     tokens: Vec<u64>,
     emitting: bool,
+    retried: usize,
 }
 
 /// What one participant does.
@@ -65,6 +66,7 @@ impl World {
             next_tick_us: 0,
             tokens: Vec::new(),
             emitting: false,
+            retried: 0,
         })
     }
 
@@ -78,25 +80,58 @@ impl World {
         }
     }
 
-    /// Starts to connect one participant, on a thread.
+    /// Starts to connect one more participant, on a thread.
     fn start(&mut self, plan: Plan) {
-        let number = self.participants.len();
-        let sampled = plan.subscribes && number % self.options.sample.max(1) == 0;
+        let participant = self.make(self.participants.len(), plan);
+        self.participants.push(participant);
+    }
+
+    fn make(&self, number: usize, plan: Plan) -> Participant {
+        let sampled = plan.subscribes && number.is_multiple_of(self.options.sample.max(1));
         let sink = Sink::new(number as u64, sampled, if plan.subscribes { self.options.loss } else { 0.0 });
         let sources = if plan.publishes { self.sources(number) } else { Vec::new() };
         let mut participant = Participant::new(number as u64, self.options.single, sources, sink, &self.certificate);
         participant.wants_data = self.options.kind == "data";
+        participant.address.clone_from(&self.options.address);
         participant.started_us = now_us();
-        self.participants.push(participant);
         let options = &self.options;
+        let identity = format!("bench-{number}-{}", self.retried);
         let target = Target {
             host: options.host.clone(),
-            token: token::make(&options.key, &options.secret, &options.room, &format!("bench-{number}")),
+            token: token::make(&options.key, &options.secret, &options.room, &identity),
             auto_subscribe: plan.subscribes,
             single: options.single,
         };
         let connected = self.connected.0.clone();
         std::thread::spawn(move || connected.send((number, Signal::connect(&target))));
+        participant
+    }
+
+    /// A busy server refuses or forgets some: they try again, under a new name. The time that
+    /// they lost counts.
+    fn retry(&mut self) -> Result<(), String> {
+        let Some(failure) = self.failure() else { return Ok(()) };
+        if self.retried >= self.options.retries {
+            return Err(failure);
+        }
+        self.retried += 1;
+        let plans = plans(&self.options);
+        for number in 0..self.participants.len() {
+            let participant = &self.participants[number];
+            let Some(plan) = plans.get(number).filter(|_| participant.failure.is_some()) else { continue };
+            if plan.publishes {
+                return Err(failure);
+            }
+            let started_us = participant.started_us;
+            let mut again = self.make(number, *plan);
+            again.started_us = started_us;
+            self.participants[number] = again;
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> usize {
+        self.subscribers().filter(|participant| participant.sink.streams() == 0).count()
     }
 
     fn take_connected(&mut self) {
@@ -199,9 +234,7 @@ impl World {
                 return Ok(false);
             }
             self.turn();
-            if let Some(failure) = self.failure() {
-                return Err(failure);
-            }
+            self.retry()?;
         }
     }
 
@@ -214,6 +247,10 @@ impl World {
             self.start(*plan);
             next_us += gap_us;
             self.turn_until(next_us, |_| false)?;
+            if self.emitting {
+                let most = self.options.in_flight;
+                self.wait(|world| world.waiting() < most, "media at those who joined")?;
+            }
             let all_publishers = number + 1 == plans.iter().filter(|plan| plan.publishes).count();
             if all_publishers && self.options.kind != "data" {
                 self.wait(|world| world.participants.iter().all(Participant::sending_ready), "publishers connected")?;
@@ -280,7 +317,7 @@ impl World {
             "cpu_us_per_packet": cpu_total as f64 / total.packets.max(1) as f64,
             "cpu_share": cpu_total as f64 / elapsed_us as f64,
             "delay_us": percentiles(&mut delays), "join_us": percentiles(&mut joins),
-            "subscribers": self.subscribers().count(), "profile": profile.map(|profile| format!("{profile:?}")),
+            "subscribers": self.subscribers().count(), "retried": self.retried, "profile": profile.map(|profile| format!("{profile:?}")),
             "transport_cc": self.subscribers().any(|p| p.sink.transport_cc.is_some()),
             "keyframes": self.participants.iter().flat_map(|p| &p.sources).map(|s| s.keyframes).sum::<u64>(),
         })

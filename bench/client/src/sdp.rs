@@ -37,7 +37,7 @@ pub struct Remote {
 }
 
 impl Section {
-    pub fn value(&self, name: &str) -> Option<&str> {
+    pub fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.values(name).next()
     }
 
@@ -64,15 +64,6 @@ impl Section {
         self.kind == "audio" || self.kind == "video"
     }
 
-    /// SSRCs that the other side sends, with retransmission streams apart.
-    pub fn ssrcs(&self) -> (Vec<u32>, Vec<u32>) {
-        let repair: Vec<u32> =
-            self.values("ssrc-group").filter_map(|g| g.strip_prefix("FID ")?.split(' ').nth(1)?.parse().ok()).collect();
-        let mut all: Vec<u32> = self.values("ssrc").filter_map(|s| s.split(' ').next()?.parse().ok()).collect();
-        all.dedup();
-        all.retain(|ssrc| !repair.contains(ssrc));
-        (all, repair)
-    }
 }
 
 impl Description {
