@@ -5,7 +5,7 @@ use crate::bandwidth::Feedback;
 use crate::bandwidth::allocator::{Candidate, allocate};
 use crate::core::Core;
 use crate::drops::Drop;
-use crate::egress::layers::Layer;
+use crate::egress::layers::{Layer, Mode};
 use crate::egress::record::{PROBE, RTX, Record};
 use crate::event::Event;
 use crate::io::Io;
@@ -21,7 +21,10 @@ const AMBITION: u64 = 2;
 const MAX_WAIT: u64 = 800 * MILLIS;
 const UNLIMITED: u64 = 1 << 40;
 /// Stands for a layer that does not flow yet.
-const LOWEST: Layer = Layer { spatial: 0, temporal: 3 };
+const LOWEST: Layer = Layer {
+    spatial: 0,
+    temporal: 3,
+};
 
 impl Core {
     /// Allocates at the next tick.
@@ -51,7 +54,10 @@ impl Core {
         let transport = &self.transports[index];
         let due = transport.allocate_due.is_none_or(|at| now >= at);
         let short = transport.bandwidth.is_limited(now)
-            && transport.bandwidth.estimate().is_some_and(|e| e < transport.allocated);
+            && transport
+                .bandwidth
+                .estimate()
+                .is_some_and(|e| e < transport.allocated);
         if due || short {
             self.allocate_now(now, index, io);
         }
@@ -60,13 +66,18 @@ impl Core {
     pub(crate) fn allocate_now(&mut self, now: Time, index: u32, io: &mut dyn Io) {
         self.transports[index].allocate_due = Some(now + INTERVAL);
         let (audio, videos) = self.set_audio(now, index);
-        let mut candidates: Vec<Candidate> = videos.iter().map(|v| self.candidate(now, *v)).collect();
+        let mut candidates: Vec<Candidate> =
+            videos.iter().map(|v| self.candidate(now, *v)).collect();
         let bandwidth = &self.transports[index].bandwidth;
         let limited = bandwidth.is_limited(now);
         let estimate = bandwidth.estimate();
         let budget = estimate.map_or(UNLIMITED, |e| e.saturating_sub(audio));
         let spent = allocate(&mut candidates, budget, limited) + audio;
-        let best: u64 = candidates.iter().filter_map(|c| c.choices.last()).map(|(_, rate)| rate).sum();
+        let best: u64 = candidates
+            .iter()
+            .filter_map(|c| c.choices.last())
+            .map(|(_, rate)| rate)
+            .sum();
         for (video, candidate) in videos.iter().zip(&candidates) {
             self.act_on(now, *video, candidate, io);
         }
@@ -82,12 +93,17 @@ impl Core {
         for position in 0..self.transports[index].subscriptions.len() {
             let subscription = self.transports[index].subscriptions[position];
             let entry = &mut self.subscriptions[subscription];
-            let wanted = !entry.settings.paused && entry.has_route() && self.feeds[entry.feed].spec.is_some();
+            let wanted = !entry.settings.paused
+                && entry.has_route()
+                && self.feeds[entry.feed].spec.is_some();
             if !wanted {
                 entry.selector.set_target(None);
                 entry.allocated = 0;
             } else if entry.kind == Kind::Audio {
-                entry.selector.set_target(Some(Layer { spatial: 0, temporal: 0 }));
+                entry.selector.set_target(Some(Layer {
+                    spatial: 0,
+                    temporal: 0,
+                }));
                 entry.allocated = entry.meter.rate(now);
                 audio += entry.allocated;
             } else {
@@ -101,14 +117,25 @@ impl Core {
         let entry = &self.subscriptions[index];
         let feed = &self.feeds[entry.feed];
         let mut choices = Vec::new();
-        feed.choices(now, entry.settings.max_spatial, entry.settings.max_temporal, &mut choices);
+        feed.choices(
+            now,
+            entry.settings.max_spatial,
+            entry.settings.max_temporal,
+            &mut choices,
+        );
         // A larger picture at a quarter of its frames is worse than a smaller one that moves.
         let lowest = choices.first().map_or(0, |(layer, _)| layer.spatial);
-        let top = choices.iter().map(|(layer, _)| layer.temporal).max().unwrap_or(0);
+        let top = choices
+            .iter()
+            .map(|(layer, _)| layer.temporal)
+            .max()
+            .unwrap_or(0);
         choices.retain(|(layer, _)| layer.spatial == lowest || layer.temporal + 1 >= top);
         let target = entry.selector.target();
         let current = target.and_then(|t| {
-            choices.iter().rposition(|(l, _)| l.spatial == t.spatial && l.temporal <= t.temporal)
+            choices
+                .iter()
+                .rposition(|(l, _)| l.spatial == t.spatial && l.temporal <= t.temporal)
         });
         Candidate {
             priority: entry.settings.priority,
@@ -128,36 +155,74 @@ impl Core {
                 let (layer, rate) = candidate.choices[chosen];
                 entry.allocated = rate;
                 // At the top of what flows, whatever more the stream grows is wanted too.
-                let whole = candidate.choices.last().is_some_and(|(l, _)| l.spatial == layer.spatial && l.temporal == layer.temporal);
-                let temporal = if whole { entry.settings.max_temporal } else { layer.temporal };
+                let whole = candidate.choices.last().is_some_and(|(l, _)| {
+                    l.spatial == layer.spatial && l.temporal == layer.temporal
+                });
+                let temporal = if whole {
+                    entry.settings.max_temporal
+                } else {
+                    layer.temporal
+                };
                 Some(Layer { temporal, ..layer })
             }
             None => {
                 entry.allocated = 0;
-                if paused { None } else { before.or(Some(LOWEST)) }
+                let svc = entry.selector.mode == Mode::Svc;
+                // An SVC stream is thinned without a keyframe, so it may begin with everything.
+                let first = if svc {
+                    Layer {
+                        spatial: entry.settings.max_spatial,
+                        ..LOWEST
+                    }
+                } else {
+                    LOWEST
+                };
+                if paused { None } else { before.or(Some(first)) }
             }
         };
-        if candidate.current.is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current)) {
+        if candidate
+            .current
+            .is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current))
+        {
             entry.lowered = Some(now);
         }
         entry.selector.set_target(target);
         if entry.paused_by_bandwidth != paused {
             entry.paused_by_bandwidth = paused;
-            io.event(Event::StreamStateChanged { subscription: entry.id, paused });
+            io.event(Event::StreamStateChanged {
+                subscription: entry.id,
+                paused,
+            });
         }
         self.ask_for_target(now, index, io);
     }
 
-    fn set_pace(&mut self, now: Time, index: u32, estimate: Option<u64>, spent: u64, limited: bool) {
+    fn set_pace(
+        &mut self,
+        now: Time,
+        index: u32,
+        estimate: Option<u64>,
+        spent: u64,
+        limited: bool,
+    ) {
         let transport = &mut self.transports[index];
         transport.allocated = spent;
         // Twice what flows and no sign of a queue: the path takes a frame in half a frame's time.
         let open = estimate.is_none_or(|e| !limited && e >= spent * 2);
-        let rate = if open { None } else { estimate.map(|e| e.max(spent)) };
+        let rate = if open {
+            None
+        } else {
+            estimate.map(|e| e.max(spent))
+        };
         transport.pacer.set_rate(now, rate);
-        let oldest = transport.queue.video.front().map_or(0, |r| now.since(r.queued));
+        let oldest = transport
+            .queue
+            .video
+            .front()
+            .map_or(0, |r| now.since(r.queued));
         if oldest > MAX_WAIT {
-            self.drops.add_many(Drop::QueueOverflow, transport.queue.video.len() as u64);
+            self.drops
+                .add_many(Drop::QueueOverflow, transport.queue.video.len() as u64);
             for record in transport.queue.video.drain(..) {
                 if let Some(entry) = self.subscriptions.get_mut(record.subscription) {
                     entry.selector.restart();
@@ -169,7 +234,13 @@ impl Core {
 
     /// Sends a probe train when the estimator wants to know: recent packets once more, as RTX.
     fn probe(&mut self, now: Time, index: u32, desired: u64) {
-        let Core { transports, subscriptions, dirty, counters, .. } = self;
+        let Core {
+            transports,
+            subscriptions,
+            dirty,
+            counters,
+            ..
+        } = self;
         let transport = &mut transports[index];
         if !transport.bandwidth.can_probe() || !transport.can_send() {
             return;
@@ -183,7 +254,9 @@ impl Core {
                 && newest(entry, 0).is_some()
         });
         let Some(source) = source else { return };
-        let Some(bytes) = transport.bandwidth.probe(now, desired) else { return };
+        let Some(bytes) = transport.bandwidth.probe(now, desired) else {
+            return;
+        };
         counters.probes += 1;
         let entry = &subscriptions[source];
         let (mut queued, mut back) = (0, 0);
@@ -207,5 +280,7 @@ impl Core {
 }
 
 fn newest(entry: &crate::egress::subscription::Subscription, back: u64) -> Option<Record> {
-    entry.history.recent(entry.rewriter.next_out().checked_sub(1)?, back)
+    entry
+        .history
+        .recent(entry.rewriter.next_out().checked_sub(1)?, back)
 }

@@ -4,6 +4,7 @@
 
 use crate::command::{CallId, PublicationId};
 use crate::core::Core;
+use crate::egress::layers::Mode;
 use crate::event::{Event, SpeakerLevel};
 use crate::io::Io;
 use crate::peer::PeerMessage;
@@ -186,6 +187,16 @@ impl Core {
             if publication.call == call && publication.is_audio() {
                 publication.audible = all || publications.contains(&publication.id);
             }
+        }
+        let silent: Vec<u32> = self
+            .feeds
+            .iter()
+            .filter(|(_, f)| f.call == call && f.mode() == Mode::Plain)
+            .filter(|(_, f)| !all && !publications.contains(&f.publication))
+            .map(|(index, _)| index)
+            .collect();
+        for feed in silent {
+            self.restart_feed(feed);
         }
     }
 }

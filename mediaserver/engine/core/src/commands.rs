@@ -381,7 +381,11 @@ impl Core {
         muted: bool,
         io: &mut dyn Io,
     ) {
+        let silenced = self.feeds[feed].muted != muted;
         self.feeds[feed].describe(call, spec.clone(), muted);
+        if silenced {
+            self.restart_feed(feed);
+        }
         for index in self.feeds[feed].subscriptions.clone() {
             let subscription = &mut self.subscriptions[index];
             subscription.kind = spec.kind;

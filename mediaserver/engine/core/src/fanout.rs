@@ -135,6 +135,14 @@ impl Core {
         }
     }
 
+    /// A publication falls silent or speaks again: what it sent meanwhile leaves no hole, because
+    /// forwarding begins anew.
+    pub(crate) fn restart_feed(&mut self, feed: u32) {
+        for index in &self.feeds[feed].subscriptions {
+            self.subscriptions[*index].selector.restart();
+        }
+    }
+
     /// The path broke off: forwarding begins anew, at a keyframe.
     pub(crate) fn restart_subscriptions(&mut self, transport: u32) {
         for index in &self.transports[transport].subscriptions {

@@ -150,8 +150,7 @@ impl Core {
             let (count, segment) = plan(rest, path.proto == Proto::Udp, rich, self.cfg.limits.mtu);
             let (run, after) = rest.split_at(count);
             rest = after;
-            let (written, len) =
-                self.write_run(now, index, run, segment, &mut stamp, &mut arena);
+            let (written, len) = self.write_run(now, index, run, segment, &mut stamp, &mut arena);
             if written > 0 {
                 self.count_run(written);
                 if !io.send(path, &arena[..len], segment) {

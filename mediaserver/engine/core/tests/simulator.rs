@@ -14,7 +14,17 @@ mod specs;
 #[path = "simulator/world.rs"]
 mod world;
 
-#[path = "simulator/forwarding.rs"]
-mod forwarding;
+#[path = "simulator/attacks.rs"]
+mod attacks;
 #[path = "simulator/bandwidth.rs"]
 mod bandwidth;
+#[path = "simulator/forwarding.rs"]
+mod forwarding;
+#[path = "simulator/paths.rs"]
+mod paths;
+#[path = "simulator/scalable.rs"]
+mod scalable;
+#[path = "simulator/speakers.rs"]
+mod speakers;
+#[path = "simulator/workers.rs"]
+mod workers;

@@ -27,7 +27,11 @@ impl AckedRate {
                 self.buckets[at] = 0;
             }
             // After a silence, the window starts anew.
-            self.filled = if ahead >= BUCKETS as i64 { 1 } else { (self.filled + ahead as usize).min(BUCKETS) };
+            self.filled = if ahead >= BUCKETS as i64 {
+                1
+            } else {
+                (self.filled + ahead as usize).min(BUCKETS)
+            };
             self.newest = bucket;
             if ahead >= BUCKETS as i64 {
                 self.buckets = [0; BUCKETS];

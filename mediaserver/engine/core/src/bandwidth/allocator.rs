@@ -31,9 +31,15 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64
     for index in &order {
         let candidate = &mut candidates[*index];
         candidate.chosen = None;
-        let Some((_, rate)) = candidate.choices.first().copied() else { continue };
+        let Some((_, rate)) = candidate.choices.first().copied() else {
+            continue;
+        };
         // What is paused starts again only with room to spare.
-        let needed = if candidate.current.is_none() && limited { spare(rate) } else { rate };
+        let needed = if candidate.current.is_none() && limited {
+            spare(rate)
+        } else {
+            rate
+        };
         if needed <= left || !limited {
             candidate.chosen = Some(0);
             left = left.saturating_sub(rate);
@@ -45,7 +51,9 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64
         rising = false;
         for index in &order {
             let candidate = &mut candidates[*index];
-            let Some((next, cost)) = step(candidate, left) else { continue };
+            let Some((next, cost)) = step(candidate, left) else {
+                continue;
+            };
             candidate.chosen = Some(next);
             left -= cost;
             spent += cost;
@@ -65,7 +73,11 @@ fn step(candidate: &Candidate, left: u64) -> Option<(usize, u64)> {
         if up && candidate.settling && candidate.current.is_some() {
             return None;
         }
-        let needed = if up { cost + spare(candidate.choices[next].1) - candidate.choices[next].1 } else { cost };
+        let needed = if up {
+            cost + spare(candidate.choices[next].1) - candidate.choices[next].1
+        } else {
+            cost
+        };
         if needed <= left {
             return Some((next, cost));
         }

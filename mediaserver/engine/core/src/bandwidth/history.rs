@@ -31,7 +31,13 @@ impl SentPackets {
             self.grow();
         }
         let at = self.at(sequence);
-        self.ring[at] = Some(Packet { sequence, sent: now, size: size as u16, probe, fate: 0 });
+        self.ring[at] = Some(Packet {
+            sequence,
+            sent: now,
+            size: size as u16,
+            probe,
+            fate: 0,
+        });
     }
 
     fn at(&self, sequence: u16) -> usize {

@@ -77,7 +77,9 @@ impl Bandwidth {
 
     /// A packet with a transport-wide number left.
     pub fn sent(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
-        let Some(send_side) = self.send_side.as_mut() else { return };
+        let Some(send_side) = self.send_side.as_mut() else {
+            return;
+        };
         send_side.sent(now, sequence, size, probe);
         if !send_side.heard() {
             let first = *self.first_sent.get_or_insert(now);
@@ -96,7 +98,10 @@ impl Bandwidth {
 
     pub fn on_remb(&mut self, now: Time, bitrate: u64) {
         let claimed = bitrate.clamp(self.min, self.max);
-        if self.remb.is_some_and(|(before, _)| claimed < before - before / 10) {
+        if self
+            .remb
+            .is_some_and(|(before, _)| claimed < before - before / 10)
+        {
             self.congested = Some(now);
         }
         self.remb = Some((claimed, now));
@@ -104,7 +109,8 @@ impl Bandwidth {
 
     /// Loss of one stream from a receiver report; all that some remotes say.
     pub fn on_loss(&mut self, now: Time, fraction: f64, sending: u64) {
-        if !(self.feedback == Feedback::Loss || self.deaf) || now.since(self.blind_at) < SECONDS / 2 {
+        if !(self.feedback == Feedback::Loss || self.deaf) || now.since(self.blind_at) < SECONDS / 2
+        {
             return;
         }
         let elapsed = now.since(self.blind_at).min(2 * SECONDS);
@@ -133,7 +139,9 @@ impl Bandwidth {
     /// The path showed congestion lately: what exceeds the estimate would only queue.
     pub fn is_limited(&self, now: Time) -> bool {
         let own = self.send_side.as_ref().and_then(|s| s.congested_at());
-        let stale = self.remb.is_some_and(|(_, at)| now.since(at) > REMB_LIFETIME);
+        let stale = self
+            .remb
+            .is_some_and(|(_, at)| now.since(at) > REMB_LIFETIME);
         let last = own.max(self.congested.filter(|_| !stale));
         last.is_some_and(|at| now.since(at) < CONGESTED)
     }

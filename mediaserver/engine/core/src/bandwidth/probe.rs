@@ -70,7 +70,9 @@ impl Prober {
     }
 
     pub fn received(&mut self, arrival_us: i64, size: usize) {
-        let Some(train) = self.train.as_mut() else { return };
+        let Some(train) = self.train.as_mut() else {
+            return;
+        };
         train.received += 1;
         if train.first.is_none() {
             train.first = Some(arrival_us);
@@ -95,7 +97,11 @@ impl Prober {
             return None;
         }
         let span = train.last - train.first.unwrap_or(train.last);
-        let measured = if span <= 0 { u64::MAX } else { train.bytes_after_first * 8 * SECONDS / span as u64 };
+        let measured = if span <= 0 {
+            u64::MAX
+        } else {
+            train.bytes_after_first * 8 * SECONDS / span as u64
+        };
         if measured >= train.rate - train.rate / 10 {
             self.pause = 0;
             self.next = now + NEXT;

@@ -149,7 +149,10 @@ impl SendSide {
 
     fn overuse(&mut self, now: Time) {
         self.last_increase = now;
-        if self.last_decrease.is_some_and(|at| now.since(at) < REACTION) {
+        if self
+            .last_decrease
+            .is_some_and(|at| now.since(at) < REACTION)
+        {
             return;
         }
         self.last_decrease = Some(now);
@@ -157,7 +160,11 @@ impl SendSide {
         self.prober.congested(now);
         if probed {
             // The queue is the probe's: it says where the path ends, not that media fills it.
-            let keep = self.acked.rate().unwrap_or(0).max((self.estimate as f64 * DECREASE) as u64);
+            let keep = self
+                .acked
+                .rate()
+                .unwrap_or(0)
+                .max((self.estimate as f64 * DECREASE) as u64);
             self.set(self.estimate.min(keep));
             return;
         }
@@ -183,7 +190,9 @@ impl SendSide {
         self.last_increase = now;
         let seconds = elapsed as f64 / SECONDS as f64;
         let acked = self.acked.rate().unwrap_or(0);
-        let near = self.capacity.is_some_and(|c| (acked as f64 - c).abs() < c * 0.15);
+        let near = self
+            .capacity
+            .is_some_and(|c| (acked as f64 - c).abs() < c * 0.15);
         let grown = match near {
             // About one packet per response time.
             true => self.estimate as f64 + seconds * 40_000.0,

@@ -79,7 +79,11 @@ impl Trendline {
     /// One packet that arrived, in the order of sending.
     pub fn add(&mut self, sent: Time, arrival_us: i64) {
         let Some(group) = self.group.as_mut() else {
-            self.group = Some(Group { first_sent: sent, last_sent: sent, last_arrival: arrival_us });
+            self.group = Some(Group {
+                first_sent: sent,
+                last_sent: sent,
+                last_arrival: arrival_us,
+            });
             return;
         };
         if sent < group.first_sent {
@@ -94,7 +98,11 @@ impl Trendline {
             return;
         }
         let complete = *group;
-        self.group = Some(Group { first_sent: sent, last_sent: sent, last_arrival: arrival_us });
+        self.group = Some(Group {
+            first_sent: sent,
+            last_sent: sent,
+            last_arrival: arrival_us,
+        });
         if let Some(previous) = self.previous.replace(complete) {
             let sent_ms = complete.last_sent.since(previous.last_sent) as f64 / 1_000.0;
             let arrived_ms = (complete.last_arrival - previous.last_arrival) as f64 / 1_000.0;
@@ -116,14 +124,21 @@ impl Trendline {
         self.points.rotate_left(1);
         self.points[WINDOW - 1] = (at, self.smoothed);
         self.count = (self.count + 1).min(WINDOW);
-        let slope = if self.count == WINDOW { self.slope().unwrap_or(self.last_slope) } else { self.last_slope };
+        let slope = if self.count == WINDOW {
+            self.slope().unwrap_or(self.last_slope)
+        } else {
+            self.last_slope
+        };
         self.detect(slope, sent_ms, arrival_us);
     }
 
     /// Least squares through the window.
     fn slope(&self) -> Option<f64> {
         let n = WINDOW as f64;
-        let (sum_x, sum_y) = self.points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
+        let (sum_x, sum_y) = self
+            .points
+            .iter()
+            .fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
         let (mean_x, mean_y) = (sum_x / n, sum_y / n);
         let (mut above, mut below) = (0.0, 0.0);
         for (x, y) in self.points {
@@ -146,7 +161,11 @@ impl Trendline {
         } else {
             self.over_for = 0.0;
             self.over_count = 0;
-            self.usage = if trend < -self.threshold { Usage::Under } else { Usage::Normal };
+            self.usage = if trend < -self.threshold {
+                Usage::Under
+            } else {
+                Usage::Normal
+            };
         }
         self.last_slope = slope;
         self.adapt(trend, arrival_us);
@@ -158,7 +177,11 @@ impl Trendline {
             // A sudden spike: the threshold does not chase it.
             return;
         }
-        let rate = if trend.abs() < self.threshold { FALL } else { GROW };
+        let rate = if trend.abs() < self.threshold {
+            FALL
+        } else {
+            GROW
+        };
         let elapsed_ms = ((arrival_us - before) as f64 / 1_000.0).clamp(0.0, 100.0);
         self.threshold += rate * (trend.abs() - self.threshold) * elapsed_ms;
         self.threshold = self.threshold.clamp(THRESHOLDS.0, THRESHOLDS.1);

@@ -233,10 +233,9 @@ impl Feed {
 
     /// The highest layer that subscriptions here want, as the outside numbers it.
     pub fn wanted<'a>(&self, subscriptions: impl Iterator<Item = &'a Subscription>) -> i8 {
-        let top = if self.mode() == Mode::Plain { 0 } else { 3 };
         subscriptions
             .filter(|s| !s.settings.paused && s.has_route())
-            .map(|s| s.settings.max_spatial.min(top) as i8)
+            .map(|s| s.settings.max_spatial.min(MAX_SPATIAL as u8 - 1) as i8)
             .max()
             .unwrap_or(-1)
     }

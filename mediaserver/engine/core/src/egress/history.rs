@@ -72,7 +72,9 @@ impl History {
             return None;
         }
         let seq = highest.checked_sub(back)?;
-        self.entries[self.index(seq)].filter(|e| e.record.seq == seq).map(|e| e.record)
+        self.entries[self.index(seq)]
+            .filter(|e| e.record.seq == seq)
+            .map(|e| e.record)
     }
 
     /// The record to send again for a NACK, or why not. `highest` is the newest number sent.

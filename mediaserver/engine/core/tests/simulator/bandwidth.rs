@@ -15,27 +15,52 @@ fn two_subscribers(seed: u64) -> World {
     let mut world = World::new(seed, 1);
     let publisher = world.join(0);
     let audio = world.publish(publisher, specs::audio("0"), Source::audio("0", 1_000));
-    let video = world.publish(publisher, specs::video("1", 3), Source::video("1", 2_000, &RATES));
+    let video = world.publish(
+        publisher,
+        specs::video("1", 3),
+        Source::video("1", 2_000, &RATES),
+    );
     for _ in 0..2 {
         let subscriber = world.join(0);
-        world.subscribe(subscriber, audio, publisher, specs::subscription("a", 10, vec![specs::opus()]));
-        world.subscribe(subscriber, video, publisher, specs::subscription("b", 20, vec![specs::vp8()]));
+        world.subscribe(
+            subscriber,
+            audio,
+            publisher,
+            specs::subscription("a", 10, vec![specs::opus()]),
+        );
+        world.subscribe(
+            subscriber,
+            video,
+            publisher,
+            specs::subscription("b", 20, vec![specs::vp8()]),
+        );
     }
     world
 }
 
 /// Share of audio packets sent in a span that arrived.
 fn audio_loss(sink: &Sink, since: Time, until: Time) -> f64 {
-    let inside: Vec<u64> =
-        sink.packets.iter().filter(|(_, g)| g.at >= since && g.at <= until).map(|(i, _)| *i).collect();
-    let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return 1.0 };
+    let inside: Vec<u64> = sink
+        .packets
+        .iter()
+        .filter(|(_, g)| g.at >= since && g.at <= until)
+        .map(|(i, _)| *i)
+        .collect();
+    let (Some(first), Some(last)) = (inside.first(), inside.last()) else {
+        return 1.0;
+    };
     1.0 - inside.len() as f64 / (last - first + 1) as f64
 }
 
 fn frames(sink: &Sink, since: Time, until: Time) -> usize {
-    let inside = sink.packets.values().filter(|g| g.at >= since && g.at <= until);
-    let mut seen: Vec<(u32, u32)> =
-        inside.filter_map(|g| read_stamp(&g.payload)).map(|s| (s.encoder, s.frame)).collect();
+    let inside = sink
+        .packets
+        .values()
+        .filter(|g| g.at >= since && g.at <= until);
+    let mut seen: Vec<(u32, u32)> = inside
+        .filter_map(|g| read_stamp(&g.payload))
+        .map(|s| (s.encoder, s.frame))
+        .collect();
     seen.sort_unstable();
     seen.dedup();
     seen.len()
@@ -50,9 +75,17 @@ fn a_slow_subscriber_does_not_disturb_a_fast_one() {
         world.run(20 * SECONDS);
         let settled = Time::from_millis(12_000);
         let slow = &world.clients[1];
-        assert_eq!(layers(&slow.sinks[&20], settled), vec![2_000], "the low layer, and no other");
+        assert_eq!(
+            layers(&slow.sinks[&20], settled),
+            vec![2_000],
+            "the low layer, and no other"
+        );
         let loss = audio_loss(&slow.sinks[&10], Time::from_millis(7_000), world.now);
-        assert!(loss == 0.0, "the slow one's audio lost {:.2} %", loss * 100.0);
+        assert!(
+            loss == 0.0,
+            "the slow one's audio lost {:.2} %",
+            loss * 100.0
+        );
         let fast = &world.clients[2];
         assert_eq!(layers(&fast.sinks[&20], settled), vec![2_020]);
         assert!(audio_loss(&fast.sinks[&10], Time::from_millis(1_500), world.now) == 0.0);
@@ -68,14 +101,22 @@ fn f13_bandwidth_falls_and_comes_back() {
         world.down[1].rate = 2_500_000;
         world.run(12 * SECONDS);
         let before = world.now;
-        assert_eq!(layers(&world.clients[1].sinks[&20], before - SECONDS), vec![2_020], "the upper layer at first");
+        assert_eq!(
+            layers(&world.clients[1].sinks[&20], before - SECONDS),
+            vec![2_020],
+            "the upper layer at first"
+        );
         world.down[1].rate = 300_000;
         world.run(5 * SECONDS);
         world.down[1].worst_wait = 0;
         let fallen = world.now;
         world.run(10 * SECONDS);
         let sink = &world.clients[1].sinks[&20];
-        assert_eq!(layers(sink, fallen), vec![2_000], "the lower layer within 5 s");
+        assert_eq!(
+            layers(sink, fallen),
+            vec![2_000],
+            "the lower layer within 5 s"
+        );
         let loss = audio_loss(&world.clients[1].sinks[&10], fallen, world.now);
         assert!(loss < 0.01, "audio lost {:.2} % after 5 s", loss * 100.0);
         let wait = world.down[1].worst_wait / MILLIS;
@@ -97,10 +138,17 @@ fn loss_is_repaired_by_nack() {
             world.run(15 * SECONDS);
             let sink = &world.clients[1].sinks[&20];
             let got = frames(sink, Time::from_millis(5_000), world.now);
-            assert!(got >= frames_at_least, "{got} frames in 10 s at {loss} loss");
+            assert!(
+                got >= frames_at_least,
+                "{got} frames in 10 s at {loss} loss"
+            );
             if loss < 0.1 {
                 let missing = sink.loss();
-                assert!(missing < 0.005, "{:.2} % of numbers never came", missing * 100.0);
+                assert!(
+                    missing < 0.005,
+                    "{:.2} % of numbers never came",
+                    missing * 100.0
+                );
             }
         }
     }
@@ -110,13 +158,21 @@ fn loss_is_repaired_by_nack() {
 fn bursts_of_loss_and_reordering_end_in_continuous_video() {
     for seed in seeds() {
         let mut world = two_subscribers(seed);
-        world.up[0].bursts = Some(Bursts { into_bad: 0.005, out_of_bad: 0.25, loss_in_bad: 0.8 });
+        world.up[0].bursts = Some(Bursts {
+            into_bad: 0.005,
+            out_of_bad: 0.25,
+            loss_in_bad: 0.8,
+        });
         world.down[1].reorder = 0.10;
         world.down[1].duplicate = 0.05;
         world.down[1].jitter = 5 * MILLIS;
         world.run(15 * SECONDS);
         let sink = &world.clients[1].sinks[&20];
-        assert!(sink.loss() < 0.01, "{:.2} % of numbers never came", sink.loss() * 100.0);
+        assert!(
+            sink.loss() < 0.01,
+            "{:.2} % of numbers never came",
+            sink.loss() * 100.0
+        );
         let gap = sink.longest_gap(Time::from_millis(3_000), world.now);
         assert!(gap < 500 * MILLIS, "a gap of {} ms", gap / MILLIS);
     }
@@ -128,9 +184,16 @@ fn a_path_too_small_for_video_pauses_it_and_says_so() {
         let mut world = two_subscribers(seed);
         world.down[1].rate = 110_000;
         world.run(15 * SECONDS);
-        let paused = world.events.iter().any(|(_, e)| matches!(e, Event::StreamStateChanged { paused: true, .. }));
+        let paused = world
+            .events
+            .iter()
+            .any(|(_, e)| matches!(e, Event::StreamStateChanged { paused: true, .. }));
         assert!(paused, "nobody was told of a pause");
-        let loss = audio_loss(&world.clients[1].sinks[&10], Time::from_millis(9_000), world.now);
+        let loss = audio_loss(
+            &world.clients[1].sinks[&10],
+            Time::from_millis(9_000),
+            world.now,
+        );
         assert!(loss < 0.02, "audio lost {:.2} %", loss * 100.0);
     }
 }
@@ -141,7 +204,11 @@ fn remb_caps_what_a_subscriber_gets() {
         let mut world = World::new(seed, 1);
         let publisher = world.join(0);
         let subscriber = world.join(0);
-        let video = world.publish(publisher, specs::video("1", 3), Source::video("1", 2_000, &RATES));
+        let video = world.publish(
+            publisher,
+            specs::video("1", 3),
+            Source::video("1", 2_000, &RATES),
+        );
         let mut codec = specs::vp8();
         codec.transport_cc = false;
         codec.remb = true;
@@ -150,10 +217,16 @@ fn remb_caps_what_a_subscriber_gets() {
         world.clients[subscriber].remb = Some(700_000);
         world.subscribe(subscriber, video, publisher, spec);
         world.run(6 * SECONDS);
-        assert_eq!(layers(&world.clients[1].sinks[&20], world.now - SECONDS), vec![2_010]);
+        assert_eq!(
+            layers(&world.clients[1].sinks[&20], world.now - SECONDS),
+            vec![2_010]
+        );
         world.clients[subscriber].remb = Some(u64::MAX);
         world.run(6 * SECONDS);
-        assert_eq!(layers(&world.clients[1].sinks[&20], world.now - SECONDS), vec![2_020]);
+        assert_eq!(
+            layers(&world.clients[1].sinks[&20], world.now - SECONDS),
+            vec![2_020]
+        );
         world.clients[subscriber].remb = Some(0);
         world.run(4 * SECONDS);
         assert!(frames(&world.clients[1].sinks[&20], world.now - SECONDS, world.now) == 0);
@@ -166,6 +239,9 @@ fn a_subscriber_without_any_feedback_gets_the_best_layer() {
         let mut world = two_subscribers(seed);
         world.clients[1].gives_feedback = false;
         world.run(8 * SECONDS);
-        assert_eq!(layers(&world.clients[1].sinks[&20], world.now - SECONDS), vec![2_020]);
+        assert_eq!(
+            layers(&world.clients[1].sinks[&20], world.now - SECONDS),
+            vec![2_020]
+        );
     }
 }

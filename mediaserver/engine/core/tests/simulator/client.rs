@@ -39,7 +39,6 @@ pub struct Sink {
     /// Middle of the last sender report, when it came, and its two times.
     pub report: Option<(u32, Time)>,
     pub reports: Vec<(Time, u64, u32)>,
-    pub bye: bool,
     /// Numbers that were neither received nor recovered within a second.
     pub abandoned: Vec<u64>,
     expected_prior: u64,
@@ -71,7 +70,6 @@ pub struct Client {
     next_report: Time,
     transaction: u8,
     pub stun_replies: u64,
-    pub confirmed_mid: bool,
     pub feedback_in: u64,
     pub unreadable: u64,
     pub bytes_in: u64,
@@ -84,8 +82,16 @@ pub fn key_material(seed: u8) -> ([u8; 16], [u8; 12]) {
 }
 
 impl Client {
-    pub fn new(transport: u64, worker: usize, remote: SocketAddr, (ufrag, pwd): (&str, &str)) -> Client {
-        let (local, remote_keys) = (key_material(transport as u8), key_material(transport as u8 ^ 0x80));
+    pub fn new(
+        transport: u64,
+        worker: usize,
+        remote: SocketAddr,
+        (ufrag, pwd): (&str, &str),
+    ) -> Client {
+        let (local, remote_keys) = (
+            key_material(transport as u8),
+            key_material(transport as u8 ^ 0x80),
+        );
         let mut ids = Ids::default();
         for (kind, id) in sotto_engine_core::transport::named(&crate::specs::extensions()) {
             if let Some(id) = id {
@@ -103,7 +109,8 @@ impl Client {
             sinks: HashMap::new(),
             rtx: HashMap::new(),
             sender: Sender::new(Profile::AeadAes128Gcm, &local.0, &local.1).unwrap(),
-            receiver: Receiver::new(Profile::AeadAes128Gcm, &remote_keys.0, &remote_keys.1).unwrap(),
+            receiver: Receiver::new(Profile::AeadAes128Gcm, &remote_keys.0, &remote_keys.1)
+                .unwrap(),
             ids,
             twcc_out: 1,
             arrivals: ArrivalLog::default(),
@@ -115,7 +122,6 @@ impl Client {
             next_report: Time::ZERO,
             transaction: 0,
             stun_replies: 0,
-            confirmed_mid: false,
             feedback_in: 0,
             unreadable: 0,
             bytes_in: 0,
@@ -135,7 +141,8 @@ impl Client {
             use_candidate,
         };
         let mut out = [0u8; 256];
-        let len = stun::write_request(&mut out, &request, &IntegrityKey::new(self.pwd.as_bytes())).unwrap();
+        let len = stun::write_request(&mut out, &request, &IntegrityKey::new(self.pwd.as_bytes()))
+            .unwrap();
         out[..len].to_vec()
     }
 
@@ -228,7 +235,9 @@ impl Client {
             let expired: Vec<u64> = sink
                 .missing
                 .iter()
-                .filter(|(_, (at, tries))| *tries >= 10 || (*tries == 0 && now.since(*at) > SECONDS))
+                .filter(|(_, (at, tries))| {
+                    *tries >= 10 || (*tries == 0 && now.since(*at) > SECONDS)
+                })
                 .map(|(index, _)| *index)
                 .collect();
             for index in expired {
@@ -236,8 +245,12 @@ impl Client {
                 sink.abandoned.push(index);
             }
             for (index, (at, tries)) in &mut sink.missing {
-                let wait = if *tries == 0 { 20 * MILLIS } else { 60 * MILLIS };
-                if now.since(*at) >= wait {
+                let wait = if *tries == 0 {
+                    20 * MILLIS
+                } else {
+                    60 * MILLIS
+                };
+                if now.since(*at) >= wait && lost.len() < 300 {
                     *tries += 1;
                     *at = now;
                     lost.push(*index as u16);
@@ -261,14 +274,21 @@ impl Client {
     fn report(&mut self, now: Time, out: &mut Vec<Vec<u8>>) {
         let mut blocks = Vec::new();
         for (ssrc, sink) in &mut self.sinks {
-            let Some(first) = sink.packets.keys().next().copied() else { continue };
+            let Some(first) = sink.packets.keys().next().copied() else {
+                continue;
+            };
             let expected = sink.highest - first + 1;
             let received = sink.fresh;
-            let (e, r) = (expected - sink.expected_prior, received - sink.received_prior);
+            let (e, r) = (
+                expected - sink.expected_prior,
+                received - sink.received_prior,
+            );
             sink.expected_prior = expected;
             sink.received_prior = received;
             let lost = e.saturating_sub(r);
-            let (last_sr, delay) = sink.report.map_or((0, 0), |(middle, at)| (middle, now.since(at) * 65_536 / SECONDS));
+            let (last_sr, delay) = sink.report.map_or((0, 0), |(middle, at)| {
+                (middle, now.since(at) * 65_536 / SECONDS)
+            });
             blocks.push(ReceptionReport {
                 ssrc: *ssrc,
                 fraction_lost: if e == 0 { 0 } else { (lost * 255 / e) as u8 },
@@ -283,12 +303,18 @@ impl Client {
         for source in &self.sources {
             for encoder in source.encoders.iter().filter(|e| e.frame > 0) {
                 let clock = if source.audio { 48_000 } else { 90_000 };
-                let ntp = (now.micros() / SECONDS + 1_000) << 32 | ((now.micros() % SECONDS) << 32) / SECONDS;
+                let ntp = (now.micros() / SECONDS + 1_000) << 32
+                    | ((now.micros() % SECONDS) << 32) / SECONDS;
                 infos.push((encoder.ssrc, ntp, encoder.timestamp(now, clock)));
             }
         }
         for (ssrc, ntp, rtp) in infos {
-            let info = sotto_engine_core::wire::rtcp::SenderInfo { ntp, rtp, packets: 1, octets: 1 };
+            let info = sotto_engine_core::wire::rtcp::SenderInfo {
+                ntp,
+                rtp,
+                packets: 1,
+                octets: 1,
+            };
             out.push(self.rtcp(|c| {
                 c.sender_report(ssrc, &info, &[]);
             }));
@@ -344,7 +370,9 @@ impl Client {
                     }
                 }
                 Packet::Pli { media, .. } => {
-                    self.sources.iter_mut().for_each(|s| s.keyframe_request(now, media));
+                    self.sources
+                        .iter_mut()
+                        .for_each(|s| s.keyframe_request(now, media));
                 }
                 Packet::TransportCc { .. } => self.feedback_in += 1,
                 Packet::SenderReport { ssrc, info, .. } => {
@@ -373,7 +401,9 @@ impl Client {
         let payload = header.payload(packet).unwrap();
         let (ssrc, index, payload, recovered) = match self.rtx.get(&header.ssrc) {
             Some(media) => {
-                let Some((original, rest)) = split_rtx(payload) else { return };
+                let Some((original, rest)) = split_rtx(payload) else {
+                    return;
+                };
                 let highest = self.sinks.get(media).map_or(0, |s| s.highest);
                 (*media, estimate_index(highest, original), rest, true)
             }
@@ -420,17 +450,27 @@ impl Sink {
 
     /// Longest time between two arrivals from `since` on.
     pub fn longest_gap(&self, since: Time, until: Time) -> u64 {
-        let mut times: Vec<Time> =
-            self.packets.values().filter(|g| g.at >= since && g.at <= until).map(|g| g.at).collect();
+        let mut times: Vec<Time> = self
+            .packets
+            .values()
+            .filter(|g| g.at >= since && g.at <= until)
+            .map(|g| g.at)
+            .collect();
         times.push(until);
         times.sort_unstable();
         let mut last = since;
-        times.into_iter().map(|at| at.since(std::mem::replace(&mut last, at))).max().unwrap_or(0)
+        times
+            .into_iter()
+            .map(|at| at.since(std::mem::replace(&mut last, at)))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Share of numbers between the first and last that never came.
     pub fn loss(&self) -> f64 {
-        let (Some(first), Some(last)) = (self.packets.keys().next(), self.packets.keys().next_back()) else {
+        let (Some(first), Some(last)) =
+            (self.packets.keys().next(), self.packets.keys().next_back())
+        else {
             return 1.0;
         };
         1.0 - self.packets.len() as f64 / (last - first + 1) as f64

@@ -18,10 +18,24 @@ pub fn call(seed: u64, workers: u16) -> (World, u64, u64) {
     let publisher = world.join(0);
     let subscriber = world.join(usize::from(workers - 1));
     let audio = world.publish(publisher, specs::audio("0"), Source::audio("0", 1_000));
-    let video = world.publish(publisher, specs::video("1", 3), Source::video("1", 2_000, &RATES));
+    let video = world.publish(
+        publisher,
+        specs::video("1", 3),
+        Source::video("1", 2_000, &RATES),
+    );
     world.run(200 * MILLIS);
-    world.subscribe(subscriber, audio, publisher, specs::subscription("a", 10, vec![specs::opus()]));
-    let subscription = world.subscribe(subscriber, video, publisher, specs::subscription("b", 20, vec![specs::vp8()]));
+    world.subscribe(
+        subscriber,
+        audio,
+        publisher,
+        specs::subscription("a", 10, vec![specs::opus()]),
+    );
+    let subscription = world.subscribe(
+        subscriber,
+        video,
+        publisher,
+        specs::subscription("b", 20, vec![specs::vp8()]),
+    );
     (world, subscription, video)
 }
 
@@ -37,12 +51,26 @@ pub fn assert_continuous(sink: &Sink) {
         }
         let stamp = read_stamp(&got.payload).unwrap();
         if let Some((before, timestamp, picture, tl0)) = last {
-            assert_eq!(*index, before + 1, "a hole in sequence numbers at {:?}", got.at);
+            assert_eq!(
+                *index,
+                before + 1,
+                "a hole in sequence numbers at {:?}",
+                got.at
+            );
             let step = got.timestamp.wrapping_sub(timestamp) as i32;
             assert!(step >= 0, "timestamps go back by {step} at {:?}", got.at);
-            assert!(step < 90_000 * 3, "timestamps jump by {step} at {:?}", got.at);
+            assert!(
+                step < 90_000 * 3,
+                "timestamps jump by {step} at {:?}",
+                got.at
+            );
             let pictures = stamp.picture.wrapping_sub(picture) & 0x7FFF;
-            assert_eq!(pictures, u16::from(step > 0), "picture ids at {:?}: {stamp:?}", got.at);
+            assert_eq!(
+                pictures,
+                u16::from(step > 0),
+                "picture ids at {:?}: {stamp:?}",
+                got.at
+            );
             let bases = stamp.tl0.wrapping_sub(tl0);
             let base = u8::from(step > 0 && stamp.temporal == 0);
             assert_eq!(bases, base, "TL0PICIDX at {:?}: {stamp:?}", got.at);
@@ -52,8 +80,12 @@ pub fn assert_continuous(sink: &Sink) {
 }
 
 pub fn layers(sink: &Sink, since: Time) -> Vec<u32> {
-    let mut seen: Vec<u32> =
-        sink.packets.values().filter(|g| g.at >= since).filter_map(|g| Some(read_stamp(&g.payload)?.encoder)).collect();
+    let mut seen: Vec<u32> = sink
+        .packets
+        .values()
+        .filter(|g| g.at >= since)
+        .filter_map(|g| Some(read_stamp(&g.payload)?.encoder))
+        .collect();
     seen.dedup();
     seen
 }
@@ -65,12 +97,25 @@ fn audio_and_the_best_layer_reach_a_subscriber() {
         world.run(5 * SECONDS);
         let client = &world.clients[1];
         let audio = &client.sinks[&10];
-        assert!(audio.packets.len() >= 230, "only {} audio packets", audio.packets.len());
+        assert!(
+            audio.packets.len() >= 230,
+            "only {} audio packets",
+            audio.packets.len()
+        );
         assert!(audio.loss() == 0.0);
         let video = &client.sinks[&20];
-        assert_eq!(layers(video, Time::from_millis(4_500)), vec![2_020], "the highest layer");
+        assert_eq!(
+            layers(video, Time::from_millis(4_500)),
+            vec![2_020],
+            "the highest layer"
+        );
         assert_continuous(video);
-        assert!(world.events.iter().any(|(_, e)| matches!(e, Event::IceConnected { .. })));
+        assert!(
+            world
+                .events
+                .iter()
+                .any(|(_, e)| matches!(e, Event::IceConnected { .. }))
+        );
         assert_eq!(client.unreadable, 0);
     }
 }
@@ -80,13 +125,28 @@ fn switching_layers_leaves_no_trace_in_the_numbers() {
     for seed in seeds() {
         let (mut world, subscription, _) = call(seed, 1);
         world.run(3 * SECONDS);
-        for (max_spatial, max_temporal) in [(0, 3), (2, 3), (1, 1), (1, 0), (2, 2), (0, 0), (2, 3)] {
-            let settings = SubscriptionSettings { max_spatial, max_temporal, ..SubscriptionSettings::default() };
-            world.command(0, Command::UpdateSubscription { id: subscription, settings });
+        for (max_spatial, max_temporal) in [(0, 3), (2, 3), (1, 1), (1, 0), (2, 2), (0, 0), (2, 3)]
+        {
+            let settings = SubscriptionSettings {
+                max_spatial,
+                max_temporal,
+                ..SubscriptionSettings::default()
+            };
+            world.command(
+                0,
+                Command::UpdateSubscription {
+                    id: subscription,
+                    settings,
+                },
+            );
             world.run(1_500 * MILLIS);
             let now = world.now - 200 * MILLIS;
             let encoder = 2_000 + 10 * u32::from(max_spatial);
-            assert_eq!(layers(&world.clients[1].sinks[&20], now), vec![encoder], "layer {max_spatial}");
+            assert_eq!(
+                layers(&world.clients[1].sinks[&20], now),
+                vec![encoder],
+                "layer {max_spatial}"
+            );
         }
         assert_continuous(&world.clients[1].sinks[&20]);
         let gap = world.clients[1].sinks[&20].longest_gap(Time::from_millis(2_000), world.now);
@@ -99,15 +159,27 @@ fn sender_reports_align_the_timestamps_of_encodings() {
     for seed in seeds() {
         let (mut world, subscription, _) = call(seed, 1);
         for round in 0..6u8 {
-            let settings = SubscriptionSettings { max_spatial: round % 3, ..SubscriptionSettings::default() };
-            world.command(0, Command::UpdateSubscription { id: subscription, settings });
+            let settings = SubscriptionSettings {
+                max_spatial: round % 3,
+                ..SubscriptionSettings::default()
+            };
+            world.command(
+                0,
+                Command::UpdateSubscription {
+                    id: subscription,
+                    settings,
+                },
+            );
             world.run(1_500 * MILLIS);
         }
         let sink = &world.clients[1].sinks[&20];
         // RTP time advances with capture time: frames are 3,000 ticks apart, or a multiple where
         // temporal layers are left out, whatever the encoding.
         let mut last: Option<u32> = None;
-        let settled = sink.packets.values().filter(|g| g.at > Time::from_millis(4_500));
+        let settled = sink
+            .packets
+            .values()
+            .filter(|g| g.at > Time::from_millis(4_500));
         for got in settled {
             if let Some(before) = last {
                 let step = got.timestamp.wrapping_sub(before);
@@ -126,13 +198,24 @@ fn every_temporal_limit_is_kept() {
     for seed in seeds() {
         let (mut world, subscription, _) = call(seed, 1);
         for max_temporal in [0u8, 1, 2] {
-            let settings = SubscriptionSettings { max_temporal, ..SubscriptionSettings::default() };
-            world.command(0, Command::UpdateSubscription { id: subscription, settings });
+            let settings = SubscriptionSettings {
+                max_temporal,
+                ..SubscriptionSettings::default()
+            };
+            world.command(
+                0,
+                Command::UpdateSubscription {
+                    id: subscription,
+                    settings,
+                },
+            );
             world.run(2 * SECONDS);
             let since = world.now - SECONDS;
             let sink = &world.clients[1].sinks[&20];
             let recent = sink.packets.values().filter(|g| g.at >= since);
-            let top = recent.filter_map(|g| Some(read_stamp(&g.payload)?.temporal)).max();
+            let top = recent
+                .filter_map(|g| Some(read_stamp(&g.payload)?.temporal))
+                .max();
             assert_eq!(top, Some(max_temporal));
         }
         assert_continuous(&world.clients[1].sinks[&20]);
@@ -148,10 +231,19 @@ fn a_frame_leaves_as_one_run() {
     source.frame_bytes = Some(8 * 1_090);
     let video = world.publish(publisher, specs::video("1", 1), source);
     world.run(200 * MILLIS);
-    world.subscribe(subscriber, video, publisher, specs::subscription("b", 20, vec![specs::vp8()]));
+    world.subscribe(
+        subscriber,
+        video,
+        publisher,
+        specs::subscription("b", 20, vec![specs::vp8()]),
+    );
     world.run(2 * SECONDS);
     world.runs.clear();
     world.run(2 * SECONDS);
     let whole = world.runs.iter().filter(|run| **run == 8).count();
-    assert!(whole >= 50, "{whole} whole frames in {:?}", world.runs.len());
+    assert!(
+        whole >= 50,
+        "{whole} whole frames in {:?}",
+        world.runs.len()
+    );
 }

@@ -67,7 +67,11 @@ impl Link {
             return [None, None];
         };
         self.carried += 1;
-        let jitter = if self.jitter > 0 { self.rng.below(self.jitter) } else { 0 };
+        let jitter = if self.jitter > 0 {
+            self.rng.below(self.jitter)
+        } else {
+            0
+        };
         let mut at = leaves + self.delay + jitter;
         if self.rng.unit() < self.reorder {
             at = at + 15 * MILLIS;
@@ -82,7 +86,11 @@ impl Link {
 
     fn drops(&mut self) -> bool {
         if let Some(bursts) = self.bursts {
-            let change = if self.bad { bursts.out_of_bad } else { bursts.into_bad };
+            let change = if self.bad {
+                bursts.out_of_bad
+            } else {
+                bursts.into_bad
+            };
             if self.rng.unit() < change {
                 self.bad = !self.bad;
             }

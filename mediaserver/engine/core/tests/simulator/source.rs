@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sotto_engine_core::time::{MILLIS, SECONDS, Time};
+use sotto_engine_core::time::{SECONDS, Time};
 
 use crate::specs::{OPUS, VP8, VP8_RTX};
 
@@ -205,7 +205,15 @@ impl Encoder {
         }
     }
 
-    fn vp8(&self, key: bool, temporal: u8, sync: bool, part: usize, count: usize, size: usize) -> Vec<u8> {
+    fn vp8(
+        &self,
+        key: bool,
+        temporal: u8,
+        sync: bool,
+        part: usize,
+        count: usize,
+        size: usize,
+    ) -> Vec<u8> {
         let start = if part == 0 { 0x10 } else { 0 };
         let mut payload = vec![
             0x80 | start,
@@ -226,7 +234,10 @@ impl Encoder {
 
     fn retransmit(&mut self, sequence: u16) -> Option<Plain> {
         let back = (self.index as u16).wrapping_sub(sequence);
-        let original = self.sent.get(&self.index.checked_sub(u64::from(back))?)?.clone();
+        let original = self
+            .sent
+            .get(&self.index.checked_sub(u64::from(back))?)?
+            .clone();
         self.rtx_index += 1;
         let mut payload = sequence.to_be_bytes().to_vec();
         payload.extend_from_slice(&original.payload);
@@ -256,7 +267,11 @@ pub struct Stamp {
 }
 
 pub fn read_stamp(payload: &[u8]) -> Option<Stamp> {
-    let word = |at: usize| Some(u32::from_be_bytes(payload.get(at..at + 4)?.try_into().ok()?));
+    let word = |at: usize| {
+        Some(u32::from_be_bytes(
+            payload.get(at..at + 4)?.try_into().ok()?,
+        ))
+    };
     Some(Stamp {
         picture: u16::from_be_bytes([*payload.get(2)? & 0x7F, *payload.get(3)?]),
         tl0: *payload.get(4)?,
@@ -268,5 +283,3 @@ pub fn read_stamp(payload: &[u8]) -> Option<Stamp> {
         key: *payload.get(17)? == 1,
     })
 }
-
-pub const AUDIO_PERIOD: u64 = 20 * MILLIS;

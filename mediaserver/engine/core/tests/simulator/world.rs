@@ -13,7 +13,9 @@ use sotto_engine_core::ice::worker_prefix;
 use sotto_engine_core::io::Io;
 use sotto_engine_core::path::Path;
 use sotto_engine_core::peer::PeerMessage;
-use sotto_engine_core::spec::{PublicationSpec, SrtpProfile, SubscriptionSettings, SubscriptionSpec, TransportSettings};
+use sotto_engine_core::spec::{
+    PublicationSpec, SrtpProfile, SubscriptionSettings, SubscriptionSpec, TransportSettings,
+};
 use sotto_engine_core::time::{MILLIS, Time};
 
 use crate::client::{Client, key_material};
@@ -67,7 +69,10 @@ pub struct World {
 
 pub fn seeds() -> impl Iterator<Item = u64> {
     let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
     };
     let first = number("SOTTO_SEED", 1);
     let count = number("SOTTO_SEEDS", 1);
@@ -76,10 +81,16 @@ pub fn seeds() -> impl Iterator<Item = u64> {
 
 impl World {
     pub fn new(seed: u64, workers: u16) -> World {
-        let cfg = |worker| CoreConfig { workers, seed: seed ^ worker, ..CoreConfig::default() };
+        let cfg = |worker| CoreConfig {
+            workers,
+            seed: seed ^ worker,
+            ..CoreConfig::default()
+        };
         World {
             now: Time::from_millis(1_000),
-            cores: (0..workers).map(|w| Core::new(cfg(u64::from(w)), w)).collect(),
+            cores: (0..workers)
+                .map(|w| Core::new(cfg(u64::from(w)), w))
+                .collect(),
             clients: Vec::new(),
             up: Vec::new(),
             down: Vec::new(),
@@ -118,16 +129,27 @@ impl World {
                 continue;
             };
             for datagram in bytes.chunks(segment) {
-                for at in self.down[client].carry(self.now, datagram.len()).into_iter().flatten() {
+                for at in self.down[client]
+                    .carry(self.now, datagram.len())
+                    .into_iter()
+                    .flatten()
+                {
                     self.order += 1;
-                    self.queue.push(Reverse((at, self.order, To::Client(client), datagram.to_vec())));
+                    self.queue.push(Reverse((
+                        at,
+                        self.order,
+                        To::Client(client),
+                        datagram.to_vec(),
+                    )));
                 }
             }
         }
         let now = self.now;
-        self.events.extend(wire.events.into_iter().map(|e| (now, e)));
+        self.events
+            .extend(wire.events.into_iter().map(|e| (now, e)));
         for (to, message) in wire.messages {
-            self.mail.push_back((usize::from(to), worker as u16, message));
+            self.mail
+                .push_back((usize::from(to), worker as u16, message));
         }
     }
 
@@ -144,26 +166,41 @@ impl World {
         let prefix = worker_prefix(worker as u16);
         let ufrag = format!("{}{}u{id}", prefix[0] as char, prefix[1] as char);
         let pwd = format!("password-of-{id}-which-is-long");
-        let remote: SocketAddr = format!("10.0.{}.{}:5000", id / 250, id % 250 + 1).parse().unwrap();
-        self.command(worker, Command::CreateTransport {
-            id,
-            call: 1,
-            ufrag: ufrag.clone(),
-            pwd: pwd.clone(),
-            settings: TransportSettings::default(),
-        });
+        let remote: SocketAddr = format!("10.0.{}.{}:5000", id / 250, id % 250 + 1)
+            .parse()
+            .unwrap();
+        self.command(
+            worker,
+            Command::CreateTransport {
+                id,
+                call: 1,
+                ufrag: ufrag.clone(),
+                pwd: pwd.clone(),
+                settings: TransportSettings::default(),
+            },
+        );
         let client = Client::new(id, worker, remote, (&ufrag, &pwd));
         let remote_ufrag = client.remote_ufrag.clone();
-        self.command(worker, Command::SetRemoteIce { id, ufrag: remote_ufrag, pwd: "x".repeat(22) });
+        self.command(
+            worker,
+            Command::SetRemoteIce {
+                id,
+                ufrag: remote_ufrag,
+                pwd: "x".repeat(22),
+            },
+        );
         let (theirs, ours) = (key_material(id as u8), key_material(id as u8 ^ 0x80));
-        self.command(worker, Command::SetSrtp {
-            id,
-            profile: SrtpProfile::AeadAes128Gcm,
-            local_key: ours.0.to_vec(),
-            local_salt: ours.1.to_vec(),
-            remote_key: theirs.0.to_vec(),
-            remote_salt: theirs.1.to_vec(),
-        });
+        self.command(
+            worker,
+            Command::SetSrtp {
+                id,
+                profile: SrtpProfile::AeadAes128Gcm,
+                local_key: ours.0.to_vec(),
+                local_salt: ours.1.to_vec(),
+                remote_key: theirs.0.to_vec(),
+                remote_salt: theirs.1.to_vec(),
+            },
+        );
         self.clients.push(client);
         let number = self.clients.len() as u64;
         self.up.push(Link::new(self.seed * 1_000 + number));
@@ -176,13 +213,32 @@ impl World {
         source.next = self.now + 50 * MILLIS;
         let (transport, worker) = (self.clients[client].transport, self.clients[client].worker);
         self.clients[client].sources.push(source);
-        self.command(worker, Command::Publish { id, transport, spec });
+        self.command(
+            worker,
+            Command::Publish {
+                id,
+                transport,
+                spec,
+            },
+        );
         self.deliver_mail();
         id
     }
 
-    pub fn subscribe(&mut self, client: usize, publication: u64, publisher: usize, spec: SubscriptionSpec) -> u64 {
-        self.subscribe_with(client, publication, publisher, spec, SubscriptionSettings::default())
+    pub fn subscribe(
+        &mut self,
+        client: usize,
+        publication: u64,
+        publisher: usize,
+        spec: SubscriptionSpec,
+    ) -> u64 {
+        self.subscribe_with(
+            client,
+            publication,
+            publisher,
+            spec,
+            SubscriptionSettings::default(),
+        )
     }
 
     pub fn subscribe_with(
@@ -199,27 +255,50 @@ impl World {
             self.clients[client].rtx.insert(rtx, spec.ssrc);
         }
         let publication_worker = self.clients[publisher].worker as u16;
-        self.command(worker, Command::Subscribe { id, transport, publication, publication_worker, spec, settings });
+        self.command(
+            worker,
+            Command::Subscribe {
+                id,
+                transport,
+                publication,
+                publication_worker,
+                spec,
+                settings,
+            },
+        );
         self.deliver_mail();
         id
     }
 
     pub fn from_client(&mut self, client: usize, bytes: &[u8]) {
         let worker = self.clients[client].worker;
-        let SocketAddr::V4(remote) = self.clients[client].path.remote else { return };
+        let SocketAddr::V4(remote) = self.clients[client].path.remote else {
+            return;
+        };
         let mut address = [0u8; 6];
         address[..4].copy_from_slice(&remote.ip().octets());
         address[4..].copy_from_slice(&remote.port().to_be_bytes());
-        for at in self.up[client].carry(self.now, bytes.len()).into_iter().flatten() {
+        for at in self.up[client]
+            .carry(self.now, bytes.len())
+            .into_iter()
+            .flatten()
+        {
             self.order += 1;
-            self.queue.push(Reverse((at, self.order, To::Server(worker, address), bytes.to_vec())));
+            self.queue.push(Reverse((
+                at,
+                self.order,
+                To::Server(worker, address),
+                bytes.to_vec(),
+            )));
         }
     }
 
     /// A datagram from an address of the attacker's choice, at once.
     pub fn inject(&mut self, worker: usize, path: Path, bytes: &[u8]) {
         let mut datagram = bytes.to_vec();
-        self.act(worker, |core, now, io| core.receive(now, path, &mut datagram, io));
+        self.act(worker, |core, now, io| {
+            core.receive(now, path, &mut datagram, io)
+        });
         self.act(worker, |core, now, io| core.flush(now, io));
         self.deliver_mail();
     }
@@ -240,7 +319,11 @@ impl World {
     fn next_instant(&self) -> Time {
         let delivery = self.queue.peek().map(|Reverse((at, ..))| *at);
         let timer = self.cores.iter().filter_map(Core::next_timer).min();
-        [delivery, timer, Some(self.next_client_tick)].into_iter().flatten().min().unwrap_or(self.now)
+        [delivery, timer, Some(self.next_client_tick)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.now)
     }
 
     fn step(&mut self) {
@@ -248,7 +331,9 @@ impl World {
             if *at > self.now {
                 break;
             }
-            let Some(Reverse((_, _, to, bytes))) = self.queue.pop() else { break };
+            let Some(Reverse((_, _, to, bytes))) = self.queue.pop() else {
+                break;
+            };
             match to {
                 To::Server(worker, address) => {
                     let ip = [address[0], address[1], address[2], address[3]];
@@ -263,7 +348,10 @@ impl World {
             }
         }
         for worker in 0..self.cores.len() {
-            if self.cores[worker].next_timer().is_some_and(|at| at <= self.now) {
+            if self.cores[worker]
+                .next_timer()
+                .is_some_and(|at| at <= self.now)
+            {
                 self.act(worker, |core, now, io| core.timer(now, io));
             }
         }
@@ -279,6 +367,9 @@ impl World {
     }
 
     pub fn drops(&self, reason: &str) -> u64 {
-        self.cores.iter().map(|c| c.snapshot(self.now).drops.get(reason).copied().unwrap_or(0)).sum()
+        self.cores
+            .iter()
+            .map(|c| c.snapshot(self.now).drops.get(reason).copied().unwrap_or(0))
+            .sum()
     }
 }
