@@ -161,7 +161,9 @@ class App:
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
         Guests(self._config, self._keys, self._new_identity).add_routes(app)
-        Client(find_client(self._config.http.client_dir), self._authority).add_routes(app)
+        http = self._config.http
+        client = Client(find_client(http.client_dir), http.public_url, self._authority)
+        client.add_routes(app)
         return app
 
     async def _start_public(self) -> None:

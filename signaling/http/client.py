@@ -14,7 +14,7 @@ from aiohttp import web
 
 import signaling
 from signaling.errors import ClientError, Code
-from signaling.http.middleware import page_policy
+from signaling.http.middleware import is_secure, page_policy
 
 FOREVER = "public, max-age=31536000, immutable"
 ASK = "no-cache"
@@ -42,8 +42,9 @@ def find_client(configured: str) -> Path:
 class Client:
     """Files are looked up at each request, so that a new build needs no restart."""
 
-    def __init__(self, root: Path, authority: Path | None = None) -> None:
+    def __init__(self, root: Path, public_url: str = "", authority: Path | None = None) -> None:
         self._root = root.resolve()
+        self._public_url = public_url
         self._authority = authority
 
     def add_routes(self, app: web.Application) -> None:
@@ -70,7 +71,8 @@ class Client:
         return self._page(request)
 
     def _page(self, request: web.Request) -> web.StreamResponse:
-        headers = {"Cache-Control": ASK, **page_policy(request.host, request.secure)}
+        secure = is_secure(request, self._public_url)
+        headers = {"Cache-Control": ASK, **page_policy(request.host, secure)}
         index = self._root / "index.html"
         if index.is_file():
             return web.FileResponse(index, headers=headers)

@@ -98,6 +98,11 @@ def in_chain(method: AiohttpMiddleware) -> AiohttpMiddleware:
     return run
 
 
+def is_secure(request: web.Request, public_url: str) -> bool:
+    """Did it leave the browser over TLS? A proxy may have ended it."""
+    return request.secure or public_url.startswith("https:")
+
+
 class Middleware:
     """The chain, outermost first: headers, errors, rate."""
 
@@ -107,6 +112,7 @@ class Middleware:
         self._buckets = Buckets(config.limits.requests_per_second, config.limits.requests_burst)
         self._proxies = parse_networks(config.http.trusted_proxies)
         self._hsts = hsts
+        self._public_url = config.http.public_url
         self._clock = clock
         self.requests: Counter[tuple[str, int]] = Counter()
 
@@ -118,7 +124,7 @@ class Middleware:
         response.headers.update(ALWAYS)
         if is_open(request.path):
             response.headers.update(PREFLIGHT if request.method == "OPTIONS" else CORS)
-        if self._hsts and request.secure:
+        if self._hsts and is_secure(request, self._public_url):
             response.headers["Strict-Transport-Security"] = HSTS
 
     async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -91,6 +91,17 @@ async def test_production_asks_for_https_ever_after(tmp_path: Path) -> None:
             assert "Strict-Transport-Security" not in answer.headers
 
 
+async def test_behind_a_proxy_the_public_url_decides(tmp_path: Path) -> None:
+    flags = {"http.public_url": "https://meet.example"}
+    async with serving(tmp_path, flags, development=False) as house:
+        async with house.client.get(house.http + "/", headers=HTML) as answer:
+            assert "wss://127.0.0.1" in answer.headers["Content-Security-Policy"]
+            assert "Strict-Transport-Security" in answer.headers
+        wish = {"room": "a", "name": "b"}
+        async with house.client.post(house.http + "/api/join", json=wish) as answer:
+            assert (await answer.json())["url"] == "wss://meet.example"
+
+
 @pytest.mark.parametrize("host", ["a;script-src *", "a b", "x'", "a\r\nb", ""])
 def test_a_strange_host_does_not_enter_the_policy(host: str) -> None:
     assert "connect-src 'self';" in page_policy(host, True)["Content-Security-Policy"]
