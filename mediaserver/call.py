@@ -47,8 +47,8 @@ class Call:
         self._snapshot = snapshot
         self._on_closed = on_closed
         self._participants: dict[str, Participant] = {}
-        self.tracks = Tracks(self._tell_wanted)
         self.demand = Demand(self._tell_demand)
+        self.tracks = Tracks(self._tell_wanted, self.demand.published, self.demand.ended)
         self._quality = QualityTracker()
         self._closed = False
         self.set_options(options)

@@ -11,6 +11,8 @@ from mediaserver.tracks import Publication, Track
 
 # LiveKit's clients reconfigure their encoder on every change.
 LOWER_AFTER_S = 2.0
+# A new track is given this long to find its first viewer.
+UNWATCHED_AFTER_S = 5.0
 
 Qualities = Sequence[tuple[str, Sequence[tuple[int, bool]]]]
 
@@ -42,17 +44,32 @@ class Demand:
         self._tell = tell
         self._lowering: dict[int, asyncio.TimerHandle] = {}
 
+    def published(self, publication: Publication) -> None:
+        """Nobody watches yet, and the engine says nothing until somebody does."""
+        if publication.plan.spec.kind == "video":
+            self._lower(publication, -1, UNWATCHED_AFTER_S)
+
     def changed(self, publication: Publication, max_spatial: int) -> None:
-        """The engine's newest word; -1 when nobody watches."""
+        """The engine's newest word; -1 when nobody watches. Audio is always sent."""
+        if publication.plan.spec.kind != "video":
+            return
         pending = self._lowering.pop(publication.engine_id, None)
         if pending is not None:
             pending.cancel()
         if max_spatial > publication.demand:
             self._set(publication, max_spatial)
         elif max_spatial < publication.demand:
-            self._lowering[publication.engine_id] = asyncio.get_running_loop().call_later(
-                LOWER_AFTER_S, self._set, publication, max_spatial
-            )
+            self._lower(publication, max_spatial, LOWER_AFTER_S)
+
+    def ended(self, publication: Publication) -> None:
+        pending = self._lowering.pop(publication.engine_id, None)
+        if pending is not None:
+            pending.cancel()
+
+    def _lower(self, publication: Publication, max_spatial: int, seconds: float) -> None:
+        self._lowering[publication.engine_id] = asyncio.get_running_loop().call_later(
+            seconds, self._set, publication, max_spatial
+        )
 
     def _set(self, publication: Publication, max_spatial: int) -> None:
         self._lowering.pop(publication.engine_id, None)

@@ -91,8 +91,15 @@ class Watcher(Protocol):
 class Tracks:
     """All tracks of a call and who watches each."""
 
-    def __init__(self, on_wanted: Callable[[Track], None] = lambda track: None) -> None:
+    def __init__(
+        self,
+        on_wanted: Callable[[Track], None],
+        on_published: Callable[[Publication], None],
+        on_ended: Callable[[Publication], None],
+    ) -> None:
         self._on_wanted = on_wanted
+        self.publication_began = on_published
+        self.publication_ended = on_ended
         self._tracks: dict[str, Track] = {}
         self._watchers: dict[str, dict[int, Watcher]] = {}
 

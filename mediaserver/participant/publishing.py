@@ -199,6 +199,7 @@ class Publishing:
             key=lambda p: next((i for i, cid in enumerate(order) if same_cid(cid, p.cid)), 0)
         )
         self._context.publications[engine_id] = publication
+        self._tracks.publication_began(publication)
         if track.muted:
             engine.set_publication_muted(engine_id, True)
         return publication
@@ -227,6 +228,7 @@ class Publishing:
 
     def _end(self, publication: Publication) -> None:
         self._engine("end", publication)
+        self._tracks.publication_ended(publication)
         self._context.publications.pop(publication.engine_id, None)
         track = self._own.get(publication.track_id)
         if track is not None and publication in track.publications:
@@ -245,8 +247,7 @@ class Publishing:
         if track is None:
             return
         for publication in list(track.publications):
-            self._engine("end", publication)
-            self._context.publications.pop(publication.engine_id, None)
+            self._end(publication)
         for incoming in self._incoming.values():
             if incoming.publication is not None and incoming.publication.track_id == track_id:
                 incoming.publication = None

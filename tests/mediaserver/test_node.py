@@ -156,6 +156,22 @@ async def test_demand_rises_at_once_and_falls_later(monkeypatch: pytest.MonkeyPa
     await house.server.stop()
 
 
+async def test_track_that_nobody_watches_is_asked_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(demand, "UNWATCHED_AFTER_S", 0.02)
+    house = House()
+    _, heard = await publish(house)
+    await heard.event("demand")
+    assert [t[1:] for t in heard.named("demand")] == [
+        ("TR_v", [("video/vp8", [(0, False), (1, False), (2, False)])])
+    ]
+    audio, _ = house.engine.publications
+    await pump(house, DemandChanged(audio, 2), DemandChanged(audio, -1))
+    assert len(heard.named("demand")) == 1
+    await house.server.stop()
+
+
 @pytest.mark.parametrize(
     ("offer", "low", "nobody"),
     [
