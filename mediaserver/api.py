@@ -297,7 +297,6 @@ class ParticipantOptions:
     auto_track_ids: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     """Mime types that may be published, lower case; empty allows all that we know."""
-    playout_delay_ms: int = 0
 
 
 class ParticipantListener(Protocol):

@@ -70,7 +70,7 @@ def write_answer(offer: Description, local: Local, plan: Plan, *, client: bool) 
     bodies: list[list[str]] = []
     accepted: list[str] = []
     for section in offer.sections:
-        body = _answer_section(section, plan.get(section.mid))
+        body = _answer_section(section, plan.get(section.mid), local)
         if body is None:
             bodies.append(_rejected(section))
             continue
@@ -83,11 +83,13 @@ def write_answer(offer: Description, local: Local, plan: Plan, *, client: bool) 
     return render(head, *bodies)
 
 
-def _answer_section(section: Section, plan: Receiving | Sending | None) -> list[str] | None:
+def _answer_section(
+    section: Section, plan: Receiving | Sending | None, local: Local
+) -> list[str] | None:
     if section.rejected:
         return None
     if section.is_data:
-        return _data_section(section.protocol, section.mid)
+        return _data_section(section.protocol, section.mid, local)
     offered = known.section_codecs(section)
     if isinstance(plan, Receiving):
         offered = plan.spec.codecs
@@ -145,7 +147,7 @@ def write_offer(sections: Sequence[OfferSection], local: Local) -> str:
     bodies = []
     for index, section in enumerate(sections):
         if section.kind == "application":
-            body = _data_section("UDP/DTLS/SCTP", section.mid)
+            body = _data_section("UDP/DTLS/SCTP", section.mid, local)
         else:
             body = _offer_section(section)
         if index == 0:
@@ -207,13 +209,13 @@ def candidate_lines(local: Local) -> list[str]:
     return [*lines, "a=end-of-candidates"]
 
 
-def _data_section(protocol: str, mid: str) -> list[str]:
+def _data_section(protocol: str, mid: str, local: Local) -> list[str]:
     return [
         f"m=application 9 {protocol} webrtc-datachannel",
         "c=IN IP4 0.0.0.0",
         f"a=mid:{mid}",
         f"a=sctp-port:{SCTP_PORT}",
-        "a=max-message-size:262144",
+        f"a=max-message-size:{local.max_message_size}",
     ]
 
 

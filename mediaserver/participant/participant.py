@@ -237,7 +237,7 @@ class Participant:
         connection = self.connections.get(Target.SUBSCRIBER) or self.connections[Target.PUBLISHER]
         if self._closed or connection.state in ENDED:
             if channel is Channel.RELIABLE:
-                raise ClientError(Code.PARTICIPANT_CLOSED, 410, "the participant has left")
+                raise Unavailable(Code.CHANNEL_CLOSED, "the participant has left", retry=False)
             return False
         return connection.data.send(channel, payload)
 
