@@ -106,7 +106,7 @@ class Connection:
                 with bind(room=participant.room.sid, participant=participant.sid):
                     log.info("resumed" if entry.reconnect else "joined")
                     if entry.offer is not None and not participant.closed:
-                        await participant.answer_offer(entry.offer)
+                        await participant.negotiating.offered(entry.offer)
                     await self._read(participant)
                     log.info("socket ended")
         except ClientError as error:  # the room filled between the upgrade and now
@@ -120,7 +120,7 @@ class Connection:
         finally:
             self._end(WSCloseCode.OK, "closed")
             await self._finish(writer)
-            if participant is not None and participant.detach(self):
+            if participant is not None and participant.outbox.detach(self):
                 participant.liveness.socket_closed()
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:

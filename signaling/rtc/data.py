@@ -56,7 +56,7 @@ class DataRelay:
         packet.participant_sid = participant.sid
         self._sign(packet)
         if not participant.room.rpc.intercept(packet):
-            participant.room.relay(packet, channel, participant)
+            participant.room.relay.send(packet, channel, participant)
 
     def _seen(self, sequence: int) -> bool:
         """A client that resumed replays what it is not sure of. 0 is an unnumbered packet."""

@@ -77,8 +77,8 @@ def _ping_req(participant: Participant, request: rtc.SignalRequest) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
-    "offer": lambda p, r: p.answer_offer(r.offer),
-    "answer": lambda p, r: p.accept_answer(r.answer),
+    "offer": lambda p, r: p.negotiating.offered(r.offer),
+    "answer": lambda p, r: p.negotiating.answered(r.answer),
     "trickle": _trickle,
     "add_track": lambda p, r: p.publishing.add(r.add_track),
     "mute": lambda p, r: p.publishing.mute(r.mute),

@@ -39,10 +39,12 @@ class ParticipantEvents:
         pass
 
     def on_offer(self, offer: Offer) -> None:
-        self._p.send_offer(offer)
+        self._p.negotiating.offer(offer)
 
     def on_sections_needed(self, audio: int, video: int) -> None:
-        self._p.need_sections(rtc.MediaSectionsRequirement(num_audios=audio, num_videos=video))
+        self._p.negotiating.need_sections(
+            rtc.MediaSectionsRequirement(num_audios=audio, num_videos=video)
+        )
 
     def on_published(self, published: Published) -> None:
         if not self._p.closed:

@@ -11,16 +11,13 @@ loop. Driven by `dispatch` (the client's requests), `media_events` (the media se
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from livekit.protocol import models, rtc
 
-from mediaserver.api import ClientError as MediaClientError
-from mediaserver.api import Code as MediaCode
-from mediaserver.api import MediaError, Mode, Offer, ParticipantMedia, Target
+from mediaserver.api import MediaError, Mode, ParticipantMedia, Target
 from signaling.rtc.blobs import Blobs
 from signaling.rtc.data import DataRelay
 from signaling.rtc.data_tracks import DataTracks
@@ -28,6 +25,8 @@ from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.liveness import Liveness
+from signaling.rtc.negotiating import Negotiating
+from signaling.rtc.outbox import Outbox, leave_message
 from signaling.rtc.permissions import SubscriptionPermissions
 from signaling.rtc.publishing import Publishing
 from signaling.rtc.services import Services
@@ -57,43 +56,7 @@ _TRANSITIONS = {
     State.ACTIVE: {State.DISCONNECTED},
     State.DISCONNECTED: set(),
 }
-_ACTION_PROTOCOL = 13  # clients from this protocol on read `LeaveRequest.action`
-_KEPT = frozenset(
-    {
-        "mute",
-        "media_sections_requirement",
-        "refresh_token",
-        "request_response",
-        "room_moved",
-        "stream_state_update",
-        "subscribed_quality_update",
-        "subscription_permission_update",
-        "track_published",
-        "track_subscribed",
-        "track_unpublished",
-        "publish_data_track_response",
-        "unpublish_data_track_response",
-        "data_track_subscriber_handles",
-    }
-)
-_BACKLOG = 256
-
-
-class Sink(Protocol):
-    """Where a participant's messages go: a WebSocket, or nowhere. Never blocks."""
-
-    def send(self, message: Outgoing) -> None: ...
-    def close(self, reason: str) -> None: ...
-
-
-class NoSocket:
-    """The sink of a WHIP or WHEP session."""
-
-    def send(self, message: Outgoing) -> None:
-        pass
-
-    def close(self, reason: str) -> None:
-        pass
+_LINGER = 0.3
 
 
 class Participant:
@@ -115,15 +78,12 @@ class Participant:
         self.joined_at = services.clock.unix()
         self.disconnect_reason = models.DisconnectReason.UNKNOWN_REASON
         self.signal_rtt_ms = 0
-        self.refusal: MediaError | None = None
         self.on_left: Callable[[Participant], None] | None = None
-        self._sink: Sink | None = None
-        self._answered = False
         self._cut: tuple[float, bool] | None = None
-        self._sections: rtc.MediaSectionsRequirement | None = None
-        self._backlog: deque[Outgoing] = deque(maxlen=_BACKLOG)
         self._version = 0
         self._info: models.ParticipantInfo | None = None
+        self.outbox = Outbox()
+        self.negotiating: Negotiating = Negotiating(self)
         self.permissions: SubscriptionPermissions = SubscriptionPermissions(self)
         self.publishing: Publishing = Publishing(self)
         self.subscribing: Subscribing = Subscribing(self)
@@ -219,43 +179,13 @@ class Participant:
 
     # Messages
 
-    def attach(self, sink: Sink) -> None:
-        """Talk to this socket from now on; an older one is closed."""
-        old, self._sink = self._sink, sink
-        if old is not None:
-            old.close("replaced")
-
-    def detach(self, sink: Sink) -> bool:
-        """The socket is gone. False when it had been replaced already."""
-        if self._sink is not sink:
-            return False
-        self._sink = None
-        return True
-
-    @property
-    def attached(self) -> bool:
-        return self._sink is not None
+    def send(self, response: rtc.SignalResponse) -> None:
+        self.outbox.send(Outgoing(response))
 
     def drop_socket(self, reason: str) -> None:
         """Close the socket so that the client resumes; the participant stays."""
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.close(reason)
+        if self.outbox.drop(reason):
             self.liveness.socket_closed()
-
-    def send(self, response: rtc.SignalResponse) -> None:
-        self.send_shared(Outgoing(response))
-
-    def send_shared(self, message: Outgoing) -> None:
-        """Without a socket, what a resumed client could not learn otherwise is kept for it."""
-        if self._sink is not None:
-            self._sink.send(message)
-        elif not self.closed and message.response.WhichOneof("message") in _KEPT:
-            self._backlog.append(message)
-
-    def flush_backlog(self) -> None:
-        while self._backlog and self._sink is not None:
-            self._sink.send(self._backlog.popleft())
 
     def tell_media(self, action: Callable[[], None]) -> None:
         """Where the media server may have ended a thing a moment before we did."""
@@ -274,7 +204,7 @@ class Participant:
 
     def refresh_token(self) -> None:
         """Push a token with the participant's present grants."""
-        if self.attached:
+        if self.outbox.attached:
             self.send(rtc.SignalResponse(refresh_token=self.fresh_token()))
 
     def fresh_token(self) -> str:
@@ -315,70 +245,12 @@ class Participant:
         return True
 
     async def negotiate(self, description: rtc.SessionDescription) -> rtc.SessionDescription | None:
-        """The client's offer. Returns the answer; None when the participant had to leave."""
-        try:
-            answer = await self.media.offer(
-                Target.PUBLISHER,
-                description.sdp,
-                mid_to_track=dict(description.mid_to_track_id),
-            )
-        except MediaError as error:
-            self.services.counters.add("offers_refused")
-            self._negotiation_failed(error)
-            return None
-        return rtc.SessionDescription(
-            type="answer",
-            sdp=answer.sdp,
-            id=description.id,
-            mid_to_track_id=dict(answer.mid_to_track),
-        )
+        """A plain session's offer. None: refused; the participant has left, see `refusal`."""
+        return await self.negotiating.answer_to(description)
 
-    async def answer_offer(self, description: rtc.SessionDescription) -> None:
-        """`negotiate`, and send the answer."""
-        answer = await self.negotiate(description)
-        if answer is not None:
-            self.send(rtc.SignalResponse(answer=answer))
-            self._answered = True
-            self.need_sections(self._sections)
-
-    def need_sections(self, need: rtc.MediaSectionsRequirement | None) -> None:
-        """SINGLE: ask the client for sections; not before its first offer was answered."""
-        if need is None or not self._answered:
-            self._sections = need
-            return
-        self._sections = None
-        self.send(rtc.SignalResponse(media_sections_requirement=need))
-
-    def send_offer(self, offer: Offer) -> None:
-        """DUAL: the media server wants to renegotiate the subscriber connection."""
-        self.send(
-            rtc.SignalResponse(
-                offer=rtc.SessionDescription(
-                    type="offer",
-                    sdp=offer.sdp,
-                    id=offer.offer_id,
-                    mid_to_track_id=dict(offer.mid_to_track),
-                )
-            )
-        )
-
-    async def accept_answer(self, description: rtc.SessionDescription) -> None:
-        """DUAL: the client's answer to the subscriber offer."""
-        try:
-            await self.media.answer(description.sdp, offer_id=description.id)
-        except MediaError as error:
-            self.services.counters.add("answers_refused")
-            self._negotiation_failed(error)
-
-    def _negotiation_failed(self, error: MediaError) -> None:
-        """A bad description ends the participant; our own trouble asks it to start afresh."""
-        self.refusal = error
-        if error.code is MediaCode.ANSWER_UNEXPECTED:
-            return  # to an offer that a newer one replaced; that one is answered or times out
-        if isinstance(error, MediaClientError) and error.code is not MediaCode.PARTICIPANT_CLOSED:
-            self.leave(models.DisconnectReason.MEDIA_FAILURE)
-        else:
-            self.leave(models.DisconnectReason.MEDIA_FAILURE, Action.RECONNECT)
+    @property
+    def refusal(self) -> MediaError | None:
+        return self.negotiating.refusal
 
     def leave(
         self,
@@ -392,27 +264,19 @@ class Participant:
             return
         self.disconnect_reason = reason
         self.touch()
-        if tell and self._sink is not None:
-            self._sink.send(Outgoing(leave_message(self.protocol, reason, action)))
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.close("left")
+        last = leave_message(self.protocol, reason, action) if tell else None
+        told = self.outbox.close(last)
         self.liveness.stop()
         self.subscribing.stop()
         self.data_tracks.stop()
         self.room.remove(self)
-        self.services.spawn(self.media.close())
+        self._close_media(linger=told and self.room.open)
         if self.on_left is not None:
             self.on_left(self)
 
-
-def leave_message(
-    protocol: int, reason: models.DisconnectReason, action: rtc.LeaveRequest.Action
-) -> rtc.SignalResponse:
-    """A LeaveRequest in the form that the client's protocol version reads."""
-    leave = rtc.LeaveRequest(reason=reason)
-    if protocol >= _ACTION_PROTOCOL:
-        leave.action = action
-    else:
-        leave.can_reconnect = action != Action.DISCONNECT
-    return rtc.SignalResponse(leave=leave)
+    def _close_media(self, *, linger: bool) -> None:
+        """What was sent just before must arrive: a client drops it with its connection."""
+        if linger:
+            self.services.clock.call_later(_LINGER, lambda: self.services.spawn(self.media.close()))
+        else:
+            self.services.spawn(self.media.close())

@@ -12,7 +12,8 @@ from livekit.protocol import models, rtc
 from mediaserver.api import MediaError, Mode, Target
 from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing
-from signaling.rtc.participant import Action, Participant, Sink, leave_message
+from signaling.rtc.outbox import Sink, leave_message
+from signaling.rtc.participant import Action, Participant
 
 Reason = models.DisconnectReason
 
@@ -38,7 +39,7 @@ def refuse_resume(sink: Sink, entry: Entry) -> None:
 def resume(participant: Participant, sink: Sink) -> None:
     """`reconnect` first, then participants, the room, what was kept, and the ICE restart."""
     missed_since = participant.liveness.heard_at
-    participant.attach(sink)
+    participant.outbox.attach(sink)
     participant.liveness.socket_opened()
     cut = participant.take_cut()
     if cut is False:
@@ -58,7 +59,7 @@ def resume(participant: Participant, sink: Sink) -> None:
     update = rtc.ParticipantUpdate(participants=[*gone, *infos])
     participant.send(rtc.SignalResponse(update=update))
     participant.send(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=room.info())))
-    participant.flush_backlog()
+    participant.outbox.flush()
     participant.data_tracks.resumed()
     if participant.mode is Mode.DUAL and participant.grant.can_subscribe:
         try:

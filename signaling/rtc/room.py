@@ -8,13 +8,13 @@ others is here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from livekit.protocol import models, rtc, webhook
 from livekit.protocol import room as room_pb
 
-from mediaserver.api import CallMedia, CallOptions, Channel, ParticipantOptions, Target
+from mediaserver.api import CallMedia, CallOptions, ParticipantOptions, Target
 from signaling.errors import ClientError, Code
 from signaling.rtc.clock import Timer
 from signaling.rtc.data_tracks import DataTrack
@@ -24,6 +24,7 @@ from signaling.rtc.ids import Prefix
 from signaling.rtc.media_events import CallEvents, ParticipantEvents
 from signaling.rtc.observers import Observers
 from signaling.rtc.participant import Action, Participant, State
+from signaling.rtc.relay import Relay
 from signaling.rtc.rpc import RpcCalls
 from signaling.rtc.services import Services
 from signaling.rtc.tracks import Publication
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 Reason = models.DisconnectReason
 _DEPARTED_KEPT = 256
-_NONCES_KEPT = 1_000
 _PLAIN_TRACKS = 8
 """Sections that a WHIP offer may send; OBS sends up to 4 (simulcast as rids needs only one)."""
 
@@ -61,13 +61,13 @@ class Room:
         self.departed: deque[tuple[float, models.ParticipantInfo]] = deque(maxlen=_DEPARTED_KEPT)
         self.observers = Observers(self)
         self.rpc = RpcCalls(services)
+        self.relay = Relay(self)
         self._on_closed = on_closed
         self._call: CallMedia | None = None
         self._by_identity: dict[str, Participant] = {}
         self._by_sid: dict[str, Participant] = {}
         self._publications: dict[str, Publication] = {}
         self._data_tracks: dict[str, DataTrack] = {}
-        self._nonces: dict[bytes, None] = {}
         self._version = services.versions.next()
         self._empty_timer: Timer | None = None
         self._update_timer: Timer | None = None
@@ -292,12 +292,12 @@ class Room:
         update = rtc.ParticipantUpdate(participants=[participant.info()])
         message = Outgoing(rtc.SignalResponse(update=update))
         if to_self and participant.ready:
-            participant.send_shared(message)
+            participant.outbox.send(message)
         if participant.hidden:
             return
         for other in self._by_identity.values():
             if other is not participant and other.ready:
-                other.send_shared(message)
+                other.outbox.send(message)
 
     def set_metadata(self, metadata: str) -> None:
         self.metadata = metadata
@@ -321,7 +321,7 @@ class Room:
         message = Outgoing(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=self.info())))
         for participant in self._by_identity.values():
             if participant.ready:
-                participant.send_shared(message)
+                participant.outbox.send(message)
 
     def introduce(self, publisher: Participant, subscriber: Participant) -> None:
         self.observers.introduce(publisher, subscriber)
@@ -390,36 +390,3 @@ class Room:
         if not track.publisher.closed:
             self.broadcast(track.publisher, to_self=False)
         self.counts_changed()
-
-    # Data
-
-    def repeated(self, nonce: bytes) -> bool:
-        """The server API retries; a nonce that was seen lately is the same message."""
-        if nonce in self._nonces:
-            return True
-        self._nonces[nonce] = None
-        if len(self._nonces) > _NONCES_KEPT:
-            del self._nonces[next(iter(self._nonces))]
-        return False
-
-    def relay(
-        self,
-        packet: models.DataPacket,
-        channel: Channel,
-        sender: Participant | None,
-        sids: Sequence[str] = (),
-    ) -> None:
-        """To the identities and sids named, or to everybody but the sender."""
-        wanted = set(packet.destination_identities)
-        wanted_sids = {*sids, *packet.user.destination_sids} if packet.HasField("user") else set()
-        metrics = packet.HasField("metrics")
-        payload = packet.SerializeToString()
-        for participant in self._by_identity.values():
-            if participant is sender or not participant.ready:
-                continue
-            named = participant.identity in wanted or participant.sid in wanted_sids
-            if (wanted or wanted_sids) and not named:
-                continue
-            if metrics and not participant.grant.can_subscribe_metrics:
-                continue
-            participant.data.deliver(channel, payload)

@@ -215,7 +215,7 @@ class RoomService:
         if len(request.nonce) not in (0, _NONCE_BYTES):
             raise ClientError(Code.BAD_REQUEST, 400, "nonce should be 16 bytes or absent")
         room = self._room(request.room)
-        if request.nonce and room.repeated(request.nonce):
+        if request.nonce and room.relay.repeated(request.nonce):
             return pb.SendDataResponse()
         packet = models.DataPacket(
             kind=request.kind,
@@ -230,7 +230,7 @@ class RoomService:
         if request.HasField("topic"):
             packet.user.topic = request.topic
         reliable = request.kind == models.DataPacket.Kind.RELIABLE
-        room.relay(packet, Channel.RELIABLE if reliable else Channel.LOSSY, None)
+        room.relay.send(packet, Channel.RELIABLE if reliable else Channel.LOSSY, None)
         return pb.SendDataResponse()
 
     async def perform_rpc(self, claims: Claims, request: pb.PerformRpcRequest) -> Message:

@@ -22,7 +22,8 @@ from signaling.rtc.clock import Clock, LoopClock
 from signaling.rtc.entry import Entry
 from signaling.rtc.ids import Ids
 from signaling.rtc.limits import RtcSettings
-from signaling.rtc.participant import Action, NoSocket, Participant, Sink
+from signaling.rtc.outbox import NoSocket, Sink
+from signaling.rtc.participant import Action, Participant
 from signaling.rtc.room import Room
 from signaling.rtc.services import (
     Counters,
@@ -179,7 +180,7 @@ class Rooms:
             raise Unavailable(error.message, retry_after=1 if error.retry else None) from error
         except MediaError as error:
             raise ClientError(Code.ROOM_FULL, 503, error.message) from error
-        participant.attach(sink or NoSocket())
+        participant.outbox.attach(sink or NoSocket())
         return participant
 
     # The end

@@ -351,7 +351,7 @@ class Client:
 
     def lose_socket(self) -> None:
         self.closed = "lost"
-        if self.me.detach(self):
+        if self.me.outbox.detach(self):
             self.me.liveness.socket_closed()
 
     def add_track(self, cid: str = "c1", **values: Any) -> str:

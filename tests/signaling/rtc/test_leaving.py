@@ -8,8 +8,9 @@ import pytest
 from livekit.protocol import models, rtc
 from livekit.protocol import room as room_pb
 
-from mediaserver.api import Mode, Target
+from mediaserver.api import Channel, Mode, Target
 from signaling.errors import ClientError, Refused
+from signaling.rtc import moderation
 from signaling.rtc.entry import plain_entry
 from signaling.rtc.limits import RtcSettings
 from tests.signaling.rtc.fakes import Client, World, claims, grant
@@ -41,6 +42,20 @@ def test_a_killed_browser_is_gone_within_5_s_of_its_socket() -> None:
     gone = alice.last("update").update.participants[0]
     assert (gone.identity, gone.state) == ("bob", models.ParticipantInfo.State.DISCONNECTED)
     assert bob.media.closed
+
+
+def test_media_outlives_a_leave_that_was_told_by_a_moment() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    sid = alice.add_track()
+    moderation.remove(alice.me)
+    assert not bob.media.subscriptions
+    assert alice.me.room.publication(sid) is None
+    alice.media.listener.on_data(Channel.RELIABLE, b"")
+    assert not bob.media.sent  # only the way towards it is still open
+    assert not alice.media.closed
+    world.clock.advance(0.5)
+    assert alice.media.closed
 
 
 def test_while_packets_come_it_may_resume_for_30_s_and_no_longer() -> None:

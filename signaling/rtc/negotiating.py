@@ -1,0 +1,90 @@
+"""Offers and answers of one participant: SINGLE offers always, DUAL answers our subscriber offers
+too.
+
+Between the client's messages and `ParticipantMedia`. A description that cannot be used ends the
+participant; trouble of our own asks it to start afresh.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from livekit.protocol import models, rtc
+
+from mediaserver.api import ClientError, Code, MediaError, Offer, Target
+
+if TYPE_CHECKING:
+    from signaling.rtc.participant import Participant
+
+Action = rtc.LeaveRequest.Action
+Reason = models.DisconnectReason
+
+
+class Negotiating:
+    """`refusal` is the media server's error that ended the participant, for WHIP and WHEP."""
+
+    def __init__(self, participant: Participant) -> None:
+        self._p = participant
+        self.refusal: MediaError | None = None
+        self._answered = False
+        self._sections: rtc.MediaSectionsRequirement | None = None
+
+    async def answer_to(self, description: rtc.SessionDescription) -> rtc.SessionDescription | None:
+        """The client's offer. Returns the answer; None when the participant had to leave."""
+        try:
+            answer = await self._p.media.offer(
+                Target.PUBLISHER,
+                description.sdp,
+                mid_to_track=dict(description.mid_to_track_id),
+            )
+        except MediaError as error:
+            self._p.services.counters.add("offers_refused")
+            self._failed(error)
+            return None
+        return rtc.SessionDescription(
+            type="answer",
+            sdp=answer.sdp,
+            id=description.id,
+            mid_to_track_id=dict(answer.mid_to_track),
+        )
+
+    async def offered(self, description: rtc.SessionDescription) -> None:
+        """`answer_to`, and send the answer."""
+        answer = await self.answer_to(description)
+        if answer is not None:
+            self._p.send(rtc.SignalResponse(answer=answer))
+            self._answered = True
+            self.need_sections(self._sections)
+
+    def need_sections(self, need: rtc.MediaSectionsRequirement | None) -> None:
+        """SINGLE: ask the client for sections; not before its first offer was answered."""
+        if need is None or not self._answered:
+            self._sections = need
+            return
+        self._sections = None
+        self._p.send(rtc.SignalResponse(media_sections_requirement=need))
+
+    def offer(self, offer: Offer) -> None:
+        """DUAL: the media server wants to renegotiate the subscriber connection."""
+        description = rtc.SessionDescription(
+            type="offer",
+            sdp=offer.sdp,
+            id=offer.offer_id,
+            mid_to_track_id=dict(offer.mid_to_track),
+        )
+        self._p.send(rtc.SignalResponse(offer=description))
+
+    async def answered(self, description: rtc.SessionDescription) -> None:
+        """DUAL: the client's answer to the subscriber offer."""
+        try:
+            await self._p.media.answer(description.sdp, offer_id=description.id)
+        except MediaError as error:
+            self._p.services.counters.add("answers_refused")
+            self._failed(error)
+
+    def _failed(self, error: MediaError) -> None:
+        self.refusal = error
+        if error.code is Code.ANSWER_UNEXPECTED:
+            return  # to an offer that a newer one replaced; that one is answered or times out
+        ours = not isinstance(error, ClientError) or error.code is Code.PARTICIPANT_CLOSED
+        self._p.leave(Reason.MEDIA_FAILURE, Action.RECONNECT if ours else Action.DISCONNECT)
