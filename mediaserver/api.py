@@ -4,6 +4,7 @@ Signaling decides who may do what and calls these; `node.py`, `call.py` and `par
 them in this process. Ids are the caller's strings; nothing here knows accounts, tokens or chat.
 Everything runs on one event loop; listeners are called on it and must not block or raise.
 Errors are `ClientError` and `Unavailable` of `mediaserver.errors`, re-exported here.
+Long because an interface is read as one page.
 """
 
 from collections.abc import Mapping, Sequence

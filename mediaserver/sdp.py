@@ -3,6 +3,7 @@
 Not a model of all SDP: only what a WebRTC offer or answer says and negotiation reads. Whatever may
 be written out again (mids, rids, fmtp, extension URIs, ids) is checked character by character here,
 so that nothing a client sent can start a line of its own. Driven by `negotiation.py`; pure.
+Long because checks are easier to trust when the whole grammar is side by side.
 """
 
 import re
