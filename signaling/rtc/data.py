@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import models
 
 from mediaserver.api import Channel, MediaError
+from signaling.rtc.pacing import TokenBucket
 
 if TYPE_CHECKING:
     from signaling.rtc.participant import Participant
@@ -28,6 +29,9 @@ class DataRelay:
     def __init__(self, participant: Participant) -> None:
         self._p = participant
         self.last_sequence = 0
+        limits = participant.services.settings.limits
+        rate = limits.data_packets_per_second
+        self._bucket = TokenBucket(rate, 2 * rate)
         self._open = False
         self._early: deque[bytes] = deque()
         self._early_bytes = 0
@@ -39,6 +43,8 @@ class DataRelay:
         participant, services = self._p, self._p.services
         if participant.closed or not participant.grant.can_publish_data:
             services.counters.add("data_not_permitted")
+            return
+        if not self.admit(channel):
             return
         if len(payload) > services.settings.limits.data_packet_bytes:
             services.counters.add("data_too_large")
@@ -57,6 +63,16 @@ class DataRelay:
         self._sign(packet)
         if not participant.room.rpc.intercept(packet):
             participant.room.relay.send(packet, channel, participant)
+
+    def admit(self, channel: Channel) -> bool:
+        """Within the rate that one participant may send at; data tracks count too."""
+        services = self._p.services
+        if self._bucket.take(services.clock.monotonic()):
+            return True
+        services.counters.add("data_flood")
+        if channel is Channel.RELIABLE:  # reliable data with holes would be a lie
+            self._p.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
+        return False
 
     def _seen(self, sequence: int) -> bool:
         """A client that resumed replays what it is not sure of. 0 is an unnumbered packet."""

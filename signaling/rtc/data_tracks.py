@@ -150,6 +150,8 @@ class DataTracks:
     def receive(self, packet: bytes) -> None:
         """A packet from this participant's `_data_track` channel."""
         services = self._p.services
+        if self._p.closed or not self._p.data.admit(Channel.DATA_TRACK):
+            return
         handle = handle_of(packet)
         track = self._by_handle.get(handle) if handle is not None else None
         if track is None or len(packet) > services.settings.limits.data_track_packet_bytes:

@@ -40,6 +40,9 @@ class RtcLimits:
     track_name_chars: int = 256
     permission_entries: int = 10_000
     data_packet_bytes: int = 128 * 1024
+    data_packets_per_second: int = 20_000
+    """From one participant, sustained; twice that at once. Beyond it lossy packets and those of
+    data tracks are dropped and counted; one that floods with reliable data has to leave."""
     early_data_bytes: int = 1_048_576
     """Reliable data held for a participant whose data channel is not open yet."""
     data_tracks: int = 64

@@ -68,7 +68,8 @@ class Participant:
         self.services = services
         self.room = room
         self.sid = sid
-        self.entry = entry
+        # What came with the join is used once; 20 kB of it for each participant would stay.
+        self.entry = replace(entry, offer=None, add_tracks=(), sync_state=None)
         self.claims = entry.claims
         self.grant: VideoGrant = replace(entry.claims.video, room=room.name)
         self.name = entry.claims.name
@@ -78,6 +79,7 @@ class Participant:
         self.joined_at = services.clock.unix()
         self.disconnect_reason = models.DisconnectReason.UNKNOWN_REASON
         self.signal_rtt_ms = 0
+        self.was_active = False
         self.on_left: Callable[[Participant], None] | None = None
         self._cut: tuple[float, bool] | None = None
         self._version = 0

@@ -232,6 +232,7 @@ class Room:
         participant.data.opened()
         participant.liveness.connected()
         if participant.advance(State.ACTIVE):
+            participant.was_active = True
             self.broadcast(participant, to_self=False)
             self.hook("participant_joined", participant)
 
@@ -252,7 +253,8 @@ class Room:
         if not participant.hidden:
             self.departed.append((self.services.clock.monotonic(), participant.info()))
         self.broadcast(participant, to_self=False)
-        self.hook("participant_left", participant)
+        left = "participant_left" if participant.was_active else "participant_connection_aborted"
+        self.hook(left, participant)
         self.counts_changed()
         if self.open and not any(not p.dependent for p in self._by_identity.values()):
             self._watch_empty(self.departure_timeout)

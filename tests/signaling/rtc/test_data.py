@@ -309,3 +309,19 @@ def test_refused_data_tracks_say_why(request_fields: dict[str, Any], reason: str
     answer = alice.last("request_response").request_response
     assert answer.reason == getattr(rtc.RequestResponse.Reason, reason)
     assert answer.publish_data_track.name == request_fields["name"]
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+def test_a_flood_of_data_is_dropped_or_ends_its_sender(channel: Channel) -> None:
+    world = World(RtcSettings(limits=RtcLimits(data_packets_per_second=10)))
+    alice, bob, carol = (world.join(name) for name in ("alice", "bob", "carol"))
+    publish(alice)
+    payload = Packet(user=user("x")).SerializeToString()
+    for _ in range(100):
+        alice.media.listener.on_data(
+            channel, frame(9) if channel is Channel.DATA_TRACK else payload
+        )
+    assert len(bob.media.sent) == 20
+    assert alice.me.closed is (channel is Channel.RELIABLE)
+    send(carol, user=user("still here"))
+    assert Packet.FromString(bob.media.sent[-1][1]).user.payload == b"still here"

@@ -91,6 +91,7 @@ def test_media_that_never_connects_ends_the_join() -> None:
     bob = world.join("bob", connect=False)
     keep_talking(bob, 61, packets=False)
     assert bob.last("leave").leave.reason == Reason.JOIN_FAILURE
+    assert world.hooks.names() == ["room_started", "participant_connection_aborted"]
 
 
 def test_a_plain_session_leaves_by_silence_alone() -> None:
