@@ -7,6 +7,7 @@ eventfd and are dispatched here, a bounded number in one turn of the loop. Made 
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from mediaserver import addresses
@@ -250,6 +251,9 @@ class MediaServer:
         return tuple(self._calls.values())
 
     def stats(self) -> NodeStats:
+        drops = Counter(self._context.drops)
+        for connection in self._context.transports.values():
+            drops.update(connection.drops())
         return node_stats(
             self._snapshot(),
             calls=len(self._calls),
@@ -259,7 +263,7 @@ class MediaServer:
             transports=len(self._context.transports),
             handshakes_waiting=self._context.gate.waiting,
             events_lost=self._events_lost,
-            drops=self._context.drops,
+            drops=drops,
         )
 
     async def stop(self, drain_s: float = 0.0) -> None:

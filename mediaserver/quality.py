@@ -32,14 +32,14 @@ def sample(participant: "Participant", snapshot: Snapshot) -> Sample:
     loss = rtt = 0.0
     ages = []
     for connection in participant.connections.values():
-        data = snapshot.transport(connection.transport)
-        loss = max(loss, float(data.get("loss_out", 0.0)))
-        rtt = max(rtt, float(data.get("rtt_ms", 0.0)))
+        row = snapshot.transport(connection.transport)
+        loss = max(loss, row.loss_out)
+        rtt = max(rtt, row.rtt_ms)
         ages.append(snapshot.last_receive_age(connection.transport))
     for track in participant.publishing.tracks():
         for publication in track.publications:
-            for encoding in snapshot.publication(publication.engine_id).get("encodings", []):
-                loss = max(loss, float(encoding.get("loss", 0.0)))
+            for encoding in snapshot.publication(publication.engine_id).encodings:
+                loss = max(loss, encoding.loss)
     return Sample(loss, rtt, min(ages, default=0.0))
 
 

@@ -3,11 +3,13 @@
 Reads only. Ids and numbers; no address, name or token (the snapshot holds none).
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mediaserver.api import (
     Kind,
@@ -23,42 +25,97 @@ if TYPE_CHECKING:
     from mediaserver.participant.subscribing import Subscription
     from mediaserver.tracks import Track
 
-Json = Mapping[str, Any]
-_EMPTY: Json = {}
+
+class TransportRow(msgspec.Struct, gc=False):
+    """One transport in the engine's snapshot; fields that nobody here reads are skipped."""
+
+    connected: bool = False
+    rtt_ms: float = 0.0
+    estimate: int | None = None
+    loss_out: float = 0.0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    last_receive_ms: int | None = None
+
+
+class EncodingRow(msgspec.Struct, gc=False):
+    quality: int = 0
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    loss: float = 0.0
+    nacks: int = 0
+    plis: int = 0
+    bitrate: int = 0
+
+
+class PublicationRow(msgspec.Struct):
+    encodings: list[EncodingRow] = []
+
+
+class SubscriptionRow(msgspec.Struct, gc=False):
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    nacks: int = 0
+    plis: int = 0
+    spatial: int | None = None
+    paused: bool = False
+
+
+class WorkerRow(msgspec.Struct):
+    counters: dict[str, Any] = {}
+    drops: dict[str, int] = {}
+
+
+class _Whole(msgspec.Struct):
+    """The large tables stay raw until somebody asks: a big call has thousands of rows."""
+
+    workers: list[WorkerRow] = []
+    transports: dict[str, TransportRow] = {}
+    publications: msgspec.Raw = msgspec.Raw(b"{}")
+    subscriptions: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Snapshot:
     """One parsed engine snapshot; `taken` is the caller's clock when it was read."""
 
     def __init__(self, raw: bytes, taken: float) -> None:
-        data: Json = json.loads(raw) if raw else {}
+        self._whole = msgspec.json.decode(raw or b"{}", type=_Whole)
         self.taken = taken
-        self.workers: list[Json] = list(data.get("workers", []))
-        self._transports: Json = data.get("transports", {})
-        self._publications: Json = data.get("publications", {})
-        self._subscriptions: Json = data.get("subscriptions", {})
+        self.workers = self._whole.workers
 
-    def transport(self, number: int) -> Json:
-        return self._transports.get(str(number), _EMPTY)  # type: ignore[no-any-return]
+    @cached_property
+    def _publications(self) -> dict[str, PublicationRow]:
+        return msgspec.json.decode(self._whole.publications, type=dict[str, PublicationRow])
 
-    def publication(self, number: int) -> Json:
-        return self._publications.get(str(number), _EMPTY)  # type: ignore[no-any-return]
+    @cached_property
+    def _subscriptions(self) -> dict[str, SubscriptionRow]:
+        return msgspec.json.decode(self._whole.subscriptions, type=dict[str, SubscriptionRow])
 
-    def subscription(self, number: int) -> Json:
-        return self._subscriptions.get(str(number), _EMPTY)  # type: ignore[no-any-return]
+    def transport(self, number: int) -> TransportRow:
+        return self._whole.transports.get(str(number)) or TransportRow()
+
+    def publication(self, number: int) -> PublicationRow:
+        return self._publications.get(str(number)) or PublicationRow()
+
+    def subscription(self, number: int) -> SubscriptionRow:
+        return self._subscriptions.get(str(number)) or SubscriptionRow()
 
     def last_receive_age(self, transport: int) -> float:
-        age = self.transport(transport).get("last_receive_ms")
-        return math.inf if age is None else float(age) / 1000
+        age = self.transport(transport).last_receive_ms
+        return math.inf if age is None else age / 1000
 
     def drops(self) -> Counter[str]:
         total: Counter[str] = Counter()
         for worker in self.workers:
-            total.update(worker.get("drops", {}))
+            total.update(worker.drops)
         return total
 
     def counter(self, name: str) -> int:
-        return sum(int(w.get("counters", {}).get(name, 0)) for w in self.workers)
+        return sum(int(w.counters.get(name, 0)) for w in self.workers)
 
 
 class SnapshotReader:
@@ -97,56 +154,54 @@ def participant_stats(
 
 
 def _transport(connection: "Connection", snapshot: Snapshot) -> TransportStats:
-    data = snapshot.transport(connection.transport)
+    row = snapshot.transport(connection.transport)
     return TransportStats(
         target=connection.target,
         connected=connection.state.value == "connected",
         protocol=connection.protocol,
-        rtt_ms=float(data.get("rtt_ms", 0.0)),
-        estimate_bps=int(data.get("estimate") or 0),
+        rtt_ms=row.rtt_ms,
+        estimate_bps=row.estimate or 0,
         srtp_profile=connection.dtls.profile,
-        packets_in=int(data.get("packets_in", 0)),
-        packets_out=int(data.get("packets_out", 0)),
-        bytes_in=int(data.get("bytes_in", 0)),
-        bytes_out=int(data.get("bytes_out", 0)),
-        drops=dict(connection.data.drops),
+        packets_in=row.packets_in,
+        packets_out=row.packets_out,
+        bytes_in=row.bytes_in,
+        bytes_out=row.bytes_out,
+        drops=dict(connection.drops()),
     )
 
 
 def _published(track: "Track", snapshot: Snapshot) -> TrackStats:
-    encodings = [
+    rows = [
         encoding
         for publication in track.publications
-        for encoding in snapshot.publication(publication.engine_id).get("encodings", [])
+        for encoding in snapshot.publication(publication.engine_id).encodings
     ]
-    active = [int(e["quality"]) for e in encodings if e.get("bitrate")]
     return TrackStats(
         track_id=track.track_id,
         kind=track.spec.kind,
-        packets=sum(int(e.get("packets", 0)) for e in encodings),
-        bytes=sum(int(e.get("bytes", 0)) for e in encodings),
-        lost=sum(int(e.get("lost", 0)) for e in encodings),
-        nacks=sum(int(e.get("nacks", 0)) for e in encodings),
-        plis=sum(int(e.get("plis", 0)) for e in encodings),
-        bitrate=sum(int(e.get("bitrate", 0)) for e in encodings),
-        layer=max(active, default=-1),
+        packets=sum(e.packets for e in rows),
+        bytes=sum(e.bytes for e in rows),
+        lost=sum(e.lost for e in rows),
+        nacks=sum(e.nacks for e in rows),
+        plis=sum(e.plis for e in rows),
+        bitrate=sum(e.bitrate for e in rows),
+        layer=max((e.quality for e in rows if e.bitrate), default=-1),
     )
 
 
 def _subscribed(subscription: "Subscription", snapshot: Snapshot) -> TrackStats:
-    data = snapshot.subscription(subscription.engine_id)
+    row = snapshot.subscription(subscription.engine_id)
     publication = subscription.publication
-    spatial = data.get("spatial")
     return TrackStats(
         track_id=subscription.track_id,
         kind=Kind(publication.plan.spec.kind) if publication is not None else Kind.VIDEO,
-        packets=int(data.get("packets", 0)),
-        bytes=int(data.get("bytes", 0)),
-        lost=int(data.get("lost", 0)),
-        nacks=int(data.get("nacks", 0)),
-        plis=int(data.get("plis", 0)),
-        layer=-1 if spatial is None else int(spatial),
-        paused=bool(data.get("paused", False)),
+        packets=row.packets,
+        bytes=row.bytes,
+        lost=row.lost,
+        nacks=row.nacks,
+        plis=row.plis,
+        layer=-1 if row.spatial is None else row.spatial,
+        paused=row.paused,
     )
 
 
@@ -177,5 +232,5 @@ def node_stats(
         bytes_out=snapshot.counter("bytes_out"),
         events_lost=events_lost,
         drops=dict(total),
-        workers=tuple(w.get("counters", {}) for w in snapshot.workers),
+        workers=tuple(w.counters for w in snapshot.workers),
     )

@@ -10,7 +10,7 @@ Owned by one participant; engine events are handed in by the call.
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
 
@@ -190,6 +190,13 @@ class Connection:
         except EngineError as error:
             self._context.drops[f"engine_{error.code}"] += 1
 
+    def drops(self) -> Counter[str]:
+        """What this connection refused so far, by reason."""
+        total = Counter(self.data.drops)
+        if self._datagrams.dropped:
+            total["dtls_junk"] = self._datagrams.dropped
+        return total
+
     async def close(self) -> None:
         if self.state is State.CLOSED:
             return
@@ -200,7 +207,5 @@ class Connection:
         self.data.close()
         await self.dtls.stop()
         self._datagrams.close()
-        self._context.drops.update(self.data.drops)
-        if self._datagrams.dropped:
-            self._context.drops["dtls_junk"] += self._datagrams.dropped
+        self._context.drops.update(self.drops())
         self._context.engine.close_transport(self.transport)
