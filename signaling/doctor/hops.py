@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from livekit.protocol import models, rtc
@@ -89,9 +89,12 @@ async def _page(http: aiohttp.ClientSession, target: Target) -> Finding:
     try:
         async with http.get(target.url) as answer:
             await answer.read()
-            if answer.headers.get("Server") != "sotto":
-                return broken(Hop.HTTPS, f"status {answer.status}", fixes.NOT_US)
-            return ok(Hop.HTTPS, f"status {answer.status}")
+            status = answer.status
+        # Proxies rename the Server header, but not the reason that this path answers with.
+        async with http.get(urljoin(target.url, "/rtc/validate")) as answer:
+            if (answer.status, await answer.text()) != (401, "no token"):
+                return broken(Hop.HTTPS, f"status {status}", fixes.NOT_US)
+            return ok(Hop.HTTPS, f"status {status}")
     except aiohttp.ClientConnectorCertificateError as error:
         return broken(Hop.HTTPS, str(error.certificate_error), fixes.CERTIFICATE)
     except aiohttp.ClientConnectorDNSError:

@@ -1,8 +1,9 @@
 """A certificate for `sotto dev`: a small authority made once, and a leaf for the names in use.
 
-Kept in the state directory, keys with mode 0600. The authority may sign for this machine's names
-only in the
-sense that nobody else has its key; whoever trusts it trusts this directory. Driven by `sotto dev`.
+Kept in the state directory, keys with mode 0600. The authority is constrained to this machine's
+host
+names: somebody who steals its key cannot pose as another site to whoever trusts it. Driven by
+`sotto dev`.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ def ensure(directory: Path, names: list[str], now: datetime) -> Files:
     """Make what is missing, nearly expired, or lacks one of `names` (host names and addresses)."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     ca_path, ca_key_path = directory / "authority.crt", directory / "authority.key"
-    if not (ca_path.exists() and ca_key_path.exists()):
+    if not (ca_path.exists() and ca_key_path.exists() and _covers(ca_path, names)):
         key = ec.generate_private_key(ec.SECP256R1())
         _write_key(ca_key_path, key)
-        _write(ca_path, _pem(_authority(key, now)))
+        _write(ca_path, _pem(_authority(key, names, now)))
     authority = x509.load_pem_x509_certificate(ca_path.read_bytes())
     ca_key = serialization.load_pem_private_key(ca_key_path.read_bytes(), None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
@@ -84,13 +85,31 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+def _host_names(names: list[str]) -> set[str]:
+    found = _general_names(["localhost", *names])
+    return {name.value for name in found if isinstance(name, x509.DNSName)}
+
+
+def _covers(path: Path, names: list[str]) -> bool:
+    """Addresses are not constrained: this machine's change from network to network."""
+    authority = x509.load_pem_x509_certificate(path.read_bytes())
+    constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    allowed = {name.value for name in constraints.permitted_subtrees or ()}
+    return _host_names(names) <= allowed
+
+
+def _authority(
+    key: ec.EllipticCurvePrivateKey, names: list[str], now: datetime
+) -> x509.Certificate:
     # The serial number in the name keeps two machines' authorities apart in a trust store.
     serial = x509.random_serial_number()
     name = _name(f"Sotto development {serial & 0xFFFFFF:06x}")
     builder = _builder(name, name, key, serial, now, AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(authority=True), critical=True)
+    allowed = [x509.DNSName(host) for host in sorted(_host_names(names))]
+    constraints = x509.NameConstraints(permitted_subtrees=allowed, excluded_subtrees=None)
+    builder = builder.add_extension(constraints, critical=True)
     return builder.sign(key, hashes.SHA256())
 
 

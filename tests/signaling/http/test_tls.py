@@ -132,3 +132,15 @@ def test_another_authority_means_another_certificate(tmp_path: Path) -> None:
     second = ensure(tmp_path, ["localhost"], NOW)
     assert second.fingerprint != first.fingerprint
     assert serial(second) != number
+
+
+def test_the_authority_cannot_sign_for_other_sites(tmp_path: Path) -> None:
+    files = ensure(tmp_path, ["localhost", "desk", "192.0.2.7"], NOW)
+    authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
+    found = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    assert found.critical
+    assert {name.value for name in found.value.permitted_subtrees or ()} == {"localhost", "desk"}
+    same = ensure(tmp_path, ["localhost", "198.51.100.9"], NOW)
+    assert same.fingerprint == files.fingerprint
+    renamed = ensure(tmp_path, ["localhost", "laptop"], NOW)
+    assert renamed.fingerprint != files.fingerprint
