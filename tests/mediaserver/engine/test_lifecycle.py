@@ -60,12 +60,13 @@ def code_of(caught: pytest.ExceptionInfo[EngineError]) -> EngineErrorCode:
     return caught.value.code
 
 
-def test_an_engine_leaves_no_thread_and_no_descriptor_behind() -> None:
+@pytest.mark.parametrize("times", [30, pytest.param(1000, marks=pytest.mark.long)])
+def test_an_engine_leaves_no_thread_and_no_descriptor_behind(times: int) -> None:
     with running(workers=2):
         assert threads_become(2) == ["sotto-media-0", "sotto-media-1"]
     gc.collect()
     before = descriptors()
-    for _ in range(30):
+    for _ in range(times):
         with running(workers=2) as engine:
             assert UdpClient(engine).ask(binding(new_transport(engine))) is not None
     del engine
