@@ -25,6 +25,9 @@ const CHROMIUM_ARGS = [
   '--disable-component-update',
 ];
 
+/** Small tiles ask for small pictures, and nobody encodes large ones that nobody watches. */
+const SMALL = { width: 720, height: 540 };
+
 const FIREFOX_PREFS = {
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
@@ -49,7 +52,7 @@ export async function launchChromium({ deny = false } = {}): Promise<Browser> {
   });
   const open = async (options: BrowserContextOptions = {}) => {
     const context = await browser.newContext({
-      viewport: { width: 1280, height: 800 },
+      viewport: SMALL,
       ...options,
     });
     await context.addInitScript(recordConnections);
@@ -177,7 +180,7 @@ export class Tab {
   }
 
   /** Frames of a picture have arrived in the <video> that the selector finds. */
-  async shows(selector: string, ms?: number): Promise<void> {
+  async shows(selector: string, ms = 30_000): Promise<void> {
     const found = (wanted: string): boolean =>
       (document.querySelector<HTMLVideoElement>(wanted)?.videoWidth ?? 0) > 0;
     await this.until(`a picture in ${selector}`, found, selector, ms);

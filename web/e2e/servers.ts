@@ -72,7 +72,7 @@ export async function startSotto(command: string, origin: string): Promise<Serve
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     });
-    await answers(`${origin}/`);
+    await answers(`${origin}/`, child);
   };
   const kill = (signal: NodeJS.Signals) => {
     if (child?.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
@@ -110,7 +110,7 @@ export async function startLiveKit(binary: string): Promise<Server> {
   const start = async () => {
     const address = ['--dev', '--bind', '127.0.0.1', '--node-ip', hostAddress()];
     child = spawn(binary, [...address, '--config-body', config], { stdio: 'ignore' });
-    await answers(`http://127.0.0.1:${port}/`);
+    await answers(`http://127.0.0.1:${port}/`, child);
   };
   await start();
   const front = await startFront(port);
@@ -239,8 +239,10 @@ async function forward(
   }
 }
 
-async function answers(url: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
+/** Waits for our own server: when it has ended, whoever answers there is somebody else. */
+async function answers(url: string, child: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
     const ok = await fetch(url, { headers: { accept: 'text/html' } }).then(
       (answer) => answer.ok,
       () => false,

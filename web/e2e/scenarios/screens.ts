@@ -18,8 +18,8 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 type Look = 'light' | 'dark' | 'phone' | 'phone-dark';
 
 const LOOKS: Readonly<Record<Look, BrowserContextOptions>> = {
-  light: { colorScheme: 'light' },
-  dark: { colorScheme: 'dark' },
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
   phone: {
     colorScheme: 'light',
     viewport: { width: 390, height: 844 },
