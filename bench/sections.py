@@ -65,7 +65,8 @@ def _floats(reports: Sequence[Report], *path: str) -> list[float]:
 
 
 def _costs(results: Results) -> None:
-    line("", "us/packet", "packets/s", "core share", "lost %", "p99 delay ms", "p50 delay ms")
+    names = ("us/packet", "packets/s", "core share", "delivered %", "lost %", "p99 delay ms")
+    line("", *names)
     for name, reports in results.items():
         lost = [100 * report["lost"] / max(1, report["expected"]) for report in reports]
         line(
@@ -73,12 +74,24 @@ def _costs(results: Results) -> None:
             spread(_floats(reports, "cpu_us_per_packet")),
             spread(_floats(reports, "packets_per_second"), 0),
             spread(_floats(reports, "cpu_share")),
+            spread([100 * value for value in _floats(reports, "delivered")], 1),
             spread(lost, 3),
             spread([value / 1000 for value in _floats(reports, "delay_us", "p99")]),
-            spread([value / 1000 for value in _floats(reports, "delay_us", "p50")]),
         )
+        _runs(name, reports)
     profiles = {name: reports[0].get("profile") for name, reports in results.items() if reports}
     line("  srtp", *(f"{name} {profile}" for name, profile in profiles.items()))
+
+
+def _runs(name: str, reports: Sequence[Report]) -> None:
+    """How many packets went out in one send, as one subscriber's socket saw it."""
+    if not reports:
+        return
+    lengths = sorted({int(length) for report in reports for length in report["runs"]})
+    shares = {length: _floats(reports, "runs", str(length)) for length in lengths}
+    means = {length: sum(part) / len(reports) for length, part in shares.items()}
+    cells = (f"{length}: {100 * share:.0f} %" for length, share in means.items() if share >= 0.005)
+    print(f"  {name} runs  " + "  ".join(cells), flush=True)
 
 
 def _median_cost(results: Results, name: str) -> float | None:

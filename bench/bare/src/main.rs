@@ -27,8 +27,15 @@ struct Options {
 
 impl Options {
     fn parse() -> Result<Self, String> {
-        let mut options =
-            Self { receivers: 200, size: 1100, run: 8, rate: 20_000, seconds: 2.0, cores: (0, 1), gso: true };
+        let mut options = Self {
+            receivers: 200,
+            size: 1100,
+            run: 8,
+            rate: 20_000,
+            seconds: 2.0,
+            cores: (0, 1),
+            gso: true,
+        };
         let mut words = std::env::args().skip(1);
         while let (Some(name), Some(value)) = (words.next(), words.next()) {
             let number: f64 = value.parse().map_err(|_| format!("{name}: not a number"))?;
@@ -58,7 +65,10 @@ fn pin(core: usize) {
 }
 
 fn clock_ns(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is valid to write to.
     unsafe { libc::clock_gettime(id, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -68,8 +78,13 @@ fn clock_ns(id: libc::clockid_t) -> u64 {
 fn drain(sockets: Vec<UdpSocket>, stop: Arc<AtomicBool>, received: Arc<AtomicU64>, core: usize) {
     pin(core);
     let mut data = vec![[0u8; 2048]; 64];
-    let mut vectors: Vec<libc::iovec> =
-        data.iter_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 2048 }).collect();
+    let mut vectors: Vec<libc::iovec> = data
+        .iter_mut()
+        .map(|data| libc::iovec {
+            iov_base: data.as_mut_ptr().cast(),
+            iov_len: 2048,
+        })
+        .collect();
     // SAFETY: zeros are a valid mmsghdr; the vectors outlive the calls.
     let mut headers: Vec<libc::mmsghdr> = vec![unsafe { std::mem::zeroed() }; 64];
     for (header, vector) in headers.iter_mut().zip(&mut vectors) {
@@ -81,7 +96,13 @@ fn drain(sockets: Vec<UdpSocket>, stop: Arc<AtomicBool>, received: Arc<AtomicU64
         for socket in &sockets {
             // SAFETY: as above; the descriptor is open.
             let count = unsafe {
-                libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), 64, libc::MSG_DONTWAIT, std::ptr::null_mut())
+                libc::recvmmsg(
+                    socket.as_raw_fd(),
+                    headers.as_mut_ptr(),
+                    64,
+                    libc::MSG_DONTWAIT,
+                    std::ptr::null_mut(),
+                )
             };
             if count > 0 {
                 received.fetch_add(count as u64, Ordering::Relaxed);
@@ -108,11 +129,16 @@ impl Sender {
     fn new(options: &Options, addresses: &[SocketAddr]) -> Result<Self, String> {
         let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let key = |at: usize| UnboundKey::new(&AES_128_GCM, &[at as u8; 16]).map(LessSafeKey::new);
-        let keys = (0..addresses.len()).map(key).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        let keys = (0..addresses.len())
+            .map(key)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
         let target = |address: &SocketAddr| libc::sockaddr_in {
             sin_family: libc::AF_INET as u16,
             sin_port: address.port().to_be(),
-            sin_addr: libc::in_addr { s_addr: u32::from_be_bytes([127, 0, 0, 1]).to_be() },
+            sin_addr: libc::in_addr {
+                s_addr: u32::from_be_bytes([127, 0, 0, 1]).to_be(),
+            },
             sin_zero: [0; 8],
         };
         Ok(Self {
@@ -144,7 +170,9 @@ impl Sender {
             let (header, rest) = packet.split_at_mut(HEADER);
             let (text, tag) = rest.split_at_mut(payload.len());
             let nonce = Nonce::assume_unique_for_key(nonce);
-            if let Ok(sealed) = self.keys[target].seal_in_place_separate_tag(nonce, Aad::from(&*header), text) {
+            if let Ok(sealed) =
+                self.keys[target].seal_in_place_separate_tag(nonce, Aad::from(&*header), text)
+            {
                 tag.copy_from_slice(sealed.as_ref());
             }
         }
@@ -156,7 +184,10 @@ impl Sender {
     }
 
     fn send_bytes(&mut self, target: usize, at: usize, len: usize, segment: usize) {
-        let mut vector = libc::iovec { iov_base: self.arena[at..at + len].as_mut_ptr().cast(), iov_len: len };
+        let mut vector = libc::iovec {
+            iov_base: self.arena[at..at + len].as_mut_ptr().cast(),
+            iov_len: len,
+        };
         let mut control = [0u64; 4];
         // SAFETY: all pointers are to locals and fields that outlive the call; the control
         // buffer is aligned and large enough for one 16-bit message.
@@ -173,7 +204,9 @@ impl Sender {
                 (*message).cmsg_level = libc::SOL_UDP;
                 (*message).cmsg_type = libc::UDP_SEGMENT;
                 (*message).cmsg_len = libc::CMSG_LEN(2) as usize;
-                libc::CMSG_DATA(message).cast::<u16>().write_unaligned(segment as u16);
+                libc::CMSG_DATA(message)
+                    .cast::<u16>()
+                    .write_unaligned(segment as u16);
             }
             libc::sendmsg(self.socket.as_raw_fd(), &header, 0);
         }
@@ -181,11 +214,19 @@ impl Sender {
 }
 
 fn measure(options: &Options) -> Result<serde_json::Value, String> {
-    let sockets: Vec<UdpSocket> =
-        (0..options.receivers).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    let addresses: Vec<SocketAddr> =
-        sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    let (stop, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let sockets: Vec<UdpSocket> = (0..options.receivers)
+        .map(|_| UdpSocket::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
+    let addresses: Vec<SocketAddr> = sockets
+        .iter()
+        .map(UdpSocket::local_addr)
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
+    let (stop, received) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let reader = {
         let (stop, received, core) = (stop.clone(), received.clone(), options.cores.1);
         std::thread::spawn(move || drain(sockets, stop, received, core))
@@ -194,8 +235,15 @@ fn measure(options: &Options) -> Result<serde_json::Value, String> {
     let mut sender = Sender::new(options, &addresses)?;
     // At the wanted rate each round sends one run to every receiver.
     let per_round = (options.receivers * options.run) as u64;
-    let period_ns = if options.rate > 0 { per_round * 1_000_000_000 / options.rate } else { 0 };
-    let (begin, cpu) = (clock_ns(libc::CLOCK_MONOTONIC), clock_ns(libc::CLOCK_THREAD_CPUTIME_ID));
+    let period_ns = if options.rate > 0 {
+        per_round * 1_000_000_000 / options.rate
+    } else {
+        0
+    };
+    let (begin, cpu) = (
+        clock_ns(libc::CLOCK_MONOTONIC),
+        clock_ns(libc::CLOCK_THREAD_CPUTIME_ID),
+    );
     let (mut sent, mut next) = (0u64, begin);
     while clock_ns(libc::CLOCK_MONOTONIC) - begin < (options.seconds * 1e9) as u64 {
         for target in 0..options.receivers {

@@ -12,23 +12,35 @@ use crate::run::{World, percentiles};
 use crate::sys::{cpu_us, now_us, wall_us};
 
 fn connected(participant: &Participant, which: usize) -> bool {
-    participant.pcs[which].as_ref().and_then(|pc| pc.sctp.as_ref()).is_some_and(|sctp| sctp.is_connected())
+    participant.pcs[which]
+        .as_ref()
+        .and_then(|pc| pc.sctp.as_ref())
+        .is_some_and(|sctp| sctp.is_connected())
 }
 
 /// Sends `count` messages from each publisher, as far as its channel takes them.
 fn send(world: &mut World, count: u64, sequence: &mut u32) -> u64 {
-    let (publishers, size, lossy) = (world.options.publishers, world.options.data_size, world.options.data_lossy);
+    let (publishers, size, lossy) = (
+        world.options.publishers,
+        world.options.data_size,
+        world.options.data_lossy,
+    );
     let now = Instant::now();
     let mut sent = 0;
     for participant in &mut world.participants[..publishers] {
-        let Some(pc) = &mut participant.pcs[PUBLISHER] else { continue };
+        let Some(pc) = &mut participant.pcs[PUBLISHER] else {
+            continue;
+        };
         let Some(sctp) = &mut pc.sctp else { continue };
         for _ in 0..count {
             *sequence += 1;
             let mut payload = vec![0u8; size.max(8)];
             payload[..8].copy_from_slice(&wall_us().to_be_bytes());
             let user = Some(UserPacket { payload });
-            let packet = DataPacket { user, sequence: if lossy { 0 } else { *sequence } };
+            let packet = DataPacket {
+                user,
+                sequence: if lossy { 0 } else { *sequence },
+            };
             sent += u64::from(sctp.send(lossy, &packet.encode_to_vec()));
         }
         pc.flush_sctp(now);
@@ -42,8 +54,15 @@ fn receive(world: &mut World, delays: &mut Vec<u32>) -> u64 {
     for participant in &mut world.participants {
         for pc in participant.pcs.iter_mut().flatten() {
             for message in pc.messages.drain(..) {
-                let Ok(DataPacket { user: Some(user), .. }) = DataPacket::decode(&message[..]) else { continue };
-                let Some(sent) = user.payload.first_chunk() else { continue };
+                let Ok(DataPacket {
+                    user: Some(user), ..
+                }) = DataPacket::decode(&message[..])
+                else {
+                    continue;
+                };
+                let Some(sent) = user.payload.first_chunk() else {
+                    continue;
+                };
                 delays.push(now.saturating_sub(u64::from_be_bytes(*sent)) as u32);
                 received += 1;
             }
@@ -55,14 +74,26 @@ fn receive(world: &mut World, delays: &mut Vec<u32>) -> u64 {
 pub fn run(world: &mut World) -> Result<Value, String> {
     world.join_all()?;
     let publishers = world.options.publishers;
-    let which = if world.options.single { PUBLISHER } else { SUBSCRIBER };
+    let which = if world.options.single {
+        PUBLISHER
+    } else {
+        SUBSCRIBER
+    };
     let ready = |world: &World| {
-        let sending = world.participants[..publishers].iter().all(|p| connected(p, PUBLISHER));
-        sending && world.participants[publishers..].iter().all(|p| connected(p, which))
+        let sending = world.participants[..publishers]
+            .iter()
+            .all(|p| connected(p, PUBLISHER));
+        sending
+            && world.participants[publishers..]
+                .iter()
+                .all(|p| connected(p, which))
     };
     world.wait(ready, "data channels of everybody")?;
     for participant in &mut world.participants {
-        if let Some(sctp) = participant.pcs[PUBLISHER].as_mut().and_then(|pc| pc.sctp.as_mut()) {
+        if let Some(sctp) = participant.pcs[PUBLISHER]
+            .as_mut()
+            .and_then(|pc| pc.sctp.as_mut())
+        {
             sctp.open_channels();
         }
     }

@@ -19,7 +19,9 @@ mod token;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = options::Options::parse(std::env::args().skip(1)).and_then(run::World::new).and_then(|mut world| world.run());
+    let result = options::Options::parse(std::env::args().skip(1))
+        .and_then(run::World::new)
+        .and_then(|mut world| world.run());
     match result {
         Ok(report) => {
             println!("{report}");

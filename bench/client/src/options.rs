@@ -10,6 +10,7 @@ pub const HELP: &str = "sotto-bench-client: drives a server that speaks the Live
   --burst 8  --fps 30     packets of a video frame, frames per second
   --size 1100             RTP payload bytes
   --warmup 2  --seconds 10
+  --settle 20             wait at most so long until all that is sent arrives
   --sample 10             every tenth subscriber decrypts and measures delay
   --loss 0                percent of received packets thrown away, then NACKed
   --join-rate 50          participants per second
@@ -38,6 +39,7 @@ pub struct Options {
     pub size: usize,
     pub warmup: f64,
     pub seconds: f64,
+    pub settle: f64,
     pub sample: usize,
     pub loss: f64,
     pub join_rate: f64,
@@ -69,6 +71,7 @@ impl Default for Options {
             size: 1100,
             warmup: 2.0,
             seconds: 10.0,
+            settle: 20.0,
             sample: 10,
             loss: 0.0,
             join_rate: 50.0,
@@ -85,7 +88,9 @@ impl Default for Options {
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| format!("{name}: not a number: {value}"))
+    value
+        .parse()
+        .map_err(|_| format!("{name}: not a number: {value}"))
 }
 
 impl Options {
@@ -99,7 +104,9 @@ impl Options {
                 options.data_lossy = true;
                 continue;
             }
-            let value = words.next().ok_or_else(|| format!("{name} wants a value"))?;
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{name} wants a value"))?;
             options.set(&name, value)?;
         }
         Ok(options)
@@ -122,13 +129,19 @@ impl Options {
             "--size" => self.size = number(name, &value)?,
             "--warmup" => self.warmup = number(name, &value)?,
             "--seconds" => self.seconds = number(name, &value)?,
+            "--settle" => self.settle = number(name, &value)?,
             "--sample" => self.sample = number(name, &value)?,
             "--loss" => self.loss = number(name, &value)?,
             "--join-rate" => self.join_rate = number(name, &value)?,
             "--in-flight" => self.in_flight = number(name, &value)?,
             "--retries" => self.retries = number(name, &value)?,
             "--timeout" => self.timeout = number(name, &value)?,
-            "--pid" => self.pids = value.split(',').filter_map(|pid| pid.parse().ok()).collect(),
+            "--pid" => {
+                self.pids = value
+                    .split(',')
+                    .filter_map(|pid| pid.parse().ok())
+                    .collect()
+            }
             "--churn" => self.churn = number(name, &value)?,
             "--data-rate" => self.data_rate = number(name, &value)?,
             "--data-size" => self.data_size = number(name, &value)?,

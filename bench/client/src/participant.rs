@@ -43,7 +43,13 @@ pub struct Participant {
 }
 
 impl Participant {
-    pub fn new(number: u64, single: bool, sources: Vec<Source>, sink: Sink, certificate: &Arc<Certificate>) -> Self {
+    pub fn new(
+        number: u64,
+        single: bool,
+        sources: Vec<Source>,
+        sink: Sink,
+        certificate: &Arc<Certificate>,
+    ) -> Self {
         Self {
             number,
             single,
@@ -73,12 +79,17 @@ impl Participant {
     }
 
     pub fn sending_ready(&self) -> bool {
-        self.sources.is_empty() || self.pcs[PUBLISHER].as_ref().is_some_and(|pc| pc.srtp.is_some())
+        self.sources.is_empty()
+            || self.pcs[PUBLISHER]
+                .as_ref()
+                .is_some_and(|pc| pc.srtp.is_some())
     }
 
     pub fn on_signal(&mut self) {
         loop {
-            let Some(signal) = &mut self.signal else { return };
+            let Some(signal) = &mut self.signal else {
+                return;
+            };
             match signal.receive() {
                 Ok(Some(response)) => self.on_response(response),
                 Ok(None) => return,
@@ -97,7 +108,10 @@ impl Participant {
     }
 
     pub fn leave(&mut self) {
-        self.send(Request::Leave(Leave { reason: 1, action: 0 }));
+        self.send(Request::Leave(Leave {
+            reason: 1,
+            action: 0,
+        }));
         if let Some(signal) = &mut self.signal {
             signal.flush();
         }
@@ -118,11 +132,15 @@ impl Participant {
             Response::Sections(sections) => {
                 let audio = (0..sections.audios).map(|_| Kind::Audio);
                 let video = (0..sections.videos).map(|_| Kind::Video);
-                self.offered.extend(audio.chain(video).map(|kind| Offered { kind, send: None }));
+                self.offered
+                    .extend(audio.chain(video).map(|kind| Offered { kind, send: None }));
                 self.offer();
             }
             Response::Leave(leave) => {
-                self.failure.get_or_insert(format!("leave: reason {} action {}", leave.reason, leave.action));
+                self.failure.get_or_insert(format!(
+                    "leave: reason {} action {}",
+                    leave.reason, leave.action
+                ));
             }
             Response::Quality(_) | Response::Pong(_) => {}
         }
@@ -130,12 +148,18 @@ impl Participant {
 
     fn on_join(&mut self) {
         if self.single || self.wants_data {
-            self.offered.push(Offered { kind: Kind::Data, send: None });
+            self.offered.push(Offered {
+                kind: Kind::Data,
+                send: None,
+            });
         }
         let mut requests = Vec::new();
         for source in &mut self.sources {
             source.mid = self.offered.len().to_string();
-            self.offered.push(Offered { kind: source.kind, send: Some((source.cid.clone(), source.ssrc)) });
+            self.offered.push(Offered {
+                kind: source.kind,
+                send: Some((source.cid.clone(), source.ssrc)),
+            });
             requests.push(Request::AddTrack(add_track(source)));
         }
         requests.into_iter().for_each(|request| self.send(request));
@@ -146,11 +170,19 @@ impl Participant {
 
     fn pc(&mut self, which: usize) -> Option<&mut Pc> {
         if self.pcs[which].is_none() {
-            let pc = Pc::new(&self.certificate, &self.address, 2 * self.number + which as u64, which == PUBLISHER);
+            let pc = Pc::new(
+                &self.certificate,
+                &self.address,
+                2 * self.number + which as u64,
+                which == PUBLISHER,
+            );
             match pc {
                 Ok(pc) => {
                     if self.sink.sampled {
                         crate::sys::receive_times(&pc.socket);
+                    }
+                    if self.sink.probe {
+                        crate::sys::receive_runs(&pc.socket);
                     }
                     self.pcs[which] = Some(pc);
                     self.fresh.push(which);
@@ -173,19 +205,29 @@ impl Participant {
         let sdp = local(pc, &fingerprint).offer(&offered);
         self.offer_id += 1;
         let id = self.offer_id;
-        self.send(Request::Offer(SessionDescription { kind: "offer".to_owned(), sdp, id }));
+        self.send(Request::Offer(SessionDescription {
+            kind: "offer".to_owned(),
+            sdp,
+            id,
+        }));
     }
 
     fn on_offer(&mut self, description: &SessionDescription) {
         let offer = Description::parse(&description.sdp);
         self.learn_receiving(&offer);
         let fingerprint = self.certificate.fingerprint.clone();
-        let Some(pc) = self.pc(SUBSCRIBER) else { return };
+        let Some(pc) = self.pc(SUBSCRIBER) else {
+            return;
+        };
         pc.version += 1;
         pc.set_remote(offer.remote());
         let sdp = local(pc, &fingerprint).answer(&offer);
         let id = description.id;
-        self.send(Request::Answer(SessionDescription { kind: "answer".to_owned(), sdp, id }));
+        self.send(Request::Answer(SessionDescription {
+            kind: "answer".to_owned(),
+            sdp,
+            id,
+        }));
     }
 
     fn on_answer(&mut self, description: &SessionDescription) {
@@ -194,7 +236,13 @@ impl Participant {
             self.learn_receiving(&answer);
         }
         for source in &mut self.sources {
-            let Some(section) = answer.sections.iter().find(|section| section.mid() == source.mid) else { continue };
+            let Some(section) = answer
+                .sections
+                .iter()
+                .find(|section| section.mid() == source.mid)
+            else {
+                continue;
+            };
             source.ids = Ids {
                 mid: section.extension(sdp::MID),
                 audio_level: section.extension(sdp::AUDIO_LEVEL),
@@ -211,15 +259,28 @@ impl Participant {
     }
 
     fn learn_receiving(&mut self, description: &Description) {
-        for section in description.sections.iter().filter(|section| section.is_media()) {
+        for section in description
+            .sections
+            .iter()
+            .filter(|section| section.is_media())
+        {
             if section.has("recvonly") || section.has("inactive") {
                 continue;
             }
-            self.sink.transport_cc = self.sink.transport_cc.or(section.extension(sdp::TRANSPORT_CC));
-            self.sink.remb |= section.values("rtcp-fb").any(|value| value.ends_with("goog-remb"));
+            self.sink.transport_cc = self
+                .sink
+                .transport_cc
+                .or(section.extension(sdp::TRANSPORT_CC));
+            self.sink.remb |= section
+                .values("rtcp-fb")
+                .any(|value| value.ends_with("goog-remb"));
             for value in section.values("rtpmap") {
-                let Some((payload_type, name)) = value.split_once(' ') else { continue };
-                if let (Ok(payload_type @ 0..=127), true) = (payload_type.parse::<usize>(), name.starts_with("rtx/")) {
+                let Some((payload_type, name)) = value.split_once(' ') else {
+                    continue;
+                };
+                if let (Ok(payload_type @ 0..=127), true) =
+                    (payload_type.parse::<usize>(), name.starts_with("rtx/"))
+                {
                     self.sink.rtx_payload_types[payload_type] = true;
                 }
             }
@@ -228,7 +289,10 @@ impl Participant {
 
     fn on_trickle(&mut self, trickle: &Trickle) {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&trickle.candidate_init).ok();
-        let text = parsed.as_ref().and_then(|value| value.get("candidate")?.as_str()).unwrap_or_default();
+        let text = parsed
+            .as_ref()
+            .and_then(|value| value.get("candidate")?.as_str())
+            .unwrap_or_default();
         let which = usize::from(trickle.target == 1);
         if let (Some(address), Some(pc)) = (sdp::candidate(text), &mut self.pcs[which]) {
             pc.add_candidate(address);
@@ -241,17 +305,32 @@ impl Participant {
             let Some(pc) = &self.pcs[which] else { return };
             let count = batch.receive(&pc.socket);
             for at in 0..count {
-                let arrived = batch.received_us(at);
-                self.on_datagram(which, batch.datagram(at), now_us, arrived);
+                let (arrived, segment) = (batch.received_us(at), batch.segment(at));
+                let bytes = batch.datagram(at);
+                let segment = segment.unwrap_or(bytes.len()).max(1);
+                if self.sink.probe && bytes.first().is_some_and(|first| first & 0xC0 == 0x80) {
+                    self.sink.on_run(bytes.len().div_ceil(segment));
+                }
+                for datagram in bytes.chunks_mut(segment) {
+                    self.on_datagram(which, datagram, now_us, arrived);
+                }
             }
-            if count < 64 {
+            if count < batch.capacity() {
                 return;
             }
         }
     }
 
-    fn on_datagram(&mut self, which: usize, bytes: &mut [u8], now_us: u64, arrived_us: Option<u64>) {
-        let Some(pc) = &mut self.pcs[which] else { return };
+    fn on_datagram(
+        &mut self,
+        which: usize,
+        bytes: &mut [u8],
+        now_us: u64,
+        arrived_us: Option<u64>,
+    ) {
+        let Some(pc) = &mut self.pcs[which] else {
+            return;
+        };
         match classify(bytes) {
             PacketKind::Rtp => {
                 if let Some(keys) = &mut pc.srtp {
@@ -265,37 +344,67 @@ impl Participant {
         }
     }
 
-    /// Only key frame requests matter to a synthetic source.
+    /// Key frame requests and NACKs are all that matters to a synthetic source.
     fn on_rtcp(&mut self, which: usize, bytes: &mut [u8]) {
         if self.sources.is_empty() {
             return;
         }
-        let Some(keys) = self.pcs[which].as_mut().and_then(|pc| pc.srtp.as_mut()) else { return };
-        let Ok(len) = keys.1.unprotect_rtcp(bytes) else { return };
+        let Some(keys) = self.pcs[which].as_mut().and_then(|pc| pc.srtp.as_mut()) else {
+            return;
+        };
+        let Ok(len) = keys.1.unprotect_rtcp(bytes) else {
+            return;
+        };
         for packet in Packets::new(&bytes[..len]).flatten() {
-            if let Packet::Pli { .. } | Packet::Fir { .. } = packet {
-                self.sources.iter_mut().for_each(|source| source.keyframe_wanted = true);
+            match packet {
+                Packet::Pli { .. } | Packet::Fir { .. } => {
+                    self.sources
+                        .iter_mut()
+                        .for_each(|source| source.keyframe_wanted = true);
+                }
+                Packet::Nack { media, lost, .. } => {
+                    let Some(source) = self.sources.iter_mut().find(|source| source.ssrc == media)
+                    else {
+                        continue;
+                    };
+                    let Some(pc) = &self.pcs[which] else { continue };
+                    lost.into_iter()
+                        .for_each(|sequence| source.resend(sequence, |bytes| pc.send(bytes)));
+                }
+                _ => {}
             }
         }
     }
 
     /// Sends the bursts that are due; answers when the next one is.
     pub fn emit(&mut self, now_us: u64) -> u64 {
-        let Some(pc) = &self.pcs[PUBLISHER] else { return u64::MAX };
-        let Some(keys) = &pc.srtp else { return u64::MAX };
+        let Some(pc) = &self.pcs[PUBLISHER] else {
+            return u64::MAX;
+        };
+        let Some(keys) = &pc.srtp else {
+            return u64::MAX;
+        };
         let mut out = [0u8; 1500];
         for source in &mut self.sources {
             if source.next_us > now_us {
                 continue;
             }
             source.next_us += source.period_us;
-            source.emit(&mut self.transport_sequence, |index, header, payload| {
-                if let Ok(len) = keys.0.protect_rtp(index, header, payload, 0, &mut out) {
-                    pc.send(&out[..len]);
-                }
-            });
+            source.emit(
+                &mut self.transport_sequence,
+                |index, header, payload, kept| {
+                    if let Ok(len) = keys.0.protect_rtp(index, header, payload, 0, &mut out) {
+                        pc.send(&out[..len]);
+                        kept.extend(&out[..len]);
+                    }
+                },
+            );
         }
-        self.sources.iter().map(|source| source.next_us).min().unwrap_or(u64::MAX)
+        self.sources
+            .iter()
+            .map(|source| source.next_us)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Timers: pings, ICE, DTLS, feedback.
@@ -304,9 +413,14 @@ impl Participant {
             self.next_ping_us = now_us + 5_000_000;
             self.send(Request::Ping((crate::sys::wall_us() / 1000) as i64));
         }
-        self.pcs.iter_mut().flatten().for_each(|pc| pc.tick(now_us, now));
+        self.pcs
+            .iter_mut()
+            .flatten()
+            .for_each(|pc| pc.tick(now_us, now));
         let which = if self.single { PUBLISHER } else { SUBSCRIBER };
-        let Some(pc) = self.pcs[which].as_mut().filter(|_| self.sink.streams() > 0) else { return };
+        let Some(pc) = self.pcs[which].as_mut().filter(|_| self.sink.streams() > 0) else {
+            return;
+        };
         let Some(keys) = &mut pc.srtp else { return };
         let mut plain = [0u8; 1150];
         let mut compound = Compound::new(&mut plain);
@@ -322,13 +436,29 @@ impl Participant {
 }
 
 fn local<'a>(pc: &'a Pc, fingerprint: &'a str) -> Local<'a> {
-    Local { ufrag: &pc.ufrag, pwd: &pc.pwd, fingerprint, address: pc.address, version: pc.version }
+    Local {
+        ufrag: &pc.ufrag,
+        pwd: &pc.pwd,
+        fingerprint,
+        address: pc.address,
+        version: pc.version,
+    }
 }
 
 fn add_track(source: &Source) -> AddTrack {
     let video = source.kind == Kind::Video;
-    let bitrate = (source.size as u64 * 8 * u64::from(source.burst) * 1_000_000 / source.period_us) as u32;
-    let layers = if video { vec![VideoLayer { quality: 2, width: 640, height: 360, bitrate }] } else { Vec::new() };
+    let bitrate =
+        (source.size as u64 * 8 * u64::from(source.burst) * 1_000_000 / source.period_us) as u32;
+    let layers = if video {
+        vec![VideoLayer {
+            quality: 2,
+            width: 640,
+            height: 360,
+            bitrate,
+        }]
+    } else {
+        Vec::new()
+    };
     AddTrack {
         cid: source.cid.clone(),
         name: source.cid.clone(),

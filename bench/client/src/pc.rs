@@ -43,7 +43,12 @@ pub struct Pc {
 
 impl Pc {
     /// `offerer`: we send the first offer, and so control ICE.
-    pub fn new(certificate: &Arc<Certificate>, address: &str, number: u64, offerer: bool) -> std::io::Result<Self> {
+    pub fn new(
+        certificate: &Arc<Certificate>,
+        address: &str,
+        number: u64,
+        offerer: bool,
+    ) -> std::io::Result<Self> {
         let socket = UdpSocket::bind((address, 0))?;
         socket.set_nonblocking(true)?;
         crate::sys::receive_buffer(&socket, 4 << 20);
@@ -74,7 +79,9 @@ impl Pc {
         let candidates = remote.candidates.clone();
         self.controlling |= remote.lite;
         self.remote = remote;
-        candidates.into_iter().for_each(|candidate| self.add_candidate(candidate));
+        candidates
+            .into_iter()
+            .for_each(|candidate| self.add_candidate(candidate));
     }
 
     /// The first candidate is taken: servers on loopback advertise one that works.
@@ -93,7 +100,12 @@ impl Pc {
     /// ICE checks, DTLS and SCTP timers; call each few milliseconds.
     pub fn tick(&mut self, now_us: u64, now: Instant) {
         if self.connected && !self.remote.pwd.is_empty() && now_us >= self.next_check_us {
-            self.next_check_us = now_us + if self.ice_done { CHECK_SLOW_US } else { CHECK_FAST_US };
+            self.next_check_us = now_us
+                + if self.ice_done {
+                    CHECK_SLOW_US
+                } else {
+                    CHECK_FAST_US
+                };
             self.check();
         }
         if self.dtls_at.is_some_and(|at| at <= now) {
@@ -109,12 +121,16 @@ impl Pc {
     }
 
     pub fn on_stun(&mut self, bytes: &[u8], now: Instant) {
-        let Ok(message) = Message::parse(bytes) else { return };
+        let Ok(message) = Message::parse(bytes) else {
+            return;
+        };
         match message.class {
             stun::Class::Request => {
                 let mut out = [0u8; 128];
                 let key = IntegrityKey::new(self.pwd.as_bytes());
-                let Ok(peer) = self.socket.peer_addr() else { return };
+                let Ok(peer) = self.socket.peer_addr() else {
+                    return;
+                };
                 if let Some(len) = stun::write_success(&mut out, &message.transaction, peer, &key) {
                     self.send(&out[..len]);
                 }
@@ -137,7 +153,9 @@ impl Pc {
 
     /// Sends what SCTP has to say, through DTLS.
     pub fn flush_sctp(&mut self, now: Instant) {
-        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else { return };
+        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
+            return;
+        };
         while let Some(packet) = sctp.poll(now) {
             let _ = dtls.send_application_data(&packet);
         }
@@ -150,9 +168,18 @@ impl Pc {
         let mut transaction = [0u8; 12];
         transaction[4..].copy_from_slice(&self.transaction.to_be_bytes());
         let username = format!("{}:{}", self.remote.ufrag, self.ufrag);
-        let role = if self.controlling { Role::Controlling(TIE_BREAKER) } else { Role::Controlled(TIE_BREAKER) };
-        let request =
-            stun::Request { transaction, username: &username, priority: PRIORITY, role, use_candidate: self.controlling };
+        let role = if self.controlling {
+            Role::Controlling(TIE_BREAKER)
+        } else {
+            Role::Controlled(TIE_BREAKER)
+        };
+        let request = stun::Request {
+            transaction,
+            username: &username,
+            priority: PRIORITY,
+            role,
+            use_candidate: self.controlling,
+        };
         let key = IntegrityKey::new(self.remote.pwd.as_bytes());
         let mut out = [0u8; 256];
         if let Some(len) = stun::write_request(&mut out, &request, &key) {
@@ -164,8 +191,10 @@ impl Pc {
         if self.dtls.is_some() {
             return;
         }
-        let certificate =
-            DtlsCertificate { certificate: self.certificate.der.clone(), private_key: self.certificate.key.clone() };
+        let certificate = DtlsCertificate {
+            certificate: self.certificate.der.clone(),
+            private_key: self.certificate.key.clone(),
+        };
         let mut dtls = Dtls::new_12(Arc::new(dimpl::Config::default()), certificate, now);
         // We answer `active` and offer `actpass`: the server's answer decides.
         dtls.set_active(self.is_dtls_client());
@@ -186,7 +215,9 @@ impl Pc {
     }
 
     fn poll_dtls(&mut self) {
-        let Some(mut dtls) = self.dtls.take() else { return };
+        let Some(mut dtls) = self.dtls.take() else {
+            return;
+        };
         let mut buffer = vec![0u8; 4096];
         loop {
             match dtls.poll_output(&mut buffer) {
@@ -222,8 +253,15 @@ impl Pc {
         }
         let client = (&keys[..key], &keys[2 * key..2 * key + salt]);
         let server = (&keys[key..2 * key], &keys[2 * key + salt..2 * (key + salt)]);
-        let (local, remote) = if self.is_dtls_client() { (client, server) } else { (server, client) };
-        let pair = (Sender::new(profile, local.0, local.1), Receiver::new(profile, remote.0, remote.1));
+        let (local, remote) = if self.is_dtls_client() {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        let pair = (
+            Sender::new(profile, local.0, local.1),
+            Receiver::new(profile, remote.0, remote.1),
+        );
         if let (Ok(sender), Ok(receiver)) = pair {
             self.srtp = Some(Box::new((sender, receiver)));
             self.profile = Some(profile);

@@ -27,6 +27,7 @@ pub struct World {
     pub participants: Vec<Participant>,
     epoll: Epoll,
     batch: Batch,
+    runs: Batch,
     certificate: Arc<Certificate>,
     connected: (mpsc::Sender<Connected>, mpsc::Receiver<Connected>),
     next_emit_us: u64,
@@ -45,10 +46,28 @@ struct Plan {
 
 fn plans(options: &Options) -> Vec<Plan> {
     if options.meeting > 0 {
-        return vec![Plan { publishes: true, subscribes: true }; options.meeting];
+        return vec![
+            Plan {
+                publishes: true,
+                subscribes: true
+            };
+            options.meeting
+        ];
     }
-    let mut plans = vec![Plan { publishes: true, subscribes: false }; options.publishers];
-    plans.resize(options.publishers + options.subscribers, Plan { publishes: false, subscribes: true });
+    let mut plans = vec![
+        Plan {
+            publishes: true,
+            subscribes: false
+        };
+        options.publishers
+    ];
+    plans.resize(
+        options.publishers + options.subscribers,
+        Plan {
+            publishes: false,
+            subscribes: true,
+        },
+    );
     plans
 }
 
@@ -59,7 +78,8 @@ impl World {
             options,
             participants: Vec::new(),
             epoll: Epoll::new().map_err(|error| error.to_string())?,
-            batch: Batch::new(),
+            batch: Batch::new(64, 2048),
+            runs: Batch::new(8, 65_536),
             certificate: Arc::new(certificate),
             connected: mpsc::channel(),
             next_emit_us: u64::MAX,
@@ -76,7 +96,13 @@ impl World {
         match options.kind.as_str() {
             "audio" => vec![Source::new(Kind::Audio, ssrc, 1, options.size, 20_000)],
             "data" => Vec::new(),
-            _ => vec![Source::new(Kind::Video, ssrc, options.burst, options.size, 1_000_000 / options.fps)],
+            _ => vec![Source::new(
+                Kind::Video,
+                ssrc,
+                options.burst,
+                options.size,
+                1_000_000 / options.fps,
+            )],
         }
     }
 
@@ -88,9 +114,32 @@ impl World {
 
     fn make(&self, number: usize, plan: Plan) -> Participant {
         let sampled = plan.subscribes && number.is_multiple_of(self.options.sample.max(1));
-        let sink = Sink::new(number as u64, sampled, if plan.subscribes { self.options.loss } else { 0.0 });
-        let sources = if plan.publishes { self.sources(number) } else { Vec::new() };
-        let mut participant = Participant::new(number as u64, self.options.single, sources, sink, &self.certificate);
+        let mut sink = Sink::new(
+            number as u64,
+            sampled,
+            if plan.subscribes {
+                self.options.loss
+            } else {
+                0.0
+            },
+        );
+        // One subscriber is enough to see how long runs are.
+        sink.probe = plan.subscribes
+            && self.participants[..number]
+                .iter()
+                .all(|other| !other.sink.probe);
+        let sources = if plan.publishes {
+            self.sources(number)
+        } else {
+            Vec::new()
+        };
+        let mut participant = Participant::new(
+            number as u64,
+            self.options.single,
+            sources,
+            sink,
+            &self.certificate,
+        );
         participant.wants_data = self.options.kind == "data";
         participant.address.clone_from(&self.options.address);
         participant.started_us = now_us();
@@ -110,7 +159,9 @@ impl World {
     /// A busy server refuses or forgets some: they try again, under a new name. The time that
     /// they lost counts.
     fn retry(&mut self) -> Result<(), String> {
-        let Some(failure) = self.failure() else { return Ok(()) };
+        let Some(failure) = self.failure() else {
+            return Ok(());
+        };
         if self.retried >= self.options.retries {
             return Err(failure);
         }
@@ -118,7 +169,9 @@ impl World {
         let plans = plans(&self.options);
         for number in 0..self.participants.len() {
             let participant = &self.participants[number];
-            let Some(plan) = plans.get(number).filter(|_| participant.failure.is_some()) else { continue };
+            let Some(plan) = plans.get(number).filter(|_| participant.failure.is_some()) else {
+                continue;
+            };
             if plan.publishes {
                 return Err(failure);
             }
@@ -131,7 +184,9 @@ impl World {
     }
 
     fn waiting(&self) -> usize {
-        self.subscribers().filter(|participant| participant.sink.streams() == 0).count()
+        self.subscribers()
+            .filter(|participant| participant.sink.streams() == 0)
+            .count()
     }
 
     fn take_connected(&mut self) {
@@ -139,7 +194,9 @@ impl World {
             let participant = &mut self.participants[number];
             match result {
                 Ok(signal) => {
-                    let _ = self.epoll.add(signal.stream(), (number as u64) << 2 | SIGNAL);
+                    let _ = self
+                        .epoll
+                        .add(signal.stream(), (number as u64) << 2 | SIGNAL);
                     participant.signal = Some(signal);
                     participant.on_signal();
                     self.add_fresh(number);
@@ -153,7 +210,9 @@ impl World {
         let participant = &mut self.participants[number];
         for which in std::mem::take(&mut participant.fresh) {
             if let Some(pc) = &participant.pcs[which] {
-                let _ = self.epoll.add(&pc.socket, (number as u64) << 2 | which as u64);
+                let _ = self
+                    .epoll
+                    .add(&pc.socket, (number as u64) << 2 | which as u64);
             }
         }
     }
@@ -172,7 +231,15 @@ impl World {
             let number = (token >> 2) as usize;
             match token & 3 {
                 SIGNAL => self.participants[number].on_signal(),
-                which => self.participants[number].on_readable(which as usize, &mut self.batch, now),
+                which => {
+                    let participant = &mut self.participants[number];
+                    let batch = if participant.sink.probe {
+                        &mut self.runs
+                    } else {
+                        &mut self.batch
+                    };
+                    participant.on_readable(which as usize, batch, now);
+                }
             }
             self.add_fresh(number);
         }
@@ -181,7 +248,9 @@ impl World {
             self.next_tick_us = now + TICK_US;
             self.take_connected();
             let instant = Instant::now();
-            self.participants.iter_mut().for_each(|participant| participant.tick(now, instant));
+            self.participants
+                .iter_mut()
+                .for_each(|participant| participant.tick(now, instant));
             if self.emitting && self.next_emit_us == u64::MAX {
                 self.emit(now);
             }
@@ -189,15 +258,29 @@ impl World {
     }
 
     fn emit(&mut self, now: u64) {
-        let senders = self.participants.iter_mut().filter(|participant| !participant.sources.is_empty());
-        self.next_emit_us = senders.map(|participant| participant.emit(now)).min().unwrap_or(u64::MAX);
+        let senders = self
+            .participants
+            .iter_mut()
+            .filter(|participant| !participant.sources.is_empty());
+        self.next_emit_us = senders
+            .map(|participant| participant.emit(now))
+            .min()
+            .unwrap_or(u64::MAX);
     }
 
     /// Spreads the sources over their period and lets them run.
     fn start_sources(&mut self) {
         let now = now_us();
-        let count = self.participants.iter().map(|participant| participant.sources.len() as u64).sum::<u64>().max(1);
-        let sources = self.participants.iter_mut().flat_map(|participant| &mut participant.sources);
+        let count = self
+            .participants
+            .iter()
+            .map(|participant| participant.sources.len() as u64)
+            .sum::<u64>()
+            .max(1);
+        let sources = self
+            .participants
+            .iter_mut()
+            .flat_map(|participant| &mut participant.sources);
         for (at, source) in sources.enumerate() {
             source.next_us = now + 10_000 + source.period_us * at as u64 / count;
         }
@@ -205,27 +288,41 @@ impl World {
     }
 
     fn expected_streams(&self, participant: &Participant) -> usize {
-        let tracks: usize = self.participants.iter().map(|other| other.sources.len()).sum();
+        let tracks: usize = self
+            .participants
+            .iter()
+            .map(|other| other.sources.len())
+            .sum();
         tracks - participant.sources.len()
     }
 
     fn subscribers(&self) -> impl Iterator<Item = &Participant> {
         let meeting = self.options.meeting > 0;
-        self.participants.iter().filter(move |participant| meeting || participant.sources.is_empty())
+        self.participants
+            .iter()
+            .filter(move |participant| meeting || participant.sources.is_empty())
     }
 
     fn flowing(&self) -> bool {
-        self.subscribers().all(|participant| participant.sink.streams() >= self.expected_streams(participant))
+        self.subscribers()
+            .all(|participant| participant.sink.streams() >= self.expected_streams(participant))
     }
 
     fn failure(&self) -> Option<String> {
         let failed = |participant: &Participant| {
-            participant.failure.as_ref().map(|failure| format!("participant {}: {failure}", participant.number))
+            participant
+                .failure
+                .as_ref()
+                .map(|failure| format!("participant {}: {failure}", participant.number))
         };
         self.participants.iter().find_map(failed)
     }
 
-    fn turn_until(&mut self, deadline_us: u64, mut done: impl FnMut(&Self) -> bool) -> Result<bool, String> {
+    fn turn_until(
+        &mut self,
+        deadline_us: u64,
+        mut done: impl FnMut(&Self) -> bool,
+    ) -> Result<bool, String> {
         loop {
             if done(self) {
                 return Ok(true);
@@ -253,7 +350,10 @@ impl World {
             }
             let all_publishers = number + 1 == plans.iter().filter(|plan| plan.publishes).count();
             if all_publishers && self.options.kind != "data" {
-                self.wait(|world| world.participants.iter().all(Participant::sending_ready), "publishers connected")?;
+                self.wait(
+                    |world| world.participants.iter().all(Participant::sending_ready),
+                    "publishers connected",
+                )?;
                 self.start_sources();
             }
         }
@@ -269,7 +369,8 @@ impl World {
     }
 
     pub fn run_for(&mut self, seconds: f64) -> Result<(), String> {
-        self.turn_until(now_us() + (seconds * 1e6) as u64, |_| false).map(|_| ())
+        self.turn_until(now_us() + (seconds * 1e6) as u64, |_| false)
+            .map(|_| ())
     }
 
     /// Tells the server that all leave, so that the next run finds nobody.
@@ -278,18 +379,70 @@ impl World {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 
+    fn sent(&self) -> u64 {
+        self.participants
+            .iter()
+            .flat_map(|participant| &participant.sources)
+            .map(|source| source.sent)
+            .sum()
+    }
+
+    /// Packets that each subscriber should get, for packets `sent` by all.
+    fn owed(&self, sent: u64) -> u64 {
+        match self.options.meeting {
+            0 => sent * self.options.subscribers as u64,
+            everybody => sent * (everybody as u64 - 1),
+        }
+    }
+
+    fn mark(&mut self) {
+        self.participants
+            .iter_mut()
+            .for_each(|participant| participant.sink.mark());
+    }
+
+    fn expected(&self) -> u64 {
+        self.subscribers()
+            .map(|participant| participant.sink.counts().expected)
+            .sum()
+    }
+
+    /// A server raises its estimate step by step: waits until it forwards all that is sent, so
+    /// that what is measured is the load that was asked for. Answers how long it took.
+    fn settle(&mut self) -> Result<f64, String> {
+        let started = now_us();
+        loop {
+            let sent = self.sent();
+            self.mark();
+            self.run_for(1.0)?;
+            let waited = (now_us() - started) as f64 / 1e6;
+            let owed = self.owed(self.sent() - sent);
+            if self.expected() as f64 > 0.98 * owed as f64 || waited > self.options.settle {
+                return Ok(waited);
+            }
+        }
+    }
+
     fn media(&mut self) -> Result<Value, String> {
         self.join_all()?;
         self.wait(Self::flowing, "media at every subscriber")?;
         self.run_for(self.options.warmup)?;
-        let sent = |world: &Self| world.participants.iter().flat_map(|p| &p.sources).map(|s| s.sent).sum::<u64>();
-        let sent_before = sent(self);
-        self.participants.iter_mut().for_each(|participant| participant.sink.mark());
+        let settled = self.settle()?;
+        let sent_before = self.sent();
+        self.mark();
         let (started, cpu_before) = (now_us(), cpu_us(&self.options.pids));
         self.run_for(self.options.seconds)?;
         let (elapsed, cpu_after) = (now_us() - started, cpu_us(&self.options.pids));
-        let sent = sent(self) - sent_before;
-        Ok(self.report(elapsed, sent, (cpu_after.0 - cpu_before.0, cpu_after.1 - cpu_before.1)))
+        let sent = self.sent() - sent_before;
+        let mut report = self.report(
+            elapsed,
+            sent,
+            (cpu_after.0 - cpu_before.0, cpu_after.1 - cpu_before.1),
+        );
+        report["settled_s"] = settled.into();
+        report["delivered"] = (self.expected() as f64 / self.owed(sent).max(1) as f64).into();
+        report["runs"] = self.runs_report();
+        Ok(report)
     }
 
     fn report(&self, elapsed_us: u64, sent: u64, cpu: (u64, u64)) -> Value {
@@ -305,9 +458,17 @@ impl World {
             total.retransmitted += counts.retransmitted;
             total.dropped_on_purpose += counts.dropped_on_purpose;
             delays.extend(&participant.sink.delays_us);
-            joins.extend(participant.sink.first_us.map(|first| first.saturating_sub(participant.started_us) as u32));
+            joins.extend(
+                participant
+                    .sink
+                    .first_us
+                    .map(|first| first.saturating_sub(participant.started_us) as u32),
+            );
         }
-        let profile = self.participants.iter().find_map(|p| p.receiving()?.profile);
+        let profile = self
+            .participants
+            .iter()
+            .find_map(|p| p.receiving()?.profile);
         let cpu_total = cpu.0 + cpu.1;
         json!({
             "sent": sent, "packets": total.packets, "expected": total.expected, "lost": total.lost,
@@ -320,7 +481,33 @@ impl World {
             "subscribers": self.subscribers().count(), "retried": self.retried, "profile": profile.map(|profile| format!("{profile:?}")),
             "transport_cc": self.subscribers().any(|p| p.sink.transport_cc.is_some()),
             "keyframes": self.participants.iter().flat_map(|p| &p.sources).map(|s| s.keyframes).sum::<u64>(),
+            "resent": self.participants.iter().flat_map(|p| &p.sources).map(|s| s.resent).sum::<u64>(),
         })
+    }
+
+    /// Share of packets by the length of the run they came in, as the probe saw it.
+    fn runs_report(&self) -> Value {
+        let Some(probe) = self
+            .participants
+            .iter()
+            .find(|participant| participant.sink.probe)
+        else {
+            return Value::Null;
+        };
+        let total: u64 = probe.sink.runs.iter().sum();
+        let share = |(length, packets): (usize, &u64)| {
+            (
+                length.to_string(),
+                json!(*packets as f64 / total.max(1) as f64),
+            )
+        };
+        let seen = probe
+            .sink
+            .runs
+            .iter()
+            .enumerate()
+            .filter(|(_, packets)| **packets > 0);
+        Value::Object(seen.map(share).collect())
     }
 
     /// Joins and leaves, a few at a time; the room and its publisher stay.
@@ -334,8 +521,14 @@ impl World {
         let gap_us = (1e6 / self.options.join_rate) as u64;
         let mut next_us = at;
         while joins.len() < self.options.churn {
-            if started < self.options.churn && now_us() >= next_us && self.participants.len() < publishers + 64 {
-                self.start(Plan { publishes: false, subscribes: true });
+            if started < self.options.churn
+                && now_us() >= next_us
+                && self.participants.len() < publishers + 64
+            {
+                self.start(Plan {
+                    publishes: false,
+                    subscribes: true,
+                });
                 started += 1;
                 next_us += gap_us;
             }
@@ -391,6 +584,8 @@ impl World {
 /// Count, median, 95th and 99th percentile, maximum.
 pub fn percentiles(values: &mut [u32]) -> Value {
     values.sort_unstable();
-    let at = |share: f64| values.get(((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1)));
+    let at = |share: f64| {
+        values.get(((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1)))
+    };
     json!({"count": values.len(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": values.last()})
 }

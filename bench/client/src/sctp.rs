@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ServerConfig, StreamEvent,
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event,
+    Payload, PayloadProtocolIdentifier, ServerConfig, StreamEvent,
 };
 
 const WAIT: Duration = Duration::from_millis(300);
@@ -60,10 +60,15 @@ impl Sctp {
     pub fn tick(&mut self, now: Instant) -> bool {
         let started = *self.started.get_or_insert(now);
         if self.association.is_none() && now - started > WAIT {
-            self.association = self.endpoint.connect(ClientConfig::default(), self.remote).ok();
+            self.association = self
+                .endpoint
+                .connect(ClientConfig::default(), self.remote)
+                .ok();
             return true;
         }
-        let Some((_, association)) = &mut self.association else { return false };
+        let Some((_, association)) = &mut self.association else {
+            return false;
+        };
         if association.poll_timeout().is_some_and(|at| at <= now) {
             association.handle_timeout(now);
             return true;
@@ -87,14 +92,24 @@ impl Sctp {
         }
         self.read_events();
         let (_, association) = self.association.as_mut()?;
-        association.poll_transmit(now).map(|transmit| flatten(transmit.payload))
+        association
+            .poll_transmit(now)
+            .map(|transmit| flatten(transmit.payload))
     }
 
     /// Opens `_reliable` (first id) and `_lossy` (the next) by DCEP (RFC 8832).
     pub fn open_channels(&mut self) {
-        let Some((_, association)) = self.association.as_mut().filter(|_| self.connected && !self.opened) else { return };
+        let Some((_, association)) = self
+            .association
+            .as_mut()
+            .filter(|_| self.connected && !self.opened)
+        else {
+            return;
+        };
         self.opened = true;
-        for (offset, label, kind, retransmits) in [(0u16, "_reliable", 0x00u8, 0u32), (2, "_lossy", 0x81, 0)] {
+        for (offset, label, kind, retransmits) in
+            [(0u16, "_reliable", 0x00u8, 0u32), (2, "_lossy", 0x81, 0)]
+        {
             let mut open = vec![3, kind, 0, 0];
             open.extend(retransmits.to_be_bytes());
             open.extend((label.len() as u16).to_be_bytes());
@@ -110,12 +125,18 @@ impl Sctp {
     /// False: the channel is not open or full.
     pub fn send(&mut self, lossy: bool, message: &[u8]) -> bool {
         let id = self.first_stream + if lossy { 2 } else { 0 };
-        let Some((_, association)) = self.association.as_mut().filter(|_| self.opened) else { return false };
-        let Ok(mut stream) = association.stream(id) else { return false };
+        let Some((_, association)) = self.association.as_mut().filter(|_| self.opened) else {
+            return false;
+        };
+        let Ok(mut stream) = association.stream(id) else {
+            return false;
+        };
         if stream.buffered_amount().unwrap_or(0) > HIGH_WATER {
             return false;
         }
-        stream.write_with_ppi(message, PayloadProtocolIdentifier::Binary).is_ok()
+        stream
+            .write_with_ppi(message, PayloadProtocolIdentifier::Binary)
+            .is_ok()
     }
 
     fn handle(&mut self, packet: Bytes, now: Instant) {
@@ -135,19 +156,24 @@ impl Sctp {
     }
 
     fn read_events(&mut self) {
-        let Some((_, association)) = &mut self.association else { return };
+        let Some((_, association)) = &mut self.association else {
+            return;
+        };
         while let Some(event) = association.poll() {
             match event {
                 Event::Connected => self.connected = true,
                 Event::Stream(StreamEvent::Readable { id }) => {
-                    let Ok(mut stream) = association.stream(id) else { continue };
+                    let Ok(mut stream) = association.stream(id) else {
+                        continue;
+                    };
                     while let Ok(Some(chunks)) = stream.read_sctp() {
                         let ppi = chunks.ppi;
                         let mut message = vec![0u8; chunks.len()];
                         let _ = chunks.read(&mut message);
                         match ppi {
                             PayloadProtocolIdentifier::Dcep if message.first() == Some(&3) => {
-                                let _ = stream.write_with_ppi(&[2], PayloadProtocolIdentifier::Dcep);
+                                let _ =
+                                    stream.write_with_ppi(&[2], PayloadProtocolIdentifier::Dcep);
                             }
                             PayloadProtocolIdentifier::Dcep => {}
                             _ => self.messages.push(message),

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 pub const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 pub const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
-pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+pub const TRANSPORT_CC: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const DEPENDENCY: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
@@ -42,7 +43,9 @@ impl Section {
     }
 
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        self.lines.iter().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'))
+        self.lines
+            .iter()
+            .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'))
     }
 
     pub fn mid(&self) -> &str {
@@ -56,14 +59,15 @@ impl Section {
     pub fn extension(&self, uri: &str) -> Option<u8> {
         self.values("extmap").find_map(|value| {
             let (id, name) = value.split_once(' ')?;
-            (name.split(' ').next()? == uri).then(|| id.split('/').next()?.parse().ok()).flatten()
+            (name.split(' ').next()? == uri)
+                .then(|| id.split('/').next()?.parse().ok())
+                .flatten()
         })
     }
 
     pub fn is_media(&self) -> bool {
         self.kind == "audio" || self.kind == "video"
     }
-
 }
 
 impl Description {
@@ -75,7 +79,13 @@ impl Description {
                 let mut word = || words.next().unwrap_or_default().to_owned();
                 let (kind, port, protocol, formats) = (word(), word(), word(), word());
                 let port = port.parse().unwrap_or(9);
-                description.sections.push(Section { kind, protocol, port, formats, lines: Vec::new() });
+                description.sections.push(Section {
+                    kind,
+                    protocol,
+                    port,
+                    formats,
+                    lines: Vec::new(),
+                });
             } else if let Some(attribute) = line.strip_prefix("a=") {
                 match description.sections.last_mut() {
                     Some(section) => section.lines.push(attribute.to_owned()),
@@ -88,14 +98,27 @@ impl Description {
 
     fn attribute(&self, name: &str) -> Option<&str> {
         let of = |lines: &'_ Vec<String>| {
-            lines.iter().position(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))
+            lines.iter().position(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(':'))
+            })
         };
-        let lines = self.sections.iter().map(|section| &section.lines).chain([&self.session]);
-        lines.filter_map(|lines| of(lines).map(|at| &lines[at][name.len() + 1..])).next()
+        let lines = self
+            .sections
+            .iter()
+            .map(|section| &section.lines)
+            .chain([&self.session]);
+        lines
+            .filter_map(|lines| of(lines).map(|at| &lines[at][name.len() + 1..]))
+            .next()
     }
 
     pub fn remote(&self) -> Remote {
-        let candidates = self.sections.iter().flat_map(|section| section.values("candidate")).filter_map(candidate);
+        let candidates = self
+            .sections
+            .iter()
+            .flat_map(|section| section.values("candidate"))
+            .filter_map(candidate);
         Remote {
             ufrag: self.attribute("ice-ufrag").unwrap_or_default().to_owned(),
             pwd: self.attribute("ice-pwd").unwrap_or_default().to_owned(),
@@ -147,11 +170,19 @@ impl Local<'_> {
     /// Accepts everything that `offer` sends, as a receiver.
     pub fn answer(&self, offer: &Description) -> String {
         let live = |section: &&Section| section.port != 0 || section.has("bundle-only");
-        let mids: Vec<String> = offer.sections.iter().filter(live).map(|s| s.mid().to_owned()).collect();
+        let mids: Vec<String> = offer
+            .sections
+            .iter()
+            .filter(live)
+            .map(|s| s.mid().to_owned())
+            .collect();
         let mut text = self.head(&mids);
         for section in &offer.sections {
             let port = if live(&section) { 9 } else { 0 };
-            text += &format!("m={} {port} {} {}\r\n", section.kind, section.protocol, section.formats);
+            text += &format!(
+                "m={} {port} {} {}\r\n",
+                section.kind, section.protocol, section.formats
+            );
             text += &self.transport("active");
             text += &format!("a=mid:{}\r\n", section.mid());
             if section.is_media() {
@@ -173,7 +204,10 @@ impl Local<'_> {
                 Kind::Video => "video 9 UDP/TLS/RTP/SAVPF 96 97",
                 Kind::Data => "application 9 UDP/DTLS/SCTP webrtc-datachannel",
             };
-            text += &format!("m={formats}\r\n{}a=mid:{mid}\r\n", self.transport("actpass"));
+            text += &format!(
+                "m={formats}\r\n{}a=mid:{mid}\r\n",
+                self.transport("actpass")
+            );
             text += &match section.kind {
                 Kind::Data => "a=sctp-port:5000\r\na=max-message-size:262144\r\n".to_owned(),
                 _ => offer_media(section),
@@ -198,7 +232,15 @@ pub struct Offered {
 }
 
 fn known(uri: &str) -> bool {
-    [MID, AUDIO_LEVEL, ABS_SEND_TIME, TRANSPORT_CC, DEPENDENCY, PLAYOUT_DELAY].contains(&uri)
+    [
+        MID,
+        AUDIO_LEVEL,
+        ABS_SEND_TIME,
+        TRANSPORT_CC,
+        DEPENDENCY,
+        PLAYOUT_DELAY,
+    ]
+    .contains(&uri)
 }
 
 fn answer_media(section: &Section) -> String {
@@ -206,8 +248,13 @@ fn answer_media(section: &Section) -> String {
     let direction = if sends { "recvonly" } else { "inactive" };
     let mut text = format!("a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n");
     for line in &section.lines {
-        let kept = ["rtpmap:", "fmtp:", "rtcp-fb:"].iter().any(|name| line.starts_with(name));
-        let extension = line.strip_prefix("extmap:").and_then(|value| value.split(' ').nth(1)).is_some_and(known);
+        let kept = ["rtpmap:", "fmtp:", "rtcp-fb:"]
+            .iter()
+            .any(|name| line.starts_with(name));
+        let extension = line
+            .strip_prefix("extmap:")
+            .and_then(|value| value.split(' ').nth(1))
+            .is_some_and(known);
         if kept || extension {
             text += &format!("a={line}\r\n");
         }
@@ -217,7 +264,8 @@ fn answer_media(section: &Section) -> String {
 
 fn offer_media(section: &Offered) -> String {
     let mut text = String::from("a=rtcp-mux\r\na=rtcp-rsize\r\n");
-    text += &format!("a=extmap:4 {MID}\r\na=extmap:3 {TRANSPORT_CC}\r\na=extmap:2 {ABS_SEND_TIME}\r\n");
+    text +=
+        &format!("a=extmap:4 {MID}\r\na=extmap:3 {TRANSPORT_CC}\r\na=extmap:2 {ABS_SEND_TIME}\r\n");
     text += match section.kind {
         Kind::Audio => {
             "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtcp-fb:111 transport-cc\r\n\

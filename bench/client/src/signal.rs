@@ -7,7 +7,10 @@ use std::net::TcpStream;
 use prost::Message as _;
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::proto::{ClientInfo, ConnectionSettings, JoinRequest, Request, Response, SignalRequest, SignalResponse, WrappedJoinRequest};
+use crate::proto::{
+    ClientInfo, ConnectionSettings, JoinRequest, Request, Response, SignalRequest, SignalResponse,
+    WrappedJoinRequest,
+};
 use crate::token::base64url;
 
 pub struct Signal {
@@ -34,21 +37,39 @@ impl Target {
             );
         }
         let join = JoinRequest {
-            client_info: Some(ClientInfo { sdk: 5, version: "2.0.0".to_owned(), protocol: 16 }),
-            connection_settings: Some(ConnectionSettings { auto_subscribe: self.auto_subscribe }),
+            client_info: Some(ClientInfo {
+                sdk: 5,
+                version: "2.0.0".to_owned(),
+                protocol: 16,
+            }),
+            connection_settings: Some(ConnectionSettings {
+                auto_subscribe: self.auto_subscribe,
+            }),
         };
-        let wrapped = WrappedJoinRequest { compression: 0, join_request: join.encode_to_vec() };
+        let wrapped = WrappedJoinRequest {
+            compression: 0,
+            join_request: join.encode_to_vec(),
+        };
         let join = base64url(&wrapped.encode_to_vec(), true).replace('=', "%3D");
-        format!("ws://{}/rtc/v1?access_token={}&join_request={join}", self.host, self.token)
+        format!(
+            "ws://{}/rtc/v1?access_token={}&join_request={join}",
+            self.host, self.token
+        )
     }
 }
 
 impl Signal {
     pub fn connect(target: &Target) -> Result<Self, String> {
         let stream = TcpStream::connect(&target.host).map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let (socket, _) = tungstenite::client(target.url(), stream).map_err(|error| error.to_string())?;
-        socket.get_ref().set_nonblocking(true).map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        let (socket, _) =
+            tungstenite::client(target.url(), stream).map_err(|error| error.to_string())?;
+        socket
+            .get_ref()
+            .set_nonblocking(true)
+            .map_err(|error| error.to_string())?;
         Ok(Self { socket })
     }
 
@@ -57,7 +78,9 @@ impl Signal {
     }
 
     pub fn send(&mut self, request: Request) {
-        let message = SignalRequest { message: Some(request) };
+        let message = SignalRequest {
+            message: Some(request),
+        };
         // What the kernel does not take now is flushed by the next read or send.
         let _ = self.socket.send(Message::binary(message.encode_to_vec()));
     }
@@ -67,7 +90,9 @@ impl Signal {
         loop {
             match self.socket.read() {
                 Ok(Message::Binary(bytes)) => match SignalResponse::decode(&bytes[..]) {
-                    Ok(SignalResponse { message: Some(response) }) => return Ok(Some(response)),
+                    Ok(SignalResponse {
+                        message: Some(response),
+                    }) => return Ok(Some(response)),
                     _ => continue,
                 },
                 Ok(Message::Close(_)) => return Err("closed by the server".to_owned()),

@@ -47,6 +47,9 @@ pub struct Sink {
     streams: Vec<Stream>,
     /// Decrypt and measure.
     pub sampled: bool,
+    /// Its socket shows GSO runs; `runs` counts packets by the length of their run.
+    pub probe: bool,
+    pub runs: [u64; 65],
     pub loss_percent: f64,
     pub delays_us: Vec<u32>,
     pub first_us: Option<u64>,
@@ -66,6 +69,8 @@ impl Sink {
         Self {
             streams: Vec::new(),
             sampled,
+            probe: false,
+            runs: [0; 65],
             loss_percent,
             delays_us: Vec::new(),
             first_us: None,
@@ -90,6 +95,7 @@ impl Sink {
     pub fn mark(&mut self) {
         self.counts_at_mark = self.counts;
         self.delays_us.clear();
+        self.runs = [0; 65];
         for stream in &mut self.streams {
             stream.highest_at_mark = stream.window.highest();
             stream.unique_at_mark = stream.unique;
@@ -102,7 +108,8 @@ impl Sink {
             packets: self.counts.packets - self.counts_at_mark.packets,
             bytes: self.counts.bytes - self.counts_at_mark.bytes,
             retransmitted: self.counts.retransmitted - self.counts_at_mark.retransmitted,
-            dropped_on_purpose: self.counts.dropped_on_purpose - self.counts_at_mark.dropped_on_purpose,
+            dropped_on_purpose: self.counts.dropped_on_purpose
+                - self.counts_at_mark.dropped_on_purpose,
             ..Counts::default()
         };
         for stream in &self.streams {
@@ -113,17 +120,33 @@ impl Sink {
         counts
     }
 
+    /// `length` datagrams came in one send.
+    pub fn on_run(&mut self, length: usize) {
+        self.runs[length.min(64)] += length as u64;
+    }
+
     /// One RTP datagram as it came. `arrived_us` is wall-clock, for the delay.
-    pub fn on_rtp(&mut self, packet: &mut [u8], now_us: u64, arrived_us: Option<u64>, keys: &mut Receiver) {
+    pub fn on_rtp(
+        &mut self,
+        packet: &mut [u8],
+        now_us: u64,
+        arrived_us: Option<u64>,
+        keys: &mut Receiver,
+    ) {
         if self.loss_percent > 0.0 && self.chance() < self.loss_percent / 100.0 {
             self.counts.dropped_on_purpose += 1;
             return;
         }
-        let Ok(header) = Header::parse(packet) else { return };
+        let Ok(header) = Header::parse(packet) else {
+            return;
+        };
         self.counts.packets += 1;
         self.counts.bytes += packet.len() as u64;
         if let Some(id) = self.transport_cc {
-            let element = header.elements(packet).flatten().find(|element| element.id == id);
+            let element = header
+                .elements(packet)
+                .flatten()
+                .find(|element| element.id == id);
             if let Some([high, low]) = element.map(|element| element.value) {
                 self.log.record(u16::from_be_bytes([*high, *low]), now_us);
             }
@@ -134,10 +157,16 @@ impl Sink {
         self.first_us.get_or_insert(now_us);
         self.on_sequence(header.ssrc, header.sequence, now_us);
         if let Some(arrived) = arrived_us.filter(|_| self.sampled) {
-            let Ok(opened) = keys.unprotect_rtp(packet) else { return };
-            let payload = opened.header.payload(&packet[..opened.len]).unwrap_or_default();
+            let Ok(opened) = keys.unprotect_rtp(packet) else {
+                return;
+            };
+            let payload = opened
+                .header
+                .payload(&packet[..opened.len])
+                .unwrap_or_default();
             if let Some(sent) = crate::source::sent_us(payload) {
-                self.delays_us.push(arrived.saturating_sub(sent).min(u64::from(u32::MAX)) as u32);
+                self.delays_us
+                    .push(arrived.saturating_sub(sent).min(u64::from(u32::MAX)) as u32);
             }
         }
     }
@@ -153,7 +182,11 @@ impl Sink {
         };
         let stream = &mut self.streams[at];
         let highest = stream.window.highest();
-        let index = if stream.unique == 0 { stream.first } else { estimate_index(highest, sequence) };
+        let index = if stream.unique == 0 {
+            stream.first
+        } else {
+            estimate_index(highest, sequence)
+        };
         if stream.window.seen(index) {
             return;
         }
@@ -162,7 +195,11 @@ impl Sink {
         if stream.unique > 1 {
             for lost in highest + 1..index {
                 if stream.missing.len() < MISSING_MAX {
-                    stream.missing.push(Missing { index: lost, at_us: now_us + NACK_AFTER_US, tries: 0 });
+                    stream.missing.push(Missing {
+                        index: lost,
+                        at_us: now_us + NACK_AFTER_US,
+                        tries: 0,
+                    });
                 }
             }
         }
@@ -172,15 +209,25 @@ impl Sink {
     }
 
     fn on_retransmission(&mut self, packet: &mut [u8], keys: &mut Receiver) {
-        let Ok(opened) = keys.unprotect_rtp(packet) else { return };
-        let payload = opened.header.payload(&packet[..opened.len]).unwrap_or_default();
-        let Some((original, rest)) = split_rtx(payload) else { return };
+        let Ok(opened) = keys.unprotect_rtp(packet) else {
+            return;
+        };
+        let payload = opened
+            .header
+            .payload(&packet[..opened.len])
+            .unwrap_or_default();
+        let Some((original, rest)) = split_rtx(payload) else {
+            return;
+        };
         if rest.is_empty() {
             return;
         }
         self.counts.retransmitted += 1;
         for stream in &mut self.streams {
-            let found = stream.missing.iter().position(|missing| missing.index as u16 == original);
+            let found = stream
+                .missing
+                .iter()
+                .position(|missing| missing.index as u16 == original);
             if let Some(found) = found {
                 let index = stream.missing.swap_remove(found).index;
                 stream.window.record(index);
@@ -209,7 +256,12 @@ impl Sink {
         for stream in &mut self.streams {
             stream.missing.retain(|missing| missing.tries < NACK_TRIES);
             let mut due: Vec<u16> = Vec::new();
-            for missing in stream.missing.iter_mut().filter(|missing| missing.at_us <= now_us).take(200) {
+            for missing in stream
+                .missing
+                .iter_mut()
+                .filter(|missing| missing.at_us <= now_us)
+                .take(200)
+            {
                 missing.at_us = now_us + NACK_AGAIN_US;
                 missing.tries += 1;
                 due.push(missing.index as u16);
@@ -222,7 +274,10 @@ impl Sink {
         let mut reports = Vec::with_capacity(self.streams.len());
         for stream in self.streams.iter_mut().take(31) {
             let expected = stream.window.highest() + 1 - stream.first;
-            let (new_expected, new_unique) = (expected - stream.expected_at_report, stream.unique - stream.unique_at_report);
+            let (new_expected, new_unique) = (
+                expected - stream.expected_at_report,
+                stream.unique - stream.unique_at_report,
+            );
             let lost = new_expected.saturating_sub(new_unique);
             (stream.expected_at_report, stream.unique_at_report) = (expected, stream.unique);
             reports.push(ReceptionReport {

@@ -44,11 +44,16 @@ pub struct Source {
     pub keyframe_wanted: bool,
     pub sent: u64,
     pub keyframes: u64,
+    pub resent: u64,
     index: u64,
     timestamp: u32,
     picture: u16,
     tl0: u8,
+    /// The last packets as they were sent, by sequence number, for NACKs.
+    history: Vec<(u16, Vec<u8>)>,
 }
+
+const HISTORY: usize = 512;
 
 impl Source {
     pub fn new(kind: Kind, ssrc: u32, burst: u32, size: usize, period_us: u64) -> Self {
@@ -66,15 +71,22 @@ impl Source {
             keyframe_wanted: true,
             sent: 0,
             keyframes: 0,
+            resent: 0,
             index: u64::from(ssrc & 0x3FFF),
             timestamp: ssrc,
             picture: 1,
             tl0: 0,
+            history: vec![(0, Vec::new()); HISTORY],
         }
     }
 
-    /// Writes and sends the next burst. `transport_sequence` is shared by the transport.
-    pub fn emit(&mut self, transport_sequence: &mut u16, mut send: impl FnMut(u64, &[u8], &[u8])) {
+    /// Writes and sends the next burst. `transport_sequence` is shared by the transport; `send`
+    /// leaves what it sent in its last argument.
+    pub fn emit(
+        &mut self,
+        transport_sequence: &mut u16,
+        mut send: impl FnMut(u64, &[u8], &[u8], &mut Vec<u8>),
+    ) {
         let keyframe = self.kind == Kind::Video && std::mem::take(&mut self.keyframe_wanted);
         self.keyframes += u64::from(keyframe);
         for number in 0..self.burst {
@@ -83,14 +95,28 @@ impl Source {
             *transport_sequence = transport_sequence.wrapping_add(1);
             let mut payload = [0u8; 1400];
             self.payload(&mut payload, number == 0, keyframe);
-            send(self.index, &head[..len], &payload[..self.size]);
+            let kept = &mut self.history[self.index as usize % HISTORY];
+            kept.0 = self.index as u16;
+            kept.1.clear();
+            send(self.index, &head[..len], &payload[..self.size], &mut kept.1);
             self.index += 1;
             self.sent += 1;
         }
         let ticks = if self.kind == Kind::Video { 90 } else { 48 };
-        self.timestamp = self.timestamp.wrapping_add((self.period_us * ticks / 1000) as u32);
+        self.timestamp = self
+            .timestamp
+            .wrapping_add((self.period_us * ticks / 1000) as u32);
         self.picture = (self.picture + 1) & 0x7FFF;
         self.tl0 = self.tl0.wrapping_add(1);
+    }
+
+    /// Sends a packet again, byte for byte.
+    pub fn resend(&mut self, sequence: u16, send: impl FnOnce(&[u8])) {
+        let (kept, bytes) = &self.history[usize::from(sequence) % HISTORY];
+        if *kept == sequence && !bytes.is_empty() {
+            self.resent += 1;
+            send(bytes);
+        }
     }
 
     fn header(&self, out: &mut [u8], last: bool, transport_sequence: u16) -> usize {
@@ -109,7 +135,14 @@ impl Source {
             writer.element(id, &transport_sequence.to_be_bytes());
         }
         if let Some(id) = self.ids.audio_level.filter(|_| self.kind == Kind::Audio) {
-            writer.element(id, &AudioLevel { voice: true, level: 20 }.bytes());
+            writer.element(
+                id,
+                &AudioLevel {
+                    voice: true,
+                    level: 20,
+                }
+                .bytes(),
+            );
         }
         writer.finish().unwrap_or(0)
     }
@@ -118,10 +151,18 @@ impl Source {
         match self.kind {
             Kind::Video => {
                 let [high, low] = (0x8000 | self.picture).to_be_bytes();
-                out[..6].copy_from_slice(&[if first { 0x90 } else { 0x80 }, 0xE0, high, low, self.tl0, 0x20]);
+                out[..6].copy_from_slice(&[
+                    if first { 0x90 } else { 0x80 },
+                    0xE0,
+                    high,
+                    low,
+                    self.tl0,
+                    0x20,
+                ]);
                 // Frame tag: P bit, version 0, shown; key frames add start code and size.
                 let tag = if keyframe { 0x10 } else { 0x11 };
-                out[6..16].copy_from_slice(&[tag, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
+                out[6..16]
+                    .copy_from_slice(&[tag, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
             }
             _ => out[0] = OPUS_TOC,
         }

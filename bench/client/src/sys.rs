@@ -4,7 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid timespec to write to.
     unsafe { libc::clock_gettime(id, &mut time) };
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
@@ -33,9 +36,14 @@ impl Epoll {
 
     /// Level-triggered reads under `token`. Closing the descriptor removes it.
     pub fn add(&self, source: &impl AsRawFd, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
+        let mut event = libc::epoll_event {
+            events: libc::EPOLLIN as u32,
+            u64: token,
+        };
         // SAFETY: `event` is valid for the call.
-        match unsafe { libc::epoll_ctl(self.0, libc::EPOLL_CTL_ADD, source.as_raw_fd(), &mut event) } {
+        match unsafe {
+            libc::epoll_ctl(self.0, libc::EPOLL_CTL_ADD, source.as_raw_fd(), &mut event)
+        } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }
@@ -44,11 +52,21 @@ impl Epoll {
     /// Tokens that are ready, waiting at most `timeout_us`.
     pub fn wait(&self, timeout_us: u64, tokens: &mut Vec<u64>) {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
-        let time = libc::timespec { tv_sec: (timeout_us / 1_000_000) as i64, tv_nsec: (timeout_us % 1_000_000 * 1000) as i64 };
+        let time = libc::timespec {
+            tv_sec: (timeout_us / 1_000_000) as i64,
+            tv_nsec: (timeout_us % 1_000_000 * 1000) as i64,
+        };
         // SAFETY: `events` holds 256 entries, `time` is valid, no signal mask.
-        let count = unsafe { libc::epoll_pwait2(self.0, events.as_mut_ptr(), 256, &time, std::ptr::null()) };
+        let count = unsafe {
+            libc::epoll_pwait2(self.0, events.as_mut_ptr(), 256, &time, std::ptr::null())
+        };
         tokens.clear();
-        tokens.extend(events.iter().take(count.max(0) as usize).map(|event| event.u64));
+        tokens.extend(
+            events
+                .iter()
+                .take(count.max(0) as usize)
+                .map(|event| event.u64),
+        );
     }
 }
 
@@ -73,28 +91,46 @@ pub fn receive_times(socket: &impl AsRawFd) {
 fn set(socket: &impl AsRawFd, level: i32, name: i32, value: i32) {
     let pointer = (&raw const value).cast();
     // SAFETY: `pointer` is an i32 for the time of the call. A refusal costs precision only.
-    unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, pointer, size_of::<i32>() as u32) };
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            pointer,
+            size_of::<i32>() as u32,
+        )
+    };
 }
 
-const BATCH: usize = 64;
-const SIZE: usize = 2048;
-const CONTROL: usize = 64;
+/// Lets the kernel hand over a whole GSO run as one buffer, which tells how long runs are.
+pub fn receive_runs(socket: &impl AsRawFd) {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+}
 
-/// Buffers for `recvmmsg`, shared by all sockets.
+const CONTROL_WORDS: usize = 12;
+
+/// Buffers for `recvmmsg`, shared by all sockets of a kind.
 pub struct Batch {
-    data: Box<[[u8; SIZE]; BATCH]>,
-    control: Box<[[u64; CONTROL / 8]; BATCH]>,
-    vectors: Vec<libc::iovec>,
+    size: usize,
+    data: Vec<u8>,
+    control: Vec<[u64; CONTROL_WORDS]>,
     headers: Vec<libc::mmsghdr>,
+    vectors: Vec<libc::iovec>,
 }
 
 impl Batch {
-    pub fn new() -> Self {
-        let mut data = Box::new([[0u8; SIZE]; BATCH]);
-        let mut control = Box::new([[0u64; CONTROL / 8]; BATCH]);
-        let mut vectors: Vec<libc::iovec> =
-            data.iter_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: SIZE }).collect();
-        let headers = (0..BATCH)
+    /// `size` bytes for each of `count` datagrams, or runs of them.
+    pub fn new(count: usize, size: usize) -> Self {
+        let mut data = vec![0u8; count * size];
+        let mut control = vec![[0u64; CONTROL_WORDS]; count];
+        let mut vectors: Vec<libc::iovec> = data
+            .chunks_mut(size)
+            .map(|data| libc::iovec {
+                iov_base: data.as_mut_ptr().cast(),
+                iov_len: size,
+            })
+            .collect();
+        let headers = (0..count)
             .map(|at| {
                 // SAFETY: all zeros is a valid mmsghdr.
                 let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
@@ -104,44 +140,81 @@ impl Batch {
                 header
             })
             .collect();
-        Self { data, control, vectors, headers }
+        Self {
+            size,
+            data,
+            control,
+            headers,
+            vectors,
+        }
     }
 
-    /// Up to 64 datagrams; how many came.
+    /// As many datagrams as wait and fit; how many came.
     pub fn receive(&mut self, socket: &impl AsRawFd) -> usize {
-        debug_assert_eq!(self.vectors.len(), BATCH);
+        debug_assert_eq!(self.vectors.len(), self.headers.len());
         for header in &mut self.headers {
-            header.msg_hdr.msg_controllen = CONTROL;
+            header.msg_hdr.msg_controllen = CONTROL_WORDS * 8;
         }
-        // SAFETY: headers point into boxes and a vector that live and do not move with `self`.
+        let most = self.headers.len() as u32;
+        // SAFETY: headers point into vectors that live and do not move with `self`.
         let count = unsafe {
-            libc::recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), BATCH as u32, libc::MSG_DONTWAIT, std::ptr::null_mut())
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                most,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
         };
         count.max(0) as usize
     }
 
+    pub fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
     pub fn datagram(&mut self, at: usize) -> &mut [u8] {
-        let len = self.headers[at].msg_len as usize;
-        &mut self.data[at][..len.min(SIZE)]
+        let len = (self.headers[at].msg_len as usize).min(self.size);
+        &mut self.data[at * self.size..at * self.size + len]
+    }
+
+    /// The data words of a control message.
+    fn control(&self, at: usize, level: i32, kind: i32) -> Option<&[u64]> {
+        let used = self.headers[at].msg_hdr.msg_controllen / 8;
+        let mut rest = &self.control[at][..used.min(CONTROL_WORDS)];
+        let wanted = (level as u64) | ((kind as u64) << 32);
+        // struct cmsghdr: its length in bytes, then level and type.
+        while let [len, head, ..] = rest {
+            let words = (*len as usize).div_ceil(8).clamp(2, rest.len());
+            if *head == wanted {
+                return Some(&rest[2..words]);
+            }
+            rest = &rest[words..];
+        }
+        None
     }
 
     /// The kernel's receive time in wall-clock microseconds, when it was asked for.
     pub fn received_us(&self, at: usize) -> Option<u64> {
-        let header = &self.headers[at].msg_hdr;
-        if header.msg_controllen < size_of::<libc::cmsghdr>() + size_of::<libc::timespec>() {
-            return None;
-        }
-        let words = &self.control[at];
-        // struct cmsghdr { len, level/type }, then the timespec.
-        let kind = words[1];
-        let expected = (libc::SOL_SOCKET as u64) | ((libc::SO_TIMESTAMPNS as u64) << 32);
-        (kind == expected).then(|| words[2] * 1_000_000 + words[3] / 1000)
+        let time = self.control(at, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+        Some(time.first()? * 1_000_000 + time.get(1)? / 1000)
+    }
+
+    /// Bytes of each datagram in the run at `at`.
+    pub fn segment(&self, at: usize) -> Option<usize> {
+        let words = self.control(at, libc::SOL_UDP, libc::UDP_GRO)?;
+        words
+            .first()
+            .map(|word| (*word & 0xFFFF) as usize)
+            .filter(|segment| *segment > 0)
     }
 }
 
 /// User and system time of processes, in microseconds (resolution 10 ms).
 pub fn cpu_us(pids: &[u32]) -> (u64, u64) {
-    pids.iter().filter_map(|pid| read_cpu(*pid)).fold((0, 0), |total, one| (total.0 + one.0, total.1 + one.1))
+    pids.iter()
+        .filter_map(|pid| read_cpu(*pid))
+        .fold((0, 0), |total, one| (total.0 + one.0, total.1 + one.1))
 }
 
 fn read_cpu(pid: u32) -> Option<(u64, u64)> {

@@ -31,6 +31,9 @@ pub fn make(key: &str, secret: &str, room: &str, identity: &str) -> String {
     });
     let head = base64url(br#"{"alg":"HS256","typ":"JWT"}"#, false);
     let text = format!("{head}.{}", base64url(claims.to_string().as_bytes(), false));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes());
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+        text.as_bytes(),
+    );
     format!("{text}.{}", base64url(tag.as_ref(), false))
 }
