@@ -7,6 +7,7 @@ participant; trouble of our own asks it to start afresh.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from livekit.protocol import models, rtc
@@ -27,6 +28,7 @@ class Negotiating:
         self._p = participant
         self.refusal: MediaError | None = None
         self._answered = False
+        self._trickled: set[rtc.SignalTarget] = set()
         self._sections: rtc.MediaSectionsRequirement | None = None
 
     async def answer_to(self, description: rtc.SessionDescription) -> rtc.SessionDescription | None:
@@ -53,6 +55,7 @@ class Negotiating:
         answer = await self.answer_to(description)
         if answer is not None:
             self._p.send(rtc.SignalResponse(answer=answer))
+            self._trickle(answer.sdp, rtc.SignalTarget.PUBLISHER)
             self._answered = True
             self.need_sections(self._sections)
 
@@ -73,6 +76,20 @@ class Negotiating:
             mid_to_track_id=dict(offer.mid_to_track),
         )
         self._p.send(rtc.SignalResponse(offer=description))
+        self._trickle(offer.sdp, rtc.SignalTarget.SUBSCRIBER)
+
+    def _trickle(self, sdp: str, target: rtc.SignalTarget) -> None:
+        """Our candidates once more, one by one, for clients that read them only so.
+
+        They are those of the description, so other clients see nothing new. Once for each
+        connection: addresses do not change, and a restart's description carries them again.
+        """
+        if target in self._trickled:
+            return
+        self._trickled.add(target)
+        messages = trickles(sdp, target)
+        for message in messages:
+            self._p.send(rtc.SignalResponse(trickle=message))
 
     async def answered(self, description: rtc.SessionDescription) -> None:
         """DUAL: the client's answer to the subscriber offer."""
@@ -88,3 +105,20 @@ class Negotiating:
             return  # to an offer that a newer one replaced; that one is answered or times out
         ours = not isinstance(error, ClientError) or error.code is Code.PARTICIPANT_CLOSED
         self._p.leave(Reason.MEDIA_FAILURE, Action.RECONNECT if ours else Action.DISCONNECT)
+
+
+def trickles(sdp: str, target: rtc.SignalTarget) -> list[rtc.TrickleRequest]:
+    """The candidates of a description as messages; the last is final (RFC 8838 section 8.2)."""
+    lines = [line.strip() for line in sdp.splitlines()]
+    mid = next((line[6:] for line in lines if line.startswith("a=mid:")), "0")
+    found = dict.fromkeys(line[2:] for line in lines if line.startswith("a=candidate:"))
+    messages = [
+        rtc.TrickleRequest(
+            candidateInit=json.dumps({"candidate": text, "sdpMid": mid, "sdpMLineIndex": 0}),
+            target=target,
+        )
+        for text in found
+    ]
+    if messages:
+        messages[-1].final = True
+    return messages

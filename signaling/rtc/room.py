@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from livekit.protocol import models, rtc, webhook
+from livekit.protocol import models, rtc
 from livekit.protocol import room as room_pb
 
 from mediaserver.api import CallMedia, CallOptions, ParticipantOptions, Target
@@ -19,6 +19,7 @@ from signaling.errors import ClientError, Code
 from signaling.rtc.clock import Timer
 from signaling.rtc.data_tracks import DataTrack
 from signaling.rtc.entry import Entry
+from signaling.rtc.events import announce
 from signaling.rtc.frames import Outgoing
 from signaling.rtc.ids import Prefix
 from signaling.rtc.media_events import CallEvents, ParticipantEvents
@@ -74,7 +75,7 @@ class Room:
         self._last_counts = (0, 0, False)
         self._counted: tuple[int, int, bool] | None = None
         self._watch_empty(self.empty_timeout)
-        self.hook("room_started")
+        announce(self, "room_started")
 
     # Facts
 
@@ -234,7 +235,7 @@ class Room:
         if participant.advance(State.ACTIVE):
             participant.was_active = True
             self.broadcast(participant, to_self=False)
-            self.hook("participant_joined", participant)
+            announce(self, "participant_joined", participant)
 
     # Going
 
@@ -254,7 +255,7 @@ class Room:
             self.departed.append((self.services.clock.monotonic(), participant.info()))
         self.broadcast(participant, to_self=False)
         left = "participant_left" if participant.was_active else "participant_connection_aborted"
-        self.hook(left, participant)
+        announce(self, left, participant, reason=participant.disconnect_reason)
         self.counts_changed()
         if self.open and not any(not p.dependent for p in self._by_identity.values()):
             self._watch_empty(self.departure_timeout)
@@ -284,7 +285,7 @@ class Room:
                 timer.cancel()
         if self._call is not None:
             self.services.spawn(self._call.close())
-        self.hook("room_finished")
+        announce(self, "room_finished", reason=reason)
         self._on_closed(self)
 
     # Telling
@@ -328,26 +329,6 @@ class Room:
     def introduce(self, publisher: Participant, subscriber: Participant) -> None:
         self.observers.introduce(publisher, subscriber)
 
-    def hook(
-        self,
-        event: str,
-        participant: Participant | None = None,
-        track: models.TrackInfo | None = None,
-    ) -> None:
-        """A webhook event about this room."""
-        services = self.services
-        message = webhook.WebhookEvent(
-            event=event,
-            room=self.info(),
-            id=services.ids.make(Prefix.EVENT),
-            created_at=int(services.clock.unix()),
-        )
-        if participant is not None:
-            message.participant.CopyFrom(participant.info())
-        if track is not None:
-            message.track.CopyFrom(track)
-        services.hooks.notify(message)
-
     # Tracks
 
     def track_published(self, publication: Publication) -> None:
@@ -357,7 +338,7 @@ class Room:
         for participant in self.participants():
             if participant.ready:
                 participant.subscribing.track_appeared(publication)
-        self.hook("track_published", publisher, publication.info)
+        announce(self, "track_published", publisher, publication.info)
         self.counts_changed()
 
     def track_unpublished(self, publication: Publication) -> None:
@@ -368,7 +349,7 @@ class Room:
         publisher = publication.publisher
         if not publisher.closed:
             self.broadcast(publisher, to_self=False)
-        self.hook("track_unpublished", publisher, publication.info)
+        announce(self, "track_unpublished", publisher, publication.info)
         self.counts_changed()
 
     def reconsider(self, sid: str) -> None:

@@ -43,6 +43,7 @@ from signaling.rtc.participant import Participant
 from signaling.rtc.rooms import Rooms
 from signaling.rtc.tokens import Claims
 
+CANDIDATE = "\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.9 7882 typ host\r\n"
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 EPOCH = 1_800_000_000.0
 
@@ -133,7 +134,9 @@ class FakeParticipantMedia:
         if self.offer_error is not None:
             raise self.offer_error
         self.offers.append(sdp)
-        return Answer(sdp=f"answer to {sdp}", mid_to_track=dict(enumerate_mids(self.subscriptions)))
+        return Answer(
+            sdp=f"answer to {sdp}{CANDIDATE}", mid_to_track=dict(enumerate_mids(self.subscriptions))
+        )
 
     async def answer(self, sdp: str, *, offer_id: int = 0) -> None:
         if self.offer_error is not None:

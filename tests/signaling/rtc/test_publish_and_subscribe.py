@@ -83,7 +83,8 @@ def test_the_first_offer_may_come_with_the_join_and_is_answered_after_it() -> No
     alice = world.join("alice")
     alice.ask(offer=rtc.SessionDescription(type="offer", sdp="o", id=7))
     answer = alice.last("answer").answer
-    assert (answer.id, answer.type, answer.sdp) == (7, "answer", "answer to o")
+    assert (answer.id, answer.type) == (7, "answer")
+    assert answer.sdp.startswith("answer to o")
 
 
 def test_sections_are_asked_for_only_after_the_first_answer() -> None:
@@ -92,7 +93,9 @@ def test_sections_are_asked_for_only_after_the_first_answer() -> None:
     alice.media.listener.on_sections_needed(1, 2)
     assert not alice.all("media_sections_requirement")
     alice.ask(offer=rtc.SessionDescription(type="offer", sdp="o", id=1))
-    assert alice.cases()[-2:] == ["answer", "media_sections_requirement"]
+    assert alice.cases()[-3:] == ["answer", "trickle", "media_sections_requirement"]
+    alice.ask(offer=rtc.SessionDescription(type="offer", sdp="o", id=2))
+    assert len(alice.all("trickle")) == 1
     need = alice.last("media_sections_requirement").media_sections_requirement
     assert (need.num_audios, need.num_videos) == (1, 2)
 
