@@ -27,7 +27,7 @@ from signaling.http.guests import Guests
 from signaling.http.listener import Gate, Listener, handler_arguments
 from signaling.http.live import Live
 from signaling.http.looplag import LoopLag
-from signaling.http.middleware import Middleware
+from signaling.http.middleware import Middleware, is_proxy
 from signaling.http.operator import Health, Operator
 from signaling.http.tls import CertificateWatch, limit_buffers, server_context
 from signaling.relay import ice_servers, relay_from
@@ -84,13 +84,14 @@ class App:
         self._state = state
         self._authority = authority
         self._keys = ApiKeys(config.keys)
-        self._gate = Gate(config.limits)
+        self._gate = Gate(config.limits, is_proxy(config))
         self._lag = LoopLag()
         self._health = Health()
         self._middleware = Middleware(config, hsts=not development)
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn: Supervisor | None = None
+        self._certificate: CertificateWatch | None = None
         self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": []}
 
     async def start(self) -> None:
@@ -174,7 +175,8 @@ class App:
         if not config.http.listen:
             return
         context = server_context(config.tls)
-        self._spawn(CertificateWatch(context, config.tls).run())
+        self._certificate = CertificateWatch(context, config.tls)
+        self._spawn(self._certificate.run())
         for address in config.http.listen:
             await self._listen(runner, "https", parse_address(address, "http.listen"), context)
 
@@ -228,6 +230,11 @@ class App:
             "turn": turn.port if self._turn is not None else None,
             "turns": turn.tls_port if self._turn is not None else None,
         }
+
+    def reload(self) -> None:
+        """SIGHUP: look for a renewed certificate now."""
+        if self._certificate is not None:
+            self._certificate.look()
 
     async def drain(self) -> None:
         """Not ready for new calls; back when none is left, or after `process.drain_seconds`."""

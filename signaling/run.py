@@ -1,4 +1,7 @@
-"""Runs an `App` until a signal: the first drains, the second stops at once. Driven by `cli`."""
+"""Runs an `App` until a signal: the first drains, the second stops at once, SIGHUP reloads.
+
+Driven by the commands.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ async def run(app: App, on_ready: Callable[[App], None], stopper: Stopper | None
     if not await _unless(starting, stopper.first):
         await app.stop()
         return
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
     on_ready(app)
     notify("READY=1")
     await stopper.first.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -93,6 +94,7 @@ def state_path(config: Config) -> Path:
 def serve(config: Config, on_ready: Callable[[App], None], *, authority: Path | None = None) -> int:
     """Production without `authority`; with one, `sotto dev`."""
     setup(config.log.format, config.log.level)
+    allow_descriptors()
     asyncio.run(_serve(config, on_ready, authority))
     return 0
 

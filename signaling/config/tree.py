@@ -303,7 +303,10 @@ class Limits(Section, frozen=True):
     ] = 20_000
     connections_per_address: Annotated[
         int,
-        Meta(ge=1, description="Open connections of one address. A company may come through one."),
+        Meta(
+            ge=1,
+            description="Open connections of one address, loopback and trusted proxies excepted.",
+        ),
     ] = 1000
     requests_per_second: Annotated[
         float,

@@ -14,7 +14,7 @@ import contextlib
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from aiohttp import web
@@ -25,14 +25,21 @@ from signaling.errors import ConfigError
 
 SEND_BUFFER = 256 * 1024
 UNSENT = 64 * 1024
+DEAD_MS = 20_000  # unacknowledged for so long: the other side is gone (RFC 5482)
 TCP_NOTSENT_LOWAT = 25  # netinet/tcp.h; Python names it from 3.12 on
 
 
 class Gate:
-    """Open connections of the public listeners. Shared by all of them."""
+    """Open connections of the public listeners, shared by all of them.
 
-    def __init__(self, limits: Limits) -> None:
+    `exempt` says whose addresses stand for many people: proxies are counted in all only.
+    """
+
+    def __init__(
+        self, limits: Limits, exempt: Callable[[str], bool] = lambda address: False
+    ) -> None:
         self._limits = limits
+        self._exempt = exempt
         self._by_address: Counter[str] = Counter()
         self.total = 0
         self.refused: Counter[str] = Counter()
@@ -41,7 +48,8 @@ class Gate:
         if self.total >= self._limits.connections:
             self.refused["connections"] += 1
             return False
-        if self._by_address[address] >= self._limits.connections_per_address:
+        many = self._by_address[address] >= self._limits.connections_per_address
+        if many and not self._exempt(address):
             self.refused["connections_per_address"] += 1
             return False
         self.total += 1
@@ -136,6 +144,7 @@ def open_socket(host: str, port: int, path: str) -> socket.socket:
         # is felt; with them its messages wait in the sender's bounded queue.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_MS)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)

@@ -137,7 +137,7 @@ class Middleware:
 
     async def _rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         address = client_address(request, self._proxies)
-        if not _is_loopback(address) and not self._buckets.take(address, self._clock()):
+        if not is_loopback(address) and not self._buckets.take(address, self._clock()):
             raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
         preflight = "Access-Control-Request-Method" in request.headers
         if request.method == "OPTIONS" and preflight and is_livekit(request.path):
@@ -169,6 +169,12 @@ def client_address(request: web.Request, proxies: Sequence[Network]) -> str:
     return address
 
 
+def is_proxy(config: Config) -> Callable[[str], bool]:
+    """Loopback and the trusted proxies: many people come through each."""
+    proxies = parse_networks(config.http.trusted_proxies)
+    return lambda address: is_loopback(address) or _within(address, proxies)
+
+
 def _within(address: str, networks: Sequence[Network]) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
@@ -177,7 +183,7 @@ def _within(address: str, networks: Sequence[Network]) -> bool:
     return any(parsed in network for network in networks)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -75,18 +75,23 @@ class Slow:
     async def stop(self) -> None:
         self.log.append("stop")
 
+    def reload(self) -> None:
+        self.log.append("reload")
+
 
 async def test_the_second_signal_does_not_wait() -> None:
     app, stopper = Slow(), Stopper()
     ready = asyncio.Event()
     running = asyncio.create_task(run(app, lambda _: ready.set(), stopper))  # type: ignore[arg-type]
     await asyncio.wait_for(ready.wait(), 2)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await asyncio.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.sleep(0.1)
-    assert app.log == ["start", "drain"]
+    assert app.log == ["start", "reload", "drain"]
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 2)
-    assert app.log == ["start", "drain", "stop"]
+    assert app.log == ["start", "reload", "drain", "stop"]
 
 
 async def test_a_signal_while_starting_stops() -> None:
@@ -117,6 +122,6 @@ def test_nobody_asked_for_a_notice() -> None:
 async def signals_as_before() -> object:
     loop = asyncio.get_running_loop()
     yield
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with contextlib.suppress(ValueError, RuntimeError):
             loop.remove_signal_handler(number)

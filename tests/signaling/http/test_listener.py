@@ -92,8 +92,8 @@ async def test_a_slow_body_is_cut(tmp_path: Path) -> None:
         await close(writer)
 
 
-async def test_one_address_has_so_many_connections(tmp_path: Path) -> None:
-    async with serving(tmp_path, {"limits.connections_per_address": "3"}) as house:
+async def test_there_are_so_many_connections(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.connections": "3"}) as house:
         opened = [await connect(house) for _ in range(5)]
         await asyncio.sleep(0.2)
         cut = 0
@@ -106,6 +106,9 @@ async def test_one_address_has_so_many_connections(tmp_path: Path) -> None:
             except TimeoutError:
                 pass
         assert cut == 2
+        # The operator still gets in.
+        async with house.client.get(house.operator + "/healthz") as answer:
+            assert answer.status == 200
         for _, writer in opened:
             await close(writer)
         await asyncio.sleep(0.1)
@@ -126,6 +129,11 @@ async def test_a_join_request_of_64_kb_passes_and_more_does_not(house: Running) 
         with contextlib.suppress(ConnectionResetError):
             assert b" 400 " in await reader.readline()
     await close(writer)
+
+
+def test_a_proxy_stands_for_many() -> None:
+    gate = Gate(Limits(connections=3, connections_per_address=1), lambda a: a == "127.0.0.1")
+    assert [gate.enter("127.0.0.1") for _ in range(4)] == [True, True, True, False]
 
 
 def test_the_gate_counts_and_lets_go() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.sslproto
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +84,31 @@ async def test_tls13_only_refuses_12(tmp_path: Path) -> None:
 
 async def test_a_connection_buffers_one_record(house: Running) -> None:
     assert asyncio.sslproto.SSLProtocol.max_size == 16 * 1024
+
+
+async def test_a_swap_of_certificates_drops_nobody(house: Running) -> None:
+    """F8: open sockets go on with the old one, the next connection gets the new one."""
+    url = f"{house.https}/rtc?protocol=15&access_token="
+    before = ensure(house.state / "tls", ["localhost", "127.0.0.1"], datetime.now(UTC))
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = []
+        for number in range(20):
+            token = house.token("plan", f"p{number}")
+            socket = await stack.enter_async_context(house.client.ws_connect(url + token))
+            await socket.receive(timeout=3)
+            sockets.append(socket)
+        old = serial(before)
+        for name in ("192.0.2.1", "192.0.2.2"):
+            after = ensure(house.state / "tls", ["localhost", "127.0.0.1", name], datetime.now(UTC))
+            house.app.reload()
+            port = house.app.facts()["https"]
+            pem = await asyncio.to_thread(ssl.get_server_certificate, ("localhost", port))
+            seen = x509.load_pem_x509_certificate(pem.encode()).serial_number
+            assert seen == serial(after) != old
+            old = seen
+        for socket in sockets:
+            await socket.send_bytes(b"")
+            assert not socket.closed
 
 
 def serial(files: Files) -> int:
