@@ -91,6 +91,12 @@ def state_path(config: Config) -> Path:
     return Path(config.process.state_dir) if config.process.state_dir else default_state()
 
 
+def allow_descriptors() -> None:
+    """As many as the administrator allows: the usual soft limit of 1,024 is some 500 sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def serve(config: Config, on_ready: Callable[[App], None], *, authority: Path | None = None) -> int:
     """Production without `authority`; with one, `sotto dev`."""
     setup(config.log.format, config.log.level)
