@@ -51,6 +51,11 @@ def pytest(*words: str, long: bool = False) -> Command:
     return tool("pytest", "--import-mode=append", "-m", marker, *words)
 
 
+def script(name: str, **environment: str) -> Command:
+    """A script beside this file."""
+    return Command(("bash", str(ROOT / ".ci" / name)), environment=environment)
+
+
 def cargo(*words: str) -> Command:
     return Command(("cargo", *words), ENGINE)
 
@@ -62,7 +67,7 @@ def npm(*words: str) -> Command:
 TEST = (
     Suite(
         "check",
-        10,
+        12,
         (
             tool("ruff", "check", "."),
             tool("ruff", "format", "--check", "."),
@@ -70,13 +75,12 @@ TEST = (
             tool("lint-imports"),
             cargo("fmt", "--check"),
             cargo("clippy", "-q", "--all-targets", "--locked", "--", "-D", "warnings"),
+            script("deny"),
             npm("check"),
             pytest("tests/house"),
         ),
     ),
-    Suite(
-        "engine", 12, (cargo("test", "-q", "-p", "sotto-engine-core", "-p", "sotto-engine-net"),)
-    ),
+    Suite("engine", 15, (cargo("test", "-q", "--locked", "--workspace"),)),
     Suite("client", 3, (npm("test"),)),
     Suite("media", 6, (pytest("tests/mediaserver"),)),
     Suite("signaling", 6, (pytest("tests/signaling", "tests/turn", "tests/cli"),)),
@@ -87,7 +91,19 @@ TEST = (
 )
 
 LONG = (
-    Suite("engine", 100, (Command(("bash", str(ROOT / ".ci" / "long-engine")), ENGINE),)),
+    Suite(
+        "seeds",
+        95,
+        (
+            Command(
+                ("cargo", "test", "-q", "--release", "-p", "sotto-engine-core"),
+                ENGINE,
+                {"SOTTO_SEEDS": "100"},
+            ),
+        ),
+    ),
+    Suite("fuzz-1", 95, (script("long-fuzz", HALF="1"),)),
+    Suite("fuzz-2", 95, (script("long-fuzz", HALF="2"),)),
     Suite("media", 60, (pytest("tests/mediaserver", "tests/signaling", long=True),)),
     Suite("interop", 90, (pytest("tests/interop", "tests/web", long=True),)),
     Suite("network", 100, (pytest("tests/network", long=True),)),
