@@ -24,6 +24,8 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 # Up this long means that the last start was good: the next failure begins with a short pause.
 SETTLED = 60.0
+# How often its certificate is looked at; coturn reads it again on SIGUSR2, at once and for good.
+LOOK = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -40,7 +42,7 @@ class Supervisor:
         self._relay = relay
         self._directory = directory
         self._process: asyncio.subprocess.Process | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._said: list[str] = []
         self.restarts = 0
 
@@ -68,7 +70,7 @@ class Supervisor:
         except CoturnFailed:
             await self.stop()
             raise
-        self._task = asyncio.create_task(self._keep())
+        self._tasks = [asyncio.create_task(work) for work in (self._keep(), self._renew())]
 
     def _write(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -137,12 +139,29 @@ class Supervisor:
             self.restarts += 1
             await self._spawn()
 
+    async def _renew(self) -> None:
+        seen = self._certificate_stamp()
+        while True:
+            await asyncio.sleep(LOOK)
+            now = self._certificate_stamp()
+            if now and now != seen and self._process is not None and self.up:
+                self._process.send_signal(signal.SIGUSR2)
+                log.info("coturn reads its renewed certificate")
+                seen = now
+
+    def _certificate_stamp(self) -> tuple[int, ...]:
+        """Empty without a certificate, and in the middle of a renewal."""
+        try:
+            files = [Path(name).stat() for name in (self._relay.certificate, self._relay.key)]
+        except OSError:
+            return ()
+        return tuple(value for file in files for value in (file.st_mtime_ns, file.st_ino))
+
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         process = self._process
         if process is None or process.returncode is not None:
             return

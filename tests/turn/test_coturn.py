@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from signaling.http.certificates import ensure
 from turn.check import Allocation, CheckFailed, Server, Step, check, connect
 from turn.coturn import DENIED, Program, Relay, find, render
 from turn.credentials import issue
@@ -255,3 +258,26 @@ async def test_nothing_there_is_said_so() -> None:
             )
         assert caught.value.step in (Step.CONNECT, Step.ANSWER)
         assert "nothing listens" in caught.value.detail or "refused" in caught.value.detail.lower()
+
+
+async def test_a_renewed_certificate_is_taken_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("turn.supervisor.LOOK", 0.2)
+    first = tmp_path / "first"
+    files = ensure(first, ["localhost"], datetime.now(UTC))
+    port = free_port()
+    made = relay(tls_port=port, certificate=str(files.certificate), key=str(files.key))
+
+    def seen() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", port))
+
+    async with running(tmp_path / "turn", made) as supervisor:
+        old = await asyncio.to_thread(seen)
+        ensure(first, ["localhost", "192.0.2.1"], datetime.now(UTC))
+        for _ in range(100):
+            if await asyncio.to_thread(seen) != old:
+                break
+            await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(seen) != old
+        assert supervisor.restarts == 0
