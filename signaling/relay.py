@@ -34,7 +34,7 @@ def relay_from(config: Config, advertised: Sequence[str], own: Sequence[str]) ->
         listen=turn.listen,
         relay_address=turn.relay_address or _relay_address(own),
         external_address=turn.external_address,
-        allowed_peers=turn.allowed_peers or tuple(dict.fromkeys(_ipv4(advertised))),
+        allowed_peers=turn.allowed_peers or _allowed(advertised),
         own_addresses=tuple(_ipv4(own)),
         min_port=turn.min_relay_port,
         max_port=turn.max_relay_port,
@@ -46,6 +46,12 @@ def relay_from(config: Config, advertised: Sequence[str], own: Sequence[str]) ->
 
 def _ipv4(addresses: Sequence[str]) -> list[str]:
     return [address for address in addresses if ":" not in address]
+
+
+def _allowed(advertised: Sequence[str]) -> tuple[str, ...]:
+    """Loopback only when there is nothing else: every service of this machine listens there."""
+    addresses = tuple(dict.fromkeys(_ipv4(advertised)))
+    return tuple(a for a in addresses if not a.startswith("127.")) or addresses
 
 
 def _relay_address(own: Sequence[str]) -> str:
