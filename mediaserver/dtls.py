@@ -64,6 +64,9 @@ class Certificate(RTCCertificate):
             context = super()._create_ssl_context(srtp_profiles)
             context.set_cipher_list(CIPHERS)
             context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
+            # Nobody resumes a WebRTC session, and a shared context would remember them all.
+            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            context.set_mode(SSL.MODE_RELEASE_BUFFERS)
             self._context = context
         return self._context
 

@@ -21,6 +21,7 @@ from mediaserver.api import (
     Target,
     TrackSpec,
 )
+from mediaserver.codecs import compact
 from mediaserver.context import Context
 from mediaserver.describe import Receiving, Sending, write_answer
 from mediaserver.engine_types import EngineError
@@ -170,6 +171,8 @@ class Participant:
         self.publishing.commit(receiving, offer)
         if self._single is not None and self._options.can_subscribe:
             self._single.commit(offer, sending)
+        for section in offer.sections:
+            compact(section)
         return Answer(answer, {mid: s.track_id for mid, s in sending.items()})
 
     async def answer(self, sdp: str, *, offer_id: int = 0) -> None:
