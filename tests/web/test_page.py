@@ -40,13 +40,14 @@ def test_page(group: str, tmp_path: Path) -> None:
 def _server_command(ports: list[int], state: Path) -> str:
     """The installed `sotto` where there is one, otherwise this checkout's."""
     installed = Path(sys.executable).with_name("sotto")
-    start = [str(installed)] if installed.is_file() else [sys.executable, "-m", "signaling.cli"]
+    checkout = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "signaling.cli"]
+    start = [str(installed)] if installed.is_file() else checkout
     names = ("http", "https", "operator", "udp", "tcp")
     flags = [f"--{name}-port={port}" for name, port in zip(names, ports, strict=True)]
     words = [*start, "dev", "--no-turn", "--state-dir", str(state), *flags]
     words += ["--set", f"http.client_dir={WEB / 'dist'}"]
     log = shlex.quote(str(state / "log"))
-    return f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(words)} >>{log} 2>&1"
+    return f"{shlex.join(words)} >>{log} 2>&1"
 
 
 def _run(words: list[str], seconds: int) -> int:
@@ -59,6 +60,7 @@ def _run(words: list[str], seconds: int) -> int:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

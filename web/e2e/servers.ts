@@ -63,20 +63,17 @@ function makeToken(identity: string, room: string, more: TokenOptions = {}): str
   return `${body}.${createHmac('sha256', secret).update(body).digest('base64url')}`;
 }
 
-/** `command` is run through the shell and killed as a group, so that nothing of it stays behind. */
+/** `command` is one program with its arguments; redirections are the shell's. */
 export async function startSotto(command: string, origin: string): Promise<Server> {
   let child: ChildProcess | null = null;
   const start = async () => {
-    child = spawn(command, {
-      shell: true,
+    // `exec`: the child is the server itself, not a shell that a signal would leave it behind.
+    child = spawn('/bin/sh', ['-c', `exec ${command}`], {
       stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true,
     });
     await answers(`${origin}/`, child);
   };
-  const kill = (signal: NodeJS.Signals) => {
-    if (child?.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
-  };
+  const kill = (signal: NodeJS.Signals) => void child?.kill(signal);
   await start();
   return {
     name: 'sotto',
