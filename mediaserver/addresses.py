@@ -34,6 +34,19 @@ def detect() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def bindable(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Without the IPv6 wildcard where the kernel has no IPv6; any other address must bind."""
+    if "::" not in addresses or len(addresses) == 1:
+        return tuple(addresses)
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(("::", 0))
+    except OSError:
+        return tuple(a for a in addresses if a != "::")
+    return tuple(addresses)
+
+
 def advertised(
     config: MediaConfig, detector: Callable[[], Iterable[str]] = detect
 ) -> tuple[str, ...]:

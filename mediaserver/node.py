@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mediaserver import addresses
 from mediaserver.api import (
@@ -81,6 +82,8 @@ class MediaServer:
         from mediaserver._engine import DataTransport
         from mediaserver._engine import Engine as NativeEngine
 
+        bound = addresses.bindable(config.bind)
+        config = replace(config, bind=bound)
         told = addresses.advertised(config)
         limits = config.limits
         try:

@@ -33,7 +33,13 @@ class Pipe:
 class Pair:
     """`filter` sees each datagram towards us and says what really arrives."""
 
-    def __init__(self, *, client: bool = True, seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        client: bool = True,
+        seconds: float = 10.0,
+        peer_certificate: RTCCertificate | None = None,
+    ) -> None:
         self.keys: list[SrtpKeys] = []
         self.pipe = Pipe()
         self.sent: list[bytes] = []
@@ -44,7 +50,7 @@ class Pair:
             self.datagrams, self.certificate, HandshakeGate(2), self.keys.append
         )
         self.pipe.send = self._to_us
-        self.peer_certificate = RTCCertificate.generateCertificate()
+        self.peer_certificate = peer_certificate or RTCCertificate.generateCertificate()
         self.theirs = RTCDtlsTransport(
             cast(RTCIceTransport, cast(Any, self.pipe)), [self.peer_certificate]
         )

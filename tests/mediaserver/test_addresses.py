@@ -2,7 +2,7 @@
 
 import pytest
 
-from mediaserver.addresses import advertised, candidates, detect
+from mediaserver.addresses import advertised, bindable, candidates, detect
 from mediaserver.api import MediaConfig
 from mediaserver.errors import ClientError, Code
 
@@ -64,3 +64,13 @@ def test_udp_comes_before_tcp() -> None:
 
 def test_detection_sends_nothing_and_never_raises() -> None:
     assert isinstance(detect(), list)
+
+
+def test_wildcard_of_a_missing_ipv6_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_ipv6(*_: object, **__: object) -> None:
+        raise OSError("address family not supported")
+
+    monkeypatch.setattr("mediaserver.addresses.socket.socket", no_ipv6)
+    assert bindable(("0.0.0.0", "::")) == ("0.0.0.0",)
+    assert bindable(("::",)) == ("::",), "the only address must bind or fail"
+    assert bindable(("192.0.2.1",)) == ("192.0.2.1",)

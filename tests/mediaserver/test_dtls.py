@@ -1,10 +1,17 @@
 """DTLS over the engine's datagrams: keys, roles, junk, stalls and wrong peers."""
 
 import asyncio
+import datetime
 import logging
 import random
+from typing import cast
 
 import pytest
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
@@ -128,6 +135,38 @@ async def test_queue_of_datagrams_is_bounded() -> None:
     for _ in range(5000):
         pair.datagrams.feed(record)
     assert pair.datagrams.dropped > 4000
+    await pair.close()
+
+
+class RsaPeer(RTCCertificate):
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(CIPHERS)
+        return context
+
+
+def rsa_certificate() -> RTCCertificate:
+    """As GStreamer makes them."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "rsa")])
+    now = datetime.datetime.now(tz=datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    return RsaPeer(cast(ec.EllipticCurvePrivateKey, key), certificate)
+
+
+@pytest.mark.parametrize("client", [True, False])
+async def test_peer_with_an_rsa_certificate(client: bool) -> None:
+    pair = Pair(client=client, peer_certificate=rsa_certificate())
+    assert await pair.handshake()
     await pair.close()
 
 
