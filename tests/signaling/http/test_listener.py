@@ -136,6 +136,27 @@ def test_a_proxy_stands_for_many() -> None:
     assert [gate.enter("127.0.0.1") for _ in range(4)] == [True, True, True, False]
 
 
+async def test_one_address_asks_so_often(tmp_path: Path) -> None:
+    flags = {
+        "limits.requests_per_second": "0.1",
+        "limits.requests_burst": "3",
+        "http.trusted_proxies": "127.0.0.1",
+    }
+    async with serving(tmp_path, flags) as house:
+        statuses = []
+        for _ in range(5):
+            headers = {"X-Forwarded-For": "198.51.100.1", "Content-Type": "application/sdp"}
+            async with house.client.post(house.http + "/whip/a", headers=headers) as answer:
+                statuses.append(answer.status)
+                if answer.status == 429:
+                    assert answer.headers["Retry-After"] == "1"
+                    assert answer.content_type == "application/problem+json"
+        assert statuses == [401, 401, 401, 429, 429]
+        other = {"X-Forwarded-For": "198.51.100.2"}
+        async with house.client.get(house.http + "/rtc/validate", headers=other) as answer:
+            assert answer.status == 401
+
+
 def test_the_gate_counts_and_lets_go() -> None:
     gate = Gate(Limits(connections=3, connections_per_address=2))
     assert [gate.enter("a"), gate.enter("a"), gate.enter("a")] == [True, True, False]
