@@ -184,7 +184,7 @@ def loss(plan: Plan) -> None:
 def join(plan: Plan) -> None:
     """From opening the socket to the first media packet, and joins per second."""
     title("join: 100 subscribers at 20 a second")
-    options = {**_media("video", 4, VIDEO, 1, 100), "join-rate": 20}
+    options = {**_media("video", 4, VIDEO, 1, 100), "join-rate": 20, "in-flight": 1000}
     for name, reports in alternate(plan, plan.servers, options).items():
         values = [_floats(reports, "join_us", which) for which in ("p50", "p95")]
         line(f"  {name} p50, p95 ms", *(spread([v / 1000 for v in part], 0) for part in values))

@@ -152,7 +152,10 @@ impl World {
             single: options.single,
         };
         let connected = self.connected.0.clone();
-        std::thread::spawn(move || connected.send((number, Signal::connect(&target))));
+        std::thread::spawn(move || {
+            // Nobody listens any more when the run is over.
+            let _ = connected.send((number, Signal::connect(&target)));
+        });
         participant
     }
 

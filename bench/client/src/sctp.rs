@@ -141,17 +141,17 @@ impl Sctp {
 
     fn handle(&mut self, packet: Bytes, now: Instant) {
         match self.endpoint.handle(now, self.remote, None, None, packet) {
-            Some((handle, DatagramEvent::NewAssociation(association))) => {
-                if self.association.is_none() {
-                    self.association = Some((handle, association));
-                }
+            Some((handle, DatagramEvent::NewAssociation(association)))
+                if self.association.is_none() =>
+            {
+                self.association = Some((handle, association));
             }
             Some((_, DatagramEvent::AssociationEvent(event))) => {
                 if let Some((_, association)) = &mut self.association {
                     association.handle_event(event);
                 }
             }
-            None => {}
+            _ => {}
         }
     }
 
