@@ -76,6 +76,10 @@ class Participant:
         self.metadata = entry.claims.metadata
         self.attributes = dict(entry.claims.attributes)
         self.state = State.JOINING
+        # Plain attributes beside `state`: each is asked for every data packet to everybody.
+        self.ready = False
+        """May be sent updates: its join response is out."""
+        self.closed = False
         self.joined_at = services.clock.unix()
         self.disconnect_reason = models.DisconnectReason.UNKNOWN_REASON
         self.signal_rtt_ms = 0
@@ -107,15 +111,6 @@ class Participant:
     @property
     def protocol(self) -> int:
         return self.entry.client.protocol
-
-    @property
-    def closed(self) -> bool:
-        return self.state == State.DISCONNECTED
-
-    @property
-    def ready(self) -> bool:
-        """May be sent updates: its join response is out."""
-        return self.state in (State.JOINED, State.ACTIVE)
 
     @property
     def kind(self) -> models.ParticipantInfo.Kind:
@@ -243,6 +238,8 @@ class Participant:
         if state not in _TRANSITIONS[self.state]:
             return False
         self.state = state
+        self.closed = state == State.DISCONNECTED
+        self.ready = not self.closed and state != State.JOINING
         self.touch()
         return True
 

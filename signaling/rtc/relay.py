@@ -31,15 +31,14 @@ class Relay:
         sids = set(packet.user.destination_sids) if packet.HasField("user") else set()
         metrics = packet.HasField("metrics")
         payload = packet.SerializeToString()
+        everybody = not wanted and not sids
         for participant in self._room.participants():
             if participant is sender or not participant.ready:
                 continue
-            named = participant.identity in wanted or participant.sid in sids
-            if (wanted or sids) and not named:
-                continue
-            if metrics and not participant.grant.can_subscribe_metrics:
-                continue
-            participant.data.deliver(channel, payload)
+            if everybody or participant.identity in wanted or participant.sid in sids:
+                if metrics and not participant.grant.can_subscribe_metrics:
+                    continue
+                participant.data.deliver(channel, payload)
 
     def repeated(self, nonce: bytes) -> bool:
         """The server API retries; a nonce that was seen lately is the same message."""
