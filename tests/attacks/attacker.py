@@ -10,17 +10,21 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from google_crc32c import value as crc32c
+import pylibsrtp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
+from livekit.protocol import rtc
+
 from tests.interop.servers import Server
+from tests.interop.signal_driver import CHANNELS, SignalDriver
 from tests.interop.whip_client import WhipSession
 from tests.peers.python.aiortc_peer import Pictures, Tone
-
-RECVONLY = {"direction": "recvonly"}
 
 
 class Attacker:
@@ -36,6 +40,7 @@ class Attacker:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.answer = ""
+        self.change: Callable[[str], str] = lambda offer: offer
 
     async def __aenter__(self) -> Attacker:
         return self
@@ -53,7 +58,8 @@ class Attacker:
 
     @property
     def dtls(self) -> RTCDtlsTransport:
-        return self.pc.getTransceivers()[0].sender.transport
+        transceivers = self.pc.getTransceivers()
+        return transceivers[0].sender.transport if transceivers else self.pc.sctp.transport
 
     async def connect(self, wait: bool = True, live: bool = True, **participants: Any) -> None:
         """With `live` aiortc itself sends audio and video; else only what the test sends."""
@@ -64,7 +70,8 @@ class Attacker:
                 track = Tone() if kind == "audio" else Pictures()
                 self.pc.addTransceiver(track if live else kind, "sendonly")
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        self.answer = await self.session.post(self.pc.localDescription.sdp, **participants)
+        offer = self.change(self.pc.localDescription.sdp)
+        self.answer = await self.session.post(offer, **participants)
         start = self.dtls.start
 
         async def later(parameters: Any) -> None:
@@ -75,6 +82,21 @@ class Attacker:
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         if wait:
             await self.connected()
+
+    async def join(self, driver: SignalDriver) -> None:
+        """As a LiveKit client with data channels alone: WHIP carries none."""
+        for label in CHANNELS:
+            self.pc.createDataChannel(label)
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        await driver.connect()
+        offer = self.pc.localDescription.sdp
+        await driver.send(offer=rtc.SessionDescription(type="offer", sdp=offer, id=1))
+        self.answer = (await driver.expect("answer")).sdp
+        await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        await self.connected()
+        async with asyncio.timeout(10):
+            while self.pc.sctp.state != "connected":
+                await asyncio.sleep(0.05)
 
     async def connected(self, within: float = 20) -> None:
         async with asyncio.timeout(within):
@@ -97,9 +119,29 @@ class Attacker:
         with contextlib.suppress(OSError):
             self.socket.sendto(datagram, ("127.0.0.1", self.server.udp_port))
 
+    def blast(self, datagrams: list[bytes]) -> None:
+        """All of them from the validated address without a pause."""
+        pair = self.dtls.transport._connection._nominated[1]
+        for datagram in datagrams:
+            pair.protocol.transport.sendto(datagram, pair.remote_addr)
+
     async def rtp(self, packet: bytes) -> None:
-        """Protected with the real keys."""
-        await self.raw(self.dtls._tx_srtp.protect(packet))
+        """Protected with the real keys; what libsrtp itself finds malformed goes as it is."""
+        try:
+            cipher = self.dtls._tx_srtp.protect(packet)
+        except pylibsrtp.Error:
+            cipher = packet + b"\0" * 16
+        await self.raw(cipher)
+
+    async def sctp(self, chunks: bytes, tag: int | None = None) -> None:
+        """An SCTP packet of these chunks with a right checksum, through DTLS."""
+        association = self.pc.sctp
+        own = association._remote_verification_tag if tag is None else tag
+        head = struct.pack("!HHL", association._local_port, association._remote_port, own)
+        body = head + b"\0\0\0\0" + chunks
+        checksum = crc32c(body)
+        with contextlib.suppress(ConnectionError):
+            await self.dtls._send_data(head + struct.pack("<L", checksum) + chunks)
 
     async def rtcp(self, packet: bytes) -> None:
         await self.raw(self.dtls._tx_srtp.protect_rtcp(packet))
