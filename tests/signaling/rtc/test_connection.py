@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import os
+import weakref
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -15,6 +17,7 @@ from livekit.protocol import rtc
 
 from signaling.rtc import RtcLimits, RtcSettings
 from signaling.rtc.dispatch import HANDLERS
+from signaling.rtc.routes import CONNECTIONS
 from tests.signaling.rtc.conftest import Served, join_request, token
 
 Serve = Callable[[RtcSettings], Awaitable[Served]]
@@ -228,3 +231,26 @@ async def test_our_own_bug_ends_one_socket_and_names_its_traceback(
     assert "correlation id" in caplog.text
     await alice.ask(ping_req={"timestamp": 1})
     await alice.until("pong_resp")
+
+
+async def test_after_many_joins_and_leaves_nothing_is_left(served: Served) -> None:
+    keeper = await served.join("keeper")
+    await asyncio.sleep(0)
+    tasks = len(asyncio.all_tasks())
+    gone = []
+    room = served.rooms.get("r")
+    assert room is not None
+    for number in range(40):
+        socket = await served.join(f"p{number}")
+        gone.append(weakref.ref(room.by_identity(f"p{number}")))
+        await socket.ask(leave={"reason": "CLIENT_INITIATED"})
+        await socket.end()
+        served.sockets.clear()
+    await asyncio.sleep(0.1)
+    served.media.calls[room.sid].participants.clear()
+    served.hooks.events.clear()
+    gc.collect()
+    assert len(served.app[CONNECTIONS]) == 1
+    assert [ref for ref in gone if ref() is not None] == []
+    assert len(asyncio.all_tasks()) <= tasks
+    await keeper.ws.close()

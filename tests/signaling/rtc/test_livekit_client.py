@@ -7,12 +7,17 @@ permissions, moderation and moving, with the real media server.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import aiohttp
 import pytest
+from google.protobuf import json_format
 from livekit import api
 from livekit import rtc as client
+from livekit.protocol import room as room_pb
 
-from tests.signaling.rtc.real import Heard, publish_tone, real_server, until
+from tests.signaling.rtc.fakes import KEY, SECRET
+from tests.signaling.rtc.real import Heard, Real, publish_tone, real_server, until
 
 both_modes = pytest.mark.parametrize("single", [True, False], ids=["single", "dual"])
 
@@ -183,6 +188,49 @@ async def test_own_metadata_rpc_and_streams(single: bool) -> None:
         )
         await alice.local_participant.send_text("y" * 100_000, topic="chat")
         assert await asyncio.wait_for(texts.get(), 10) == "y" * 100_000
+
+
+@both_modes
+async def test_the_server_api_calls_a_real_clients_rpc_method(single: bool) -> None:
+    async with real_server() as server, server.server_api() as admin:
+        bob = await server.connect("bob", single=single)
+
+        async def double(data: client.RpcInvocationData) -> str:
+            return data.payload * 2
+
+        bob.local_participant.register_rpc_method("double", double)
+        call = room_pb.PerformRpcRequest(
+            room="r", destination_identity="bob", method="double", payload="ab"
+        )
+        answer = await _perform(server, call)
+        assert answer == {"payload": "abab"}
+        call.method = "unknown"
+        refused = await _perform(server, call)
+        assert refused["meta"]["rpc_code"] == "1400"
+        await admin.room.send_data(api.SendDataRequest(room="r", data=b"x"))
+
+
+async def _perform(server: Real, call: room_pb.PerformRpcRequest) -> dict[str, Any]:
+    grants = api.VideoGrants(room_admin=True, room="r")
+    token = api.AccessToken(KEY, SECRET).with_grants(grants).to_jwt()
+    url = server.url.replace("ws", "http") + "/twirp/livekit.RoomService/PerformRpc"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=json_format.MessageToJson(call), headers=headers) as response,
+    ):
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+@both_modes
+async def test_a_second_device_with_the_same_identity_takes_over(single: bool) -> None:
+    async with real_server() as server:
+        first = await server.connect("alice", single=single)
+        ended: list[int] = []
+        first.on("disconnected", ended.append)
+        await server.connect("alice", single=single)
+        await until(lambda: ended == [client.DisconnectReason.DUPLICATE_IDENTITY])
 
 
 @both_modes
