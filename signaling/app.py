@@ -31,7 +31,7 @@ from signaling.http.middleware import Middleware, is_proxy
 from signaling.http.operator import Health, Operator
 from signaling.http.tls import CertificateWatch, limit_buffers, server_context
 from signaling.relay import ice_servers, relay_from
-from signaling.rtc import Rooms, RtcSettings, RtcTimes, Webhooks, WebhookTarget
+from signaling.rtc import Rooms, RtcSettings, Webhooks, WebhookTarget
 from signaling.rtc.clock import LoopClock
 from signaling.rtc.tokens import ApiKeys
 from signaling.service import watchdog
@@ -55,14 +55,20 @@ def media_config(config: Config, *, loopback: bool) -> MediaConfig:
         advertise=media.advertise,
         advertise_loopback=loopback,
         workers=media.workers,
+        limits=config.media_limits,
     )
 
 
 def rtc_settings(config: Config) -> RtcSettings:
     calls = config.calls
-    times = RtcTimes(empty_timeout=calls.empty_seconds, departure_timeout=calls.departure_seconds)
     return RtcSettings(
-        times=times, auto_create=calls.auto_create, max_participants=calls.max_participants
+        limits=config.signaling_limits,
+        times=config.signaling_times,
+        auto_create=calls.auto_create,
+        max_participants=calls.max_participants,
+        remote_unmute=calls.remote_unmute,
+        top_audio=calls.top_audio,
+        publish_codecs=calls.codecs,
     )
 
 

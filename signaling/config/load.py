@@ -8,6 +8,7 @@ Unknown keys and wrong types are fatal and named by their path. Decides nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -96,9 +97,23 @@ def _type_of(section: str, key: str) -> Any:
     if section == "keys":
         return Secret
     kind = get_type_hints(Config)[section]
-    if not (isinstance(kind, type) and issubclass(kind, Section)):
+    if not is_table(kind):
         raise KeyError(section)
     return get_type_hints(kind, include_extras=True)[key]
+
+
+def is_table(kind: Any) -> bool:
+    """Our own sections, and the bounds that other rooms define as dataclasses."""
+    return isinstance(kind, type) and (issubclass(kind, Section) or dataclasses.is_dataclass(kind))
+
+
+def _refuse_unknown(tree: Mapping[str, Any]) -> None:
+    """msgspec forbids unknown keys in structs only."""
+    for section, kind in get_type_hints(Config).items():
+        table = tree.get(section)
+        if dataclasses.is_dataclass(kind) and isinstance(table, dict):
+            for key in table.keys() - {field.name for field in dataclasses.fields(kind)}:
+                raise ConfigError(f"{section}.{key}", "unknown key")
 
 
 def _parse(text: str, kind: Any) -> Any:
@@ -120,6 +135,7 @@ def _convert(tree: dict[str, Any], environ: Mapping[str, str]) -> Config:
             return read_secret(value, environ)
         raise TypeError(kind)
 
+    _refuse_unknown(tree)
     keys = tree.get("keys")
     if isinstance(keys, dict):
         tree = {**tree, "keys": {name: _key(name, value, environ) for name, value in keys.items()}}

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
+import itertools
 import sys
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+import textwrap
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -56,6 +61,8 @@ def render() -> str:
 
 
 def _table(name: str, kind: Any) -> str:
+    if dataclasses.is_dataclass(kind):
+        return _foreign(name, kind)
     if isinstance(kind, type) and issubclass(kind, Section):
         lines = [
             f"## [{name}]",
@@ -72,6 +79,41 @@ def _table(name: str, kind: Any) -> str:
         return "\n".join(lines) + "\n"
     _, text = _describe(kind)
     return f'## [{name}]\n\n{text} A table of `name = {{ file = "..." }}`.\n'
+
+
+def _foreign(name: str, kind: Any) -> str:
+    """A table that another room defines: its attribute docstrings are the meanings."""
+    texts = _attribute_texts(kind)
+    lines = [f"## [{name}]", "", inspect.getdoc(kind) or "", ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    hints = get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        text = texts.get(item.name) or _in_words(item.name)
+        lines.append(
+            f"| `{item.name}` | {_name(hints[item.name])} | {_default(item.default)} | {text} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _attribute_texts(kind: type) -> dict[str, str]:
+    """The string after `name: type = value` (PEP 257 calls it an attribute docstring)."""
+    body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]).body
+    texts: dict[str, str] = {}
+    for statement, after in itertools.pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            value = after.value if isinstance(after, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                texts[statement.target.id] = " ".join(value.value.split())
+    return texts
+
+
+def _in_words(name: str) -> str:
+    """`room_name_chars` says it all: "Room name, in characters." """
+    words = name.split("_")
+    units = {"chars": "characters", "bytes": "bytes"}
+    if words[-1] in units:
+        return f"{' '.join(words[:-1]).capitalize()}, in {units[words[-1]]}."
+    return f"{' '.join(words).capitalize()}."
 
 
 def _describe(kind: Any) -> tuple[str, str]:

@@ -5,6 +5,7 @@ What production refuses, and addresses. Pure; driven by the commands.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Iterator
 
@@ -41,7 +42,7 @@ def check_production(config: Config) -> list[ConfigError]:
 
 def check_any(config: Config) -> list[ConfigError]:
     """What holds for `sotto dev` as well."""
-    return [*_plain(config), *_ranges(config)]
+    return [*_plain(config), *_ranges(config), *_bounds(config)]
 
 
 def _keys(config: Config) -> Iterator[ConfigError]:
@@ -70,6 +71,7 @@ def _listeners(config: Config) -> Iterator[ConfigError]:
     if config.operator.listen:
         yield from _parses(config.operator.listen, "operator.listen")
     yield from _ranges(config)
+    yield from _bounds(config)
 
 
 def _plain(config: Config) -> Iterator[ConfigError]:
@@ -94,6 +96,15 @@ def _ranges(config: Config) -> Iterator[ConfigError]:
                 ipaddress.ip_address(address)
             except ValueError:
                 yield ConfigError(path, f"{address!r} is not an IP address")
+
+
+def _bounds(config: Config) -> Iterator[ConfigError]:
+    """A bound of 0 would not mean "none": it would refuse everything."""
+    for section in ("signaling_limits", "signaling_times", "media_limits"):
+        table = getattr(config, section)
+        for field in dataclasses.fields(table):
+            if getattr(table, field.name) <= 0:
+                yield ConfigError(f"{section}.{field.name}", "must be more than 0")
 
 
 def _parses(address: str, path: str) -> Iterator[ConfigError]:

@@ -2,7 +2,8 @@
 
 Not the loading of it (`load`) nor the rules between keys (`rules`).
 `docs/operations/configuration.md` is
-generated from this file (`page`), and a test compares the two.
+generated from this file (`page`), and a test compares the two. The bounds of signaling and of the
+media server are tables of their own, defined and documented in those rooms.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from mediaserver.api import MediaLimits
+from signaling.rtc.limits import RtcLimits, RtcSettings, RtcTimes
 from signaling.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -241,14 +244,16 @@ class Calls(Section, frozen=True):
             description="A valid token creates the room that it names. Off: only `CreateRoom` does."
         ),
     ] = True
-    empty_seconds: Annotated[
-        int,
-        Meta(ge=1, le=86400, description="A room that nobody ever joined ends after this time."),
-    ] = 300
-    departure_seconds: Annotated[
-        int, Meta(ge=1, le=86400, description="A room that everybody left ends after this time.")
-    ] = 20
     max_participants: Annotated[int, Meta(ge=0, description="In one call. 0: no limit.")] = 0
+    top_audio: Annotated[
+        int, Meta(ge=0, description="Forward only the N loudest speakers of a call. 0: all.")
+    ] = 0
+    remote_unmute: Annotated[
+        bool, Meta(description="The server API may switch somebody's microphone on.")
+    ] = False
+    codecs: Annotated[tuple[str, ...], Meta(description="What may be published, by MIME type.")] = (
+        RtcSettings().publish_codecs
+    )
 
 
 class Webhooks(Section, frozen=True):
@@ -297,7 +302,9 @@ class Limits(Section, frozen=True):
             ),
         ),
     ] = 98304
-    body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body.")] = 262_144
+    body_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest request body; an offer may be large.")
+    ] = 1_048_576
     connections: Annotated[
         int, Meta(ge=1, description="Open connections of all public listeners.")
     ] = 20_000
@@ -370,6 +377,9 @@ class Config(Section, frozen=True):
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
+    signaling_limits: RtcLimits = field(default_factory=RtcLimits)
+    signaling_times: RtcTimes = field(default_factory=RtcTimes)
+    media_limits: MediaLimits = field(default_factory=MediaLimits)
     keys: Annotated[
         dict[str, Secret],
         Meta(

@@ -28,6 +28,8 @@ def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
     [
         ("[media]\nport = 1", "media.port"),
         ("surprise = 1", "surprise"),
+        ("[media_limits]\nsdp = 1", "media_limits.sdp"),
+        ("[signaling_times]\nping_interval = 'x'", "signaling_times.ping_interval"),
         ("[media]\nudp_port = 70000", "media.udp_port"),
         ("[media]\nudp_port = 'x'", "media.udp_port"),
         ("[http]\nlisten = [1]", "http.listen[0]"),
