@@ -14,11 +14,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from google_crc32c import value as crc32c
 import pylibsrtp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-
+from google_crc32c import value as crc32c
 from livekit.protocol import rtc
 
 from tests.interop.servers import Server
@@ -59,7 +58,13 @@ class Attacker:
     @property
     def dtls(self) -> RTCDtlsTransport:
         transceivers = self.pc.getTransceivers()
-        return transceivers[0].sender.transport if transceivers else self.pc.sctp.transport
+        found = transceivers[0].sender if transceivers else self.association
+        return found.transport
+
+    @property
+    def association(self) -> Any:
+        """aiortc's SCTP transport."""
+        return self.pc.sctp
 
     async def connect(self, wait: bool = True, live: bool = True, **participants: Any) -> None:
         """With `live` aiortc itself sends audio and video; else only what the test sends."""
@@ -78,7 +83,7 @@ class Attacker:
             await self.handshake.wait()
             await start(parameters)
 
-        self.dtls.start = later
+        self.dtls.start = later  # type: ignore[method-assign, assignment]
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         if wait:
             await self.connected()
@@ -95,7 +100,7 @@ class Attacker:
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         await self.connected()
         async with asyncio.timeout(10):
-            while self.pc.sctp.state != "connected":
+            while self.association.state != "connected":
                 await asyncio.sleep(0.05)
 
     async def connected(self, within: float = 20) -> None:
@@ -135,7 +140,7 @@ class Attacker:
 
     async def sctp(self, chunks: bytes, tag: int | None = None) -> None:
         """An SCTP packet of these chunks with a right checksum, through DTLS."""
-        association = self.pc.sctp
+        association = self.association
         own = association._remote_verification_tag if tag is None else tag
         head = struct.pack("!HHL", association._local_port, association._remote_port, own)
         body = head + b"\0\0\0\0" + chunks
@@ -152,7 +157,7 @@ class Attacker:
 
     def payload_type(self, kind: str) -> int:
         transceiver = next(t for t in self.pc.getTransceivers() if t.kind == kind)
-        return int(transceiver._codecs[0].payloadType)
+        return int(transceiver._codecs[0].payloadType or 0)
 
 
 def rtp_packet(

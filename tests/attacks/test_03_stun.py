@@ -85,6 +85,6 @@ async def test_flood(server: Server, bystanders: Bystanders) -> None:
     """As fast as a polite neighbour on the same two cores can send (printed)."""
     async with bystanders.unharmed(5):
         words = ["nice", "-n", "15", sys.executable, "-c", FLOOD, str(server.udp_port)]
-        flood = subprocess.Popen(words, stdout=subprocess.PIPE)
+        flood = subprocess.Popen(words, stdout=subprocess.PIPE)  # noqa: ASYNC220 - at once
         output, _ = await asyncio.to_thread(flood.communicate)
         print(f"STUN flood: {int(output) / 4:.0f} a second")

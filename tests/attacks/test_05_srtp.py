@@ -1,4 +1,4 @@
-"""Classes 5 to 7, ASVS 17.2.3 to 17.2.5: replay, forged and malformed SRTP, somebody else's SSRC."""
+"""Classes 5 to 7, ASVS 17.2.3 to 17.2.5: replayed, forged, malformed SRTP; others' SSRCs."""
 
 from __future__ import annotations
 
@@ -90,9 +90,7 @@ async def test_somebody_elses_ssrc(
             await thief.rtp(packet)
             await asyncio.sleep(0.002)
         await asyncio.sleep(1)
-        after = next(
-            t for t in (await watcher.stats())["tracks"] if t["sid"] == before["sid"]
-        )
+        after = next(t for t in (await watcher.stats())["tracks"] if t["sid"] == before["sid"])
         grown, lost = after["packets"] - before["packets"], after["lost"] - before["lost"]
         assert 50 < grown < 400 and lost == 0, (before, after)
 

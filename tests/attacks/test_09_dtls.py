@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import struct
+from typing import Any
 
 import aiortc.rtcdtlstransport as dtls_module
 import pytest
@@ -60,7 +61,7 @@ async def test_weak_suites_are_refused(
 ) -> None:
     original = dtls_module.RTCCertificate._create_ssl_context
 
-    def weak(self: object, *args: object, **named: object) -> SSL.Context:
+    def weak(self: Any, *args: Any, **named: Any) -> SSL.Context:
         context = original(self, *args, **named)
         context.set_cipher_list((suites + ":@SECLEVEL=0").encode())
         return context

@@ -1,4 +1,4 @@
-"""Class 10: malformed SCTP inside a real DTLS association, and hostile but well-formed use of it."""
+"""Class 10: malformed SCTP in a real DTLS association, and hostile but well-formed use of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_malformed_chunks(server: Server, room: str, bystanders: Bystander
 async def test_hostile_messages(server: Server, room: str, bystanders: Bystanders) -> None:
     """Streams by the thousand, huge labels, messages beyond the limit, storms without order."""
     async with bystanders.unharmed(6), with_data(server, room) as attacker:
-        association = attacker.pc.sctp
+        association = attacker.association
         for number in range(200):
             label = "x" * 64_000 if number % 50 == 0 else f"channel-{number}"
             attacker.pc.createDataChannel(label, ordered=False, maxRetransmits=0)

@@ -1,4 +1,4 @@
-"""Class 11: session descriptions that are huge, wrong or sly: a clear error, nothing sent outside."""
+"""Class 11: session descriptions, huge, wrong or sly: a clear error, nothing sent outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import re
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -32,7 +33,7 @@ def sections(offer: str, count: int) -> str:
     )
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[str], str]] = {
     "ten_megabytes": lambda o: o + "a=x:" + "y" * 10_000_000 + "\r\n",
     "ten_thousand_sections": lambda o: sections(o, 10_000),
     "plain_rtp": lambda o: o.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
@@ -53,7 +54,9 @@ async def test_bad_offers_are_refused_quickly(
     offer = CHANGES[name](await offer_of(server, room))
     async with bystanders.unharmed(1), WhipSession(server, "whip", room, name) as session:
         started = time.monotonic()
-        async with session.http.post(f"/whip/{room}", data=io.BytesIO(offer.encode()), headers=SDP) as response:
+        async with session.http.post(
+            f"/whip/{room}", data=io.BytesIO(offer.encode()), headers=SDP
+        ) as response:
             text = await response.text()
         # One section needs no bundle, so a bundle of others may be ignored.
         fine = {201} if name == "bundle_of_strangers" else set()

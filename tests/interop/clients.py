@@ -68,13 +68,12 @@ def page() -> Path:
 
 def command_of(client: str) -> list[str]:
     """The command line of a client by its name in the matrix."""
-    python = PEERS / "python"
     if client in {"libwebrtc", "libwebrtc-dual"}:
-        return [sys.executable, str(python / "livekit_peer.py")]
+        return [sys.executable, "-m", "tests.peers.python.livekit_peer"]
     if client == "aiortc":
-        return [sys.executable, str(python / "aiortc_peer.py")]
+        return [sys.executable, "-m", "tests.peers.python.aiortc_peer"]
     if client == "gstreamer":
-        return ["/usr/bin/python3", str(python / "gstreamer_peer.py")]
+        return ["/usr/bin/python3", "-m", "tests.peers.python.gstreamer_peer"]
     if client in {"go-sdk", "go-sdk-single"}:
         return [str(go_peers()), "sdk"]
     if client == "pion":

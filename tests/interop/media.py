@@ -1,4 +1,4 @@
-"""Small media files for the clients that bring no encoder: VP8 in IVF at three sizes, Opus in Ogg."""
+"""Small media files for clients without an encoder: VP8 in IVF at three sizes, Opus in Ogg."""
 
 from __future__ import annotations
 

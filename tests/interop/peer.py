@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Stats = dict[str, Any]
+ROOT = Path(__file__).parent.parent.parent
 
 
 class PeerError(Exception):
@@ -43,6 +44,7 @@ class Peer:
                 stderr=sink,
                 env={**os.environ, **(env or {})},
                 limit=1 << 24,
+                cwd=ROOT,
                 start_new_session=True,
             )
         return cls(name, process, log)

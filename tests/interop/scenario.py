@@ -1,9 +1,10 @@
-"""What every client must show, said once: media arrives, layers follow, data of every kind passes."""
+"""What every client must show, said once: media arrives, layers follow, data passes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from tests.interop.peer import Peer, Stats, track
@@ -24,7 +25,7 @@ async def join_all(server: Server, room: str, peers: Iterable[Peer], **args: Any
     await asyncio.gather(*(join(server, room, peer, **args) for peer in everybody))
     for peer in everybody:
         others = {p.name for p in everybody if p is not peer}
-        await peer.until(lambda s, o=others: o <= set(s["participants"]), 10, f"{others} present")
+        await peer.until(partial(_present, others), 10, f"{others} present")
 
 
 async def hears_and_sees(
@@ -46,9 +47,7 @@ async def layers_in_turn(peer: Peer, widths: Sequence[int]) -> None:
     for quality in (0, 2, 1, 0, 2):
         await peer.do("quality", sid=sid, quality=quality)
         wanted = widths[quality]
-        await peer.until(
-            lambda s, w=wanted: abs(track(s, "video")["width"] - w) <= 16, 15, f"width {wanted}"
-        )
+        await peer.until(partial(_is_wide, wanted), 15, f"width {wanted}")
 
 
 async def data_both_kinds(one: Peer, two: Peer) -> None:
@@ -59,7 +58,7 @@ async def data_both_kinds(one: Peer, two: Peer) -> None:
             await sender.do("send", data=f"l{number}", reliable=False, topic="t")
         wanted = [f"r{n}" for n in range(20)]
 
-        def arrived(stats: Stats, who: str = sender.name) -> bool:
+        def arrived(stats: Stats, who: str = sender.name, wanted: list[str] = wanted) -> bool:
             data = [i["data"] for i in stats["inbox"] if i["kind"] == "data" and i["from"] == who]
             reliable = [d for d in data if d.startswith("r")]
             lossy = [d for d in data if d.startswith("l")]
@@ -75,10 +74,22 @@ async def streams_and_rpc(one: Peer, two: Peer) -> None:
         await sender.do("text", data="words " * 8000)
         await sender.do("bytes", data="b" * 100_000)
         await receiver.until(
-            lambda s, w=sender.name: _has(s, w, "text", 48_000) and _has(s, w, "bytes", 100_000),
+            partial(_has_streams, sender.name),
             15,
             "byte and text streams",
         )
+
+
+def _present(wanted: set[str], stats: Stats) -> bool:
+    return wanted <= set(stats["participants"])
+
+
+def _is_wide(wanted: int, stats: Stats) -> bool:
+    return abs(int(track(stats, "video")["width"]) - wanted) <= 16
+
+
+def _has_streams(who: str, stats: Stats) -> bool:
+    return _has(stats, who, "text", 48_000) and _has(stats, who, "bytes", 100_000)
 
 
 def _has(stats: Stats, who: str, kind: str, length: int) -> bool:

@@ -17,12 +17,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.interop.clients import CACHE
 from tests.interop.tokens import admin_token, call_token
 
 ROOT = Path(__file__).parent.parent.parent
 KEY, SECRET = "devkey", "secret"
+TURN_HOST = "server.test"
 START_S = 30.0
 
 
@@ -45,10 +47,10 @@ class Server:
     def url(self) -> str:
         return self.http.replace("http", "ws", 1)
 
-    def token(self, room: str, identity: str, **grants: object) -> str:
+    def token(self, room: str, identity: str, **grants: Any) -> str:
         return call_token(self.key, self.secret, room, identity, **grants)
 
-    def admin(self, **grants: object) -> str:
+    def admin(self, **grants: Any) -> str:
         return admin_token(self.key, self.secret, **grants)
 
     def log(self) -> str:
@@ -109,7 +111,10 @@ def _livekit(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
 def _sotto(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
     flags = [f"--{name}-port={port}" for name, port in ports.items()]
     advertise = [f"--set=media.advertise={place.address}"] if place.netns else []
-    turn = [] if place.turn else ["--no-turn"]
+    turn = ["--no-turn"]
+    if place.turn:
+        host, relay = f"turn.host={TURN_HOST}", f"turn.relay_address={place.address}"
+        turn = [f"--set={key}" for key in (host, relay, f"turn.listen={place.address}")]
     where = [f"--state-dir={folder}", f"--ready-file={folder / 'ready.json'}"]
     program = [sys.executable, "-m", "signaling.cli", "dev"]
     return [*program, *flags, *where, *advertise, *turn, *place.extra]

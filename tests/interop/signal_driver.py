@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -88,7 +89,7 @@ class SignalDriver:
     async def send(self, **request: Any) -> None:
         await self.socket.send_bytes(rtc.SignalRequest(**request).SerializeToString())
 
-    async def negotiate(self, peer: Peer, publish: Sequence[str] = (), **files: str) -> None:
+    async def negotiate(self, peer: Peer, publish: Sequence[str] = (), **files: Any) -> None:
         """Declare, offer, answer; the server's candidates go into the answer."""
         offer = (
             await peer.do(
@@ -134,8 +135,6 @@ def track_ids(offer: str) -> list[str]:
 
 def with_candidates(answer: str, trickled: Sequence[str]) -> str:
     """Put trickled candidates into the first media section, as a full answer would have them."""
-    import json
-
     lines = [json.loads(item)["candidate"] for item in trickled]
     extra = "".join(
         f"a={line}\r\n" for line in dict.fromkeys(lines) if line and " tcp " not in line

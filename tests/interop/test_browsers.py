@@ -1,4 +1,4 @@
-"""livekit-client (npm) in Chromium and Firefox against the server, each facing libwebrtc and itself."""
+"""livekit-client (npm) in Chromium and Firefox, each facing libwebrtc and one another."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ async def _data(one: Peer, two: Peer, stack: str) -> None:
     for number in range(10):
         for channel, kind in (("_reliable", 0), ("_lossy", 1)):
             user = models.UserPacket(payload=f"{channel}{number}".encode(), topic="t")
-            packet = models.DataPacket(user=user, kind=kind)
+            packet = models.DataPacket(user=user, kind=models.DataPacket.Kind.Name(kind))
             packet.sequence = number + 1 if kind == 0 else 0
             raw = base64.b64encode(packet.SerializeToString()).decode()
             await one.do("send", channel=channel, data=raw)

@@ -82,7 +82,11 @@ async def _data_metadata_and_end(
 ) -> None:
     await rooms.send_data(
         api.SendDataRequest(
-            room=room, data=b"to bob", kind=0, destination_identities=["bob"], topic="server"
+            room=room,
+            data=b"to bob",
+            kind="RELIABLE",
+            destination_identities=["bob"],
+            topic="server",
         )
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg
+import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 
 from tests.interop import clients, media, scenario
@@ -16,6 +16,7 @@ from tests.interop.peer import running
 from tests.interop.servers import Server
 from tests.interop.test_driver import STACKS
 from tests.interop.whip_client import WhipSession
+
 
 @pytest.mark.parametrize("stack", STACKS)
 async def test_publishes_by_whip(
@@ -53,7 +54,8 @@ async def test_ffmpeg_publishes_by_whip(server: Server, room: str, folder: Path)
         words += ["-g", "15", "-preset", "ultrafast", "-c:a", "libopus", "-ar", "48000", "-ac", "2"]
         words += ["-f", "whip", "-authorization", server.token(room, "ffmpeg", canSubscribe=False)]
         log = (folder / "ffmpeg.log").open("wb")
-        encoder = subprocess.Popen([*words, f"{server.http}/whip/{room}"], stdout=log, stderr=log)
+        words.append(f"{server.http}/whip/{room}")
+        encoder = subprocess.Popen(words, stdout=log, stderr=log)  # noqa: ASYNC220 - at once
         try:
             await scenario.hears_and_sees(two, within=30)
         except AssertionError as error:

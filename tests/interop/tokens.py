@@ -1,4 +1,4 @@
-"""Call tokens as LiveKit defines them, signed by hand: the tests also need ones no library makes."""
+"""Call tokens as LiveKit defines them, signed by hand: libraries refuse the development secret."""
 
 from __future__ import annotations
 

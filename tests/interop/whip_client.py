@@ -50,7 +50,8 @@ class WhipSession:
         lists: dict[str, list[str]] = {"publish": [], "subscribe": [], "channels": []}
         lists["publish" if self.kind == "whip" else "subscribe"] = list(media)
         participants = args.pop("participants", ())
-        offer = (await peer.do("offer", **lists, **args))["sdp"]
+        wanted: dict[str, Any] = {**lists, **args}
+        offer = (await peer.do("offer", **wanted))["sdp"]
         await peer.do("answer", sdp=await self.post(offer, participants))
 
     async def end(self) -> int:

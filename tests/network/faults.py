@@ -1,4 +1,4 @@
-"""The form of a fault test: inject once in `make test`, twenty times in `make test-long`; judge p95."""
+"""The form of a fault test: once in `make test`, twenty times in `make test-long`; p95 judged."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ async def repeated(
     promise: float,
     measure: Callable[[Path, int], Awaitable[float]],
 ) -> None:
-    """`measure(folder, seed)` gives one figure; its p95 must keep the promise, and all is printed."""
-    values = []
-    for run in range(runs):
-        values.append(await measure(folder / str(run), run + 1))
+    """`measure(folder, seed)` gives one figure; its p95 must keep the promise; all is printed."""
+    values = [await measure(folder / str(run), run + 1) for run in range(runs)]
     print(f"{name}: {spread(values)}, promised {promise}")
     assert p95(values) <= promise, f"{name}: {spread(values)}, promised {promise}"

@@ -188,7 +188,6 @@ class Site:
     def name(self) -> str:
         return self.space.name
 
-
     def cut(self, *matches: str) -> None:
         """Drop in both directions what matches (`udp dport 7882`); `heal` ends it."""
         rules = "\n".join(f"  {match} counter drop" for match in matches)

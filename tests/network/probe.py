@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 import time
+from itertools import pairwise
 
 
 def echo(port: int) -> None:
@@ -42,7 +43,7 @@ def ask(address: str, port: int, count: int, gap_ms: float, size: int) -> None:
             order.append(number)
         except OSError:
             time.sleep(0.0005)
-    late = sum(1 for a, b in zip(order, order[1:], strict=False) if b < a)
+    late = sum(1 for a, b in pairwise(order) if b < a)
     answers = {"sent": count, "unique": len(set(order)), "all": len(order), "late": late}
     middle = sorted(trips)[len(trips) // 2] if trips else 0.0
     print(json.dumps({**answers, "median_ms": middle}))

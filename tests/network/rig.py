@@ -1,4 +1,4 @@
-"""A call in a laboratory: server and clients in namespaces of their own, measured at the receiver."""
+"""A call in a laboratory: server and clients in namespaces, measured at the receiver."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def hold(peer: Peer, seconds: float, check: Callable[[Stats], bool], what:
 
 
 def worst_gap(stats: Stats) -> int:
-    return max(t["gap_ms"] for t in stats["tracks"])
+    return max(int(t["gap_ms"]) for t in stats["tracks"])
 
 
 def difference(before: Stats, after: Stats, kind: str) -> dict[str, float]:

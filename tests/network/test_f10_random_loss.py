@@ -1,4 +1,4 @@
-"""F10: 30 % random loss; the call stays up, audio is concealed at most 10 %, video has 5 frames/s."""
+"""F10: 30 % random loss; the call stays up, audio concealed at most 10 %, video 5 frames/s."""
 
 from __future__ import annotations
 

@@ -18,9 +18,11 @@ pytestmark = pytest.mark.namespaces
 async def until_width(peer: Peer, wanted: int, within: float) -> float:
     started = time.monotonic()
     await peer.until(
-        lambda s: 0 < track(s, "video")["width"] <= wanted
-        if wanted < 960
-        else track(s, "video")["width"] == wanted,
+        lambda s: (
+            0 < track(s, "video")["width"] <= wanted
+            if wanted < 960
+            else track(s, "video")["width"] == wanted
+        ),
         within,
         f"width {wanted}",
     )

@@ -1,13 +1,11 @@
-"""aiortc as an SDP peer: it offers, takes an answer, moves media and data, and knows no signalling."""
+"""aiortc as an SDP peer: offers, takes an answer, moves media and data, knows no signalling."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import fractions
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import av
@@ -20,8 +18,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-sys.path.insert(0, str(Path(__file__).parent))
-from lines import serve
+from tests.peers.python.lines import serve
 
 
 class Pictures(MediaStreamTrack):

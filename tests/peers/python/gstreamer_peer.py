@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import gi
@@ -17,14 +15,13 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
-from gi.repository import GLib, Gst, GstSdp, GstWebRTC
+from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent))
-from lines import serve
+from tests.peers.python.lines import serve  # noqa: E402
 
 VIDEO = (
-    "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! vp8enc deadline=1"
-    " keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200 ! application/x-rtp,media=video,"
+    "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! vp8enc"
+    " deadline=1 keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200 ! application/x-rtp,media=video,"
     "encoding-name=VP8,payload=96,clock-rate=90000 ! bin. "
 )
 AUDIO = (

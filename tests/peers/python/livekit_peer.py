@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from livekit import rtc
 
-sys.path.insert(0, str(Path(__file__).parent))
-from lines import serve
+from tests.peers.python.lines import serve
 
 FPS = 15
 SAMPLE_S = 0.1
