@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from livekit.protocol import models, rtc
 
-from mediaserver.api import Mode
 from signaling.errors import ClientError, Code
 from signaling.rtc.entry import attributes_size
 from signaling.rtc.participant import Action, Participant
@@ -82,8 +81,7 @@ def set_permission(participant: Participant, permission: models.ParticipantPermi
     if not after.can_publish_data:
         participant.data_tracks.revoke()
     _changed(participant)
-    if after.can_subscribe and not before.can_subscribe and participant.mode is Mode.DUAL:
-        # It joined without a subscriber connection, and only a new join makes one.
+    if after.can_subscribe and not participant.subscribes:
         participant.leave(models.DisconnectReason.STATE_MISMATCH, Action.RECONNECT)
         return
     participant.subscribing.reconsider_all()

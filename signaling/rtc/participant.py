@@ -72,6 +72,8 @@ class Participant:
         self.entry = replace(entry, offer=None, add_tracks=(), sync_state=None)
         self.claims = entry.claims
         self.grant: VideoGrant = replace(entry.claims.video, room=room.name)
+        self.subscribes = entry.claims.video.can_subscribe
+        """Joined with the means to subscribe; a grant that comes later needs another join."""
         self.name = entry.claims.name
         self.metadata = entry.claims.metadata
         self.attributes = dict(entry.claims.attributes)
@@ -136,7 +138,7 @@ class Participant:
     @property
     def primary(self) -> Target:
         """The connection whose success makes the participant ACTIVE."""
-        dual = self.mode is Mode.DUAL and self.grant.can_subscribe
+        dual = self.mode is Mode.DUAL and self.subscribes
         return Target.SUBSCRIBER if dual else Target.PUBLISHER
 
     def touch(self) -> None:

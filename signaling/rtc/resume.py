@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from livekit.protocol import models, rtc
 
-from mediaserver.api import MediaError, Mode, Target
+from mediaserver.api import MediaError, Target
 from signaling.rtc.entry import Entry
 from signaling.rtc.frames import Outgoing
 from signaling.rtc.outbox import Sink, leave_message
@@ -61,7 +61,7 @@ def resume(participant: Participant, sink: Sink) -> None:
     participant.send(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=room.info())))
     participant.outbox.flush()
     participant.data_tracks.resumed()
-    if participant.mode is Mode.DUAL and participant.grant.can_subscribe:
+    if participant.primary is Target.SUBSCRIBER:
         try:
             participant.media.restart_ice(Target.SUBSCRIBER)
         except MediaError:  # the connection ended while nobody could be told

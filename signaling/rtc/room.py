@@ -151,7 +151,8 @@ class Room:
         if entry.identity in self._by_identity:
             return
         if self._counts()[0] >= self.max_participants:
-            raise ClientError(Code.ROOM_FULL, 503, "room has reached its limit of participants")
+            # Of all statuses, browsers show their user the reason of 401 and 403 alone.
+            raise ClientError(Code.ROOM_FULL, 403, "room has reached its limit of participants")
 
     def admit(self, entry: Entry) -> Participant:
         """A new participant with its media. Raises ClientError when the room is full or closed."""
@@ -185,7 +186,7 @@ class Room:
             participant.mode,
             ParticipantEvents(participant),
             ParticipantOptions(
-                can_subscribe=participant.grant.can_subscribe,
+                can_subscribe=participant.subscribes,
                 data_channels=not plain,
                 auto_declare=plain,
                 auto_track_ids=sids,

@@ -179,7 +179,7 @@ class Rooms:
         except MediaUnavailable as error:
             raise Unavailable(error.message, retry_after=1 if error.retry else None) from error
         except MediaError as error:
-            raise ClientError(Code.ROOM_FULL, 503, error.message) from error
+            raise ClientError(Code.ROOM_FULL, 403, error.message) from error
         participant.outbox.attach(sink or NoSocket())
         return participant
 

@@ -289,7 +289,7 @@ def test_agents_do_not_keep_a_room_open_nor_fill_it() -> None:
     alice = world.join("alice")
     with pytest.raises(ClientError) as full:
         world.join("bob")
-    assert full.value.status == 503
+    assert full.value.status == 403
     alice.ask(leave=rtc.LeaveRequest())
     keep_talking(agent, 21)
     assert agent.last("leave").leave.reason == Reason.ROOM_CLOSED
