@@ -1,7 +1,6 @@
 """A small LiveKit signalling client for stacks that have none: one peer connection (`/rtc/v1`).
 
-It joins, declares what the peer publishes, carries one offer and one answer, and keeps answering
-pings. Data goes as DataPackets through the peer's own channels.
+It joins, declares what the peer publishes, carries one offer and one answer, and keeps pinging. Data goes as DataPackets through the peer's own channels.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ class SignalDriver:
         self.candidates: list[str] = []
         self.seen: list[str] = []
         self.reader: asyncio.Task[None] | None = None
+        self.pinger: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> SignalDriver:
         return self
@@ -45,10 +45,10 @@ class SignalDriver:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.reader:
-            self.reader.cancel()
+        for task in filter(None, (self.reader, self.pinger)):
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self.reader
+                await task
         await self.session.close()
 
     async def connect(self, auto_subscribe: bool = False) -> rtc.JoinResponse:
@@ -64,6 +64,7 @@ class SignalDriver:
             max_msg_size=1 << 22,
         )
         self.reader = asyncio.create_task(self._read())
+        self.pinger = asyncio.create_task(self._ping())
         join: rtc.JoinResponse = await self.expect("join")
         return join
 
@@ -78,6 +79,13 @@ class SignalDriver:
             if kind == "trickle":
                 self.candidates.append(response.trickle.candidateInit)
             self.responses.setdefault(kind, asyncio.Queue()).put_nowait(getattr(response, kind))
+
+    async def _ping(self) -> None:
+        """A socket that says nothing for 15 s counts as closed."""
+        while not self.socket.closed:
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await self.send(ping_req=rtc.Ping(timestamp=1, rtt=0))
+            await asyncio.sleep(5)
 
     async def expect(self, kind: str, within: float = 10.0) -> Any:
         queue = self.responses.setdefault(kind, asyncio.Queue())

@@ -21,8 +21,8 @@ from tests.peers.python.lines import serve  # noqa: E402
 
 VIDEO = (
     "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! vp8enc"
-    " deadline=1 keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200 ! application/x-rtp,media=video,"
-    "encoding-name=VP8,payload=96,clock-rate=90000 ! bin. "
+    " deadline=1 keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200"
+    " ! application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000 ! bin. "
 )
 AUDIO = (
     "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! rtpopuspay !"

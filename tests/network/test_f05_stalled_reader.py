@@ -1,0 +1,106 @@
+"""F5: sockets that stop reading: the others do not notice, little is held for each stalled one,
+and it is cut with a code that lets it resume."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from livekit.protocol import rtc
+
+from tests.interop.servers import Server, serving
+from tests.interop.signal_driver import SignalDriver
+from tests.network.faults import p95
+
+READERS, STALLED = 24, 4
+RESUMABLE = {1001, 1006, 1012, 1013, 1014}
+LONG = [pytest.mark.long, pytest.mark.part("network")]
+
+
+def resident_mb(server: Server) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    line = next(row for row in status.splitlines() if row.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+async def talk(
+    speaker: SignalDriver, readers: Sequence[SignalDriver], seconds: float
+) -> list[float]:
+    """Milliseconds from a metadata update to each reader's hearing of it."""
+    delays: list[float] = []
+    end, number = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        number += 1
+        for reader in readers:
+            reader.responses.pop("update", None)
+        started = time.monotonic()
+        mark = f"{number}:" + "m" * 8000
+        await speaker.send(update_metadata=rtc.UpdateParticipantMetadata(metadata=mark))
+        await asyncio.gather(*(_hears(reader, mark) for reader in readers))
+        delays.append((time.monotonic() - started) * 1000)
+        await asyncio.sleep(max(0.0, 0.05 - (time.monotonic() - started)))
+    return delays
+
+
+async def _hears(reader: SignalDriver, mark: str) -> None:
+    while True:
+        update = await reader.expect("update")
+        if any(p.metadata == mark for p in update.participants):
+            return
+
+
+def stall(driver: SignalDriver) -> None:
+    """Stop reading, as a frozen tab does: the kernel's buffers fill, then the server's."""
+    assert driver.reader is not None
+    driver.reader.cancel()
+    connection = driver.socket._response.connection
+    assert connection is not None and connection.transport is not None
+    connection.transport.pause_reading()
+
+
+async def cut_code(driver: SignalDriver) -> int:
+    """Read on: what was queued, then how the server ended it."""
+    with contextlib.suppress(asyncio.CancelledError):
+        assert driver.reader is not None
+        await driver.reader
+    connection = driver.socket._response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.resume_reading()
+    async with asyncio.timeout(20):
+        while not driver.socket.closed:
+            await driver.socket.receive()
+    return driver.socket.close_code or 1006
+
+
+@pytest.mark.parametrize("seconds", [14, pytest.param(60, marks=LONG)])
+async def test_stalled_readers_cost_the_others_nothing(tmp_path: Path, seconds: int) -> None:
+    with serving(tmp_path / "server") as server:
+        async with contextlib.AsyncExitStack() as stack:
+            everybody = []
+            for number in range(READERS):
+                driver = SignalDriver(server, "stall", f"p{number}", canUpdateOwnMetadata=True)
+                everybody.append(await stack.enter_async_context(driver))
+                await driver.connect()
+            speaker, slow, quick = (
+                everybody[0],
+                everybody[1 : 1 + STALLED],
+                everybody[1 + STALLED :],
+            )
+            calm = p95(await talk(speaker, quick, 4))
+            before = resident_mb(server)
+            for driver in slow:
+                stall(driver)
+            busy = p95(await talk(speaker, quick, seconds))
+            held = (resident_mb(server) - before) / STALLED
+            codes = {await cut_code(driver) for driver in slow}
+            print(
+                f"F5: p95 {calm:.1f} ms calm, {busy:.1f} ms busy, {held:.2f} MB for each, {codes}"
+            )
+            # 10 % of a few milliseconds is noise on shared cores; so some are allowed.
+            assert busy <= 1.1 * calm + 10
+            assert held <= 2
+            assert codes <= RESUMABLE
