@@ -6,6 +6,7 @@ answer has seen it inactive. Data channels are ours to create, so the first sect
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from mediaserver.describe import Local, OfferSection, write_offer
 from mediaserver.engine_types import Codec, SubscriptionSpec
 from mediaserver.errors import ClientError, Code
 from mediaserver.negotiation import Answered, Remote, plan_answered, read_answer, remote_of
-from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending
+from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending, spacing
 from mediaserver.sdp import Description, Section
 from mediaserver.tracks import Track, Tracks
 
@@ -33,7 +34,8 @@ EXTENSION_IDS = {
 FIXED_PAYLOAD_TYPES = {"opus": 111, "red": 63, "pcmu": 0, "pcma": 8}
 # The dynamic range, then the unassigned range that libwebrtc uses too (RFC 5761 section 4).
 PAYLOAD_TYPES = [n for n in (*range(96, 128), *range(35, 63)) if n != 111]
-ANSWER_SECONDS = 15.0
+# Longer than the 30 s in which a participant whose socket was cut may still resume.
+ANSWER_SECONDS = 35.0
 
 
 @dataclass(slots=True)
@@ -139,6 +141,7 @@ class DualSubscribing(Subscribing):
         self._payload_types = PayloadTypes()
         self._next_mid = 1
         self._offer_id = 0
+        self._last_offer = -math.inf
         self._in_flight: InFlight | None = None
         self._dirty = False
         self._scheduled: asyncio.Handle | None = None
@@ -148,11 +151,20 @@ class DualSubscribing(Subscribing):
         """Offer soon, or after the answer that is due."""
         self._dirty = True
         if self._in_flight is None and self._scheduled is None:
-            self._scheduled = asyncio.get_running_loop().call_soon(self._offer)
+            loop = asyncio.get_running_loop()
+            due = self._last_offer + spacing(len(self._slots))
+            if due > loop.time():
+                self._scheduled = loop.call_at(due, self._offer)
+            else:
+                self._scheduled = loop.call_soon(self._offer)
 
     def restart(self) -> None:
         """New ICE credentials: an answer still due would be to the old ones, so do not wait."""
         self._forget_in_flight()
+        self._last_offer = -math.inf
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
         self.negotiate()
 
     def _place(self) -> None:
@@ -164,6 +176,7 @@ class DualSubscribing(Subscribing):
             return
         self._dirty = False
         self._offer_id += 1
+        self._last_offer = asyncio.get_running_loop().time()
         subscriptions: dict[str, Subscription] = {}
         for subscription, track in self._waiting():
             slot = self._slot_for(track)

@@ -6,6 +6,7 @@ When sections are short, or there are enough and only an offer is missing, the c
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mediaserver.api import Kind
@@ -13,7 +14,7 @@ from mediaserver.context import Context
 from mediaserver.describe import Receiving, Sending
 from mediaserver.engine_types import Codec, SubscriptionSpec
 from mediaserver.negotiation import plan_sending
-from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending
+from mediaserver.participant.subscribing import State, Subscribing, Subscription, sending, spacing
 from mediaserver.sdp import Description, Section
 from mediaserver.tracks import Publication, Track, Tracks
 
@@ -38,6 +39,7 @@ class SingleSubscribing(Subscribing):
         self._planned: list[tuple[Subscription, Track, Publication, SubscriptionSpec]] = []
         self._failed: list[Subscription] = []
         self._asking: asyncio.Handle | None = None
+        self._last_ask = -math.inf
         self._asked = False
         self._negotiated = False
 
@@ -105,7 +107,12 @@ class SingleSubscribing(Subscribing):
 
     def _place(self) -> None:
         if self._asking is None and not self._asked:
-            self._asking = asyncio.get_running_loop().call_soon(self._ask)
+            loop = asyncio.get_running_loop()
+            due = self._last_ask + spacing(len(self._sections))
+            if due > loop.time():
+                self._asking = loop.call_at(due, self._ask)
+            else:
+                self._asking = loop.call_soon(self._ask)
 
     def _ask(self) -> None:
         """Ask once for everything that waits; the next offer answers, and may lead to more."""
@@ -114,6 +121,7 @@ class SingleSubscribing(Subscribing):
         if not self._negotiated or not (waiting or self._stale):
             return
         self._asked = True
+        self._last_ask = asyncio.get_running_loop().time()
         self._on_sections_needed(*(self._short(kind, waiting) for kind in (Kind.AUDIO, Kind.VIDEO)))
 
     def _short(self, kind: Kind, waiting: Sequence[tuple[Subscription, Track]]) -> int:

@@ -23,6 +23,15 @@ from mediaserver.errors import ClientError, Code
 from mediaserver.tracks import Publication, Track, Tracks
 
 
+def spacing(sections: int) -> float:
+    """Seconds between two negotiations of one connection.
+
+    A description grows with its sections, so joins in a large call are gathered: 100 people who
+    join one after another cost each of the others about one negotiation a second, not one each.
+    """
+    return min(2.0, 0.01 * max(0, sections - 8))
+
+
 class State(Enum):
     WAITING = "waiting"
     """For its track to be published or for a section."""

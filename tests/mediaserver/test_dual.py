@@ -8,6 +8,7 @@ from mediaserver.api import Mode, Offer, ParticipantOptions, SubscribeSettings, 
 from mediaserver.errors import ClientError, Code
 from mediaserver.participant import dual
 from mediaserver.participant.participant import Participant
+from mediaserver.participant.subscribing import spacing
 from mediaserver.sdp import parse
 from tests.mediaserver.fakes import Heard, House
 from tests.mediaserver.test_participants import publish, turn
@@ -214,3 +215,9 @@ async def test_track_that_changes_its_codec_is_offered_again() -> None:
     respec = house.engine.named("respec_subscription")
     assert respec and respec[-1][2].codecs[0].name == "h264"
     await house.server.stop()
+
+
+def test_negotiations_of_large_calls_are_gathered() -> None:
+    assert spacing(0) == spacing(8) == 0
+    assert 0.5 < spacing(100) < 1.5
+    assert spacing(5000) == 2.0

@@ -170,7 +170,7 @@ async def scenario(mode: Mode, steps: list[tuple[str, int]]) -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_every_order_of_events_ends_well(mode: Mode) -> None:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(STEPS)
     def run(steps: list[tuple[str, int]]) -> None:
         asyncio.run(scenario(mode, steps))
