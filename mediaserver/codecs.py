@@ -4,14 +4,14 @@ ulpfec, flexfec and RED for video are refused: padding, RTX and end-to-end encry
 with them. Everything unknown is left out of the answer. Driven by `negotiation.py`; pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import cast
 
 from mediaserver.api import Kind
 from mediaserver.engine_types import Codec, CodecName
-from mediaserver.sdp import RtpMap, Section
+from mediaserver.sdp import MAX_REMEMBERED, Codecs, RtpMap, Section, codecs_of
 
 VIDEO_CODECS = ("vp8", "h264", "vp9", "av1", "h265")
 AUDIO_CODECS = ("opus", "red", "pcmu", "pcma")
@@ -68,35 +68,36 @@ def usable(extensions: Mapping[str, tuple[int, str]], *, client_sends: bool) -> 
 def section_codecs(section: Section) -> tuple[Codec, ...]:
     """What we know of the offered codecs, in their order, each with its RTX payload type."""
     if section.codecs is None:
-        section.codecs = _shared(_section_codecs(section))
+        make: Callable[..., tuple[Codec, ...]] = _codecs
+        if sum(map(len, section.codec_lines)) > MAX_REMEMBERED:
+            make = _codecs.__wrapped__
+        transport_cc = EXTENSIONS["transport_cc"] in section.extensions
+        section.codecs = make(section.codec_lines, section.formats, section.kind, transport_cc)
     return section.codecs
-
-
-@lru_cache(maxsize=1024)
-def _shared(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """Equal lists once: every video section of every Chromium offers the same two dozen."""
-    return codecs
 
 
 def compact(section: Section) -> None:
     """Drop what `section_codecs` was made from: participants keep sections while they stay."""
     if not section.is_data:
         section_codecs(section)
-        section.rtpmaps, section.fmtp, section.feedback = {}, {}, {}
+        section.codec_lines = ()
 
 
-def _section_codecs(section: Section) -> tuple[Codec, ...]:
-    known = AUDIO_CODECS if section.kind == Kind.AUDIO else VIDEO_CODECS
-    rtx = _rtx_payload_types(section)
-    transport_cc = EXTENSIONS["transport_cc"] in section.extensions
+@lru_cache(maxsize=128)
+def _codecs(
+    lines: tuple[str, ...], formats: tuple[str, ...], kind: str, transport_cc: bool
+) -> tuple[Codec, ...]:
+    known = AUDIO_CODECS if kind == Kind.AUDIO else VIDEO_CODECS
+    said = codecs_of(lines, formats)
+    rtx = _rtx_payload_types(said)
     codecs = []
-    for number in dict.fromkeys(int(f) for f in section.formats):
-        entry = section.rtpmaps.get(number) or STATIC.get(number)
+    for number in dict.fromkeys(int(f) for f in formats):
+        entry = said.rtpmaps.get(number) or STATIC.get(number)
         if entry is None or entry.name not in known:
             continue
         if entry.clock_rate != CLOCK_RATES.get(entry.name, 90000):
             continue
-        feedback = section.feedback.get(number, set())
+        feedback = said.feedback.get(number, set())
         codecs.append(
             Codec(
                 payload_type=number,
@@ -108,17 +109,17 @@ def _section_codecs(section: Section) -> tuple[Codec, ...]:
                 fir="ccm fir" in feedback,
                 remb="goog-remb" in feedback and not transport_cc,
                 transport_cc=transport_cc and "transport-cc" in feedback,
-                fmtp=section.fmtp.get(number, ""),
+                fmtp=said.fmtp.get(number, ""),
             )
         )
     return tuple(codecs)
 
 
-def _rtx_payload_types(section: Section) -> dict[int, int]:
+def _rtx_payload_types(said: Codecs) -> dict[int, int]:
     """RFC 4588 section 8.6: fmtp `apt` names the payload type that an RTX one repairs."""
     found: dict[int, int] = {}
-    for number, entry in section.rtpmaps.items():
-        apt = parameters(section.fmtp.get(number, "")).get("apt", "")
+    for number, entry in said.rtpmaps.items():
+        apt = parameters(said.fmtp.get(number, "")).get("apt", "")
         if entry.name == "rtx" and apt.isdigit():
             found.setdefault(int(apt), number)
     return found

@@ -170,7 +170,7 @@ async def test_timers_of_the_association_are_kept() -> None:
     association.wait = 0.001
     await made.happen()
     async with asyncio.timeout(5):
-        while not association.expired:  # noqa: ASYNC110 - the fake has no event to wait for
+        while not association.expired:
             await asyncio.sleep(0.001)
     assert association.expired == 1
 

@@ -237,7 +237,7 @@ def test_missing_rtcp_mux_is_refused() -> None:
 
 def test_section_without_a_shared_codec_is_rejected() -> None:
     offer = parse(OFFERS["chromium.whip"])
-    offer.sections[1].rtpmaps = {}
+    offer.sections[1].codec_lines = ()
     answer = parse(write_answer(offer, LOCAL, {}, client=True))
     assert answer.sections[1].rejected and not answer.sections[0].rejected
     assert answer.bundle == (offer.sections[0].mid,)
