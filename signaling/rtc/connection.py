@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections import deque
 
@@ -97,7 +98,23 @@ class Connection:
 
     # Life
 
+    def _cut(self) -> None:
+        """The peer reads nothing, so a close frame would wait behind all that it left unread."""
+        self._rooms.services.counters.add("sockets_stalled")
+        self._end(WSCloseCode.TRY_AGAIN_LATER, "stalled")
+        self._queue.clear()
+        request = self._socket._req  # aiohttp has no public way to abort a connection
+        if request is not None and request.transport is not None:
+            request.transport.abort()
+
+    def _bound_kernel_buffer(self) -> None:
+        sock = self._socket.get_extra_info("socket")
+        if sock is not None:
+            size = self._limits.socket_buffer_bytes
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
     async def run(self, entry: Entry) -> None:
+        self._bound_kernel_buffer()
         writer = asyncio.create_task(self._write())
         participant: Participant | None = None
         try:
@@ -163,10 +180,14 @@ class Connection:
                 message = self._queue.popleft()
                 self._queued_bytes -= message.size
                 try:
-                    if self._json:
-                        await self._socket.send_str(message.json())
-                    else:
-                        await self._socket.send_bytes(message.binary())
+                    async with asyncio.timeout(self._rooms.services.settings.times.stalled_reader):
+                        if self._json:
+                            await self._socket.send_str(message.json())
+                        else:
+                            await self._socket.send_bytes(message.binary())
+                except TimeoutError:
+                    self._cut()
+                    return
                 except (ConnectionError, RuntimeError):
                     self._end(WSCloseCode.GOING_AWAY, "broken")
                     return

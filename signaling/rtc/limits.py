@@ -27,8 +27,10 @@ class RtcLimits:
     signal_messages_per_second: int = 200
     """Sustained; `signal_burst` may come at once. Beyond both the socket closes with 1008."""
     signal_burst: int = 2_000
-    outbox_bytes: int = 4 * 1024 * 1024
+    outbox_bytes: int = 1024 * 1024
     """Signal messages waiting for a socket that does not drain; beyond it the socket closes."""
+    socket_buffer_bytes: int = 256 * 1024
+    """The kernel's part of that; left alone it takes 4 MB before anybody sees a stalled reader."""
     join_request_bytes: int = 1_048_576
     """What the gzip of a `join_request` may expand to."""
     pending_tracks: int = 64
@@ -66,6 +68,8 @@ class RtcTimes:
     ping_interval: int = 5
     ping_timeout: int = 15
     """A socket that says nothing for this long counts as closed."""
+    stalled_reader: float = 10.0
+    """A socket that took nothing for this long is cut; its client may resume."""
     packet_silence: float = 4.0
     """After its socket closed, a participant leaves once its ICE pair was silent this long."""
     resume_window: float = 30.0

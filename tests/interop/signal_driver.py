@@ -1,6 +1,7 @@
 """A small LiveKit signalling client for stacks that have none: one peer connection (`/rtc/v1`).
 
-It joins, declares what the peer publishes, carries one offer and one answer, and keeps pinging. Data goes as DataPackets through the peer's own channels.
+It joins, declares what the peer publishes, carries one offer and one answer, and keeps pinging.
+Data goes as DataPackets through the peer's own channels.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ async def cut_code(driver: SignalDriver) -> int:
     return driver.socket.close_code or 1006
 
 
-@pytest.mark.parametrize("seconds", [14, pytest.param(60, marks=LONG)])
+@pytest.mark.parametrize("seconds", [18, pytest.param(60, marks=LONG)])
 async def test_stalled_readers_cost_the_others_nothing(tmp_path: Path, seconds: int) -> None:
     with serving(tmp_path / "server") as server:
         async with contextlib.AsyncExitStack() as stack:
