@@ -72,14 +72,15 @@ impl Core {
         let limited = bandwidth.is_limited(now);
         let estimate = bandwidth.estimate();
         let budget = estimate.map_or(UNLIMITED, |e| e.saturating_sub(audio));
-        let spent = allocate(&mut candidates, budget, limited) + audio;
+        let measured = bandwidth.can_probe();
+        let spent = allocate(&mut candidates, budget, limited, measured) + audio;
         let best: u64 = candidates
             .iter()
             .filter_map(|c| c.choices.last())
             .map(|(_, rate)| rate)
             .sum();
         for (video, candidate) in videos.iter().zip(&candidates) {
-            self.act_on(now, *video, candidate, io);
+            self.act_on(now, *video, candidate, limited, io);
         }
         self.set_pace(now, index, estimate, spent, limited);
         if estimate.is_some() {
@@ -146,7 +147,14 @@ impl Core {
         }
     }
 
-    fn act_on(&mut self, now: Time, index: u32, candidate: &Candidate, io: &mut dyn Io) {
+    fn act_on(
+        &mut self,
+        now: Time,
+        index: u32,
+        candidate: &Candidate,
+        limited: bool,
+        io: &mut dyn Io,
+    ) {
         let entry = &mut self.subscriptions[index];
         let before = entry.selector.target();
         let paused = candidate.chosen.is_none() && !candidate.choices.is_empty();
@@ -180,9 +188,10 @@ impl Core {
                 if paused { None } else { before.or(Some(first)) }
             }
         };
-        if candidate
-            .current
-            .is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current))
+        if limited
+            && candidate
+                .current
+                .is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current))
         {
             entry.lowered = Some(now);
         }

@@ -174,7 +174,7 @@ impl Core {
                 .wrapping_sub(report.delay_since_last_sr);
             // Units of 1/65536 s; more than ten seconds is a lie or a wrapped clock.
             if trip < 10 << 16 {
-                transport.measured_rtt(u64::from(trip) * SECONDS >> 16);
+                transport.measured_rtt((u64::from(trip) * SECONDS) >> 16);
             }
         }
         let entry = &mut self.subscriptions[subscription];

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::drops::Drop;
-use crate::egress::record::Record;
+use crate::drops::{Drop, Drops};
+use crate::egress::record::{MARKER, Record};
+use crate::egress::ring::Ring;
 use crate::egress::subscription::Subscription;
 use crate::ingress::publication::Stream;
 use crate::io::Io;
@@ -100,37 +101,21 @@ impl Core {
             };
             let (record, began) = subscription.offer(now, *index, encoding, (facts, len), &align);
             if let Some(record) = record {
-                enqueue(
-                    transport,
-                    subscription.transport,
+                enqueue(transport, subscription, record, dirty, drops);
+            }
+            if began {
+                let ring = &feed.encodings[usize::from(encoding)].ring;
+                catch_up(
+                    now,
+                    *index,
                     subscription,
-                    record,
-                    dirty,
-                    drops,
+                    facts.seq,
+                    encoding,
+                    ring,
+                    |subscription, record| {
+                        enqueue(transport, subscription, record, dirty, drops);
+                    },
                 );
-            }
-            if !began {
-                continue;
-            }
-            let ring = &feed.encodings[usize::from(encoding)].ring;
-            let newest = ring.latest().unwrap_or(0).min(facts.seq + MAX_CATCH_UP);
-            for seq in facts.seq + 1..=newest {
-                let Some((facts, bytes)) = ring.get(seq) else {
-                    continue;
-                };
-                let len = bytes.len() - usize::from(facts.descriptor_len);
-                let (record, _) =
-                    subscription.offer(now, *index, encoding, (facts, len), &|_| None);
-                if let Some(record) = record {
-                    enqueue(
-                        transport,
-                        subscription.transport,
-                        subscription,
-                        record,
-                        dirty,
-                        drops,
-                    );
-                }
             }
         }
     }
@@ -152,20 +137,42 @@ impl Core {
     }
 }
 
+/// Forwarding began with packet `seq`: what came before it out of order follows it now.
+fn catch_up(
+    now: Time,
+    index: u32,
+    subscription: &mut Subscription,
+    seq: u64,
+    encoding: u8,
+    ring: &Ring,
+    mut enqueue: impl FnMut(&mut Subscription, Record),
+) {
+    let newest = ring.latest().unwrap_or(0).min(seq + MAX_CATCH_UP);
+    for seq in seq + 1..=newest {
+        let Some((facts, bytes)) = ring.get(seq) else {
+            continue;
+        };
+        let len = bytes.len() - usize::from(facts.descriptor_len);
+        let (record, _) = subscription.offer(now, index, encoding, (facts, len), &|_| None);
+        if let Some(record) = record {
+            enqueue(subscription, record);
+        }
+    }
+}
+
 fn enqueue(
     transport: &mut Transport,
-    transport_index: u32,
     subscription: &mut Subscription,
     record: Record,
     dirty: &mut Vec<u32>,
-    drops: &mut crate::drops::Drops,
+    drops: &mut Drops,
 ) {
     let queue = &mut transport.queue;
     match subscription.kind {
         Kind::Audio if queue.urgent.len() < MAX_QUEUE => queue.urgent.push_back(record),
         Kind::Video if queue.video.len() < MAX_QUEUE => {
             queue.bytes += u64::from(record.size);
-            queue.complete |= record.has(crate::egress::record::MARKER);
+            queue.complete |= record.has(MARKER);
             queue.video.push_back(record);
         }
         _ => {
@@ -176,7 +183,7 @@ fn enqueue(
     queue.first.get_or_insert(record.queued);
     if !queue.dirty {
         queue.dirty = true;
-        dirty.push(transport_index);
+        dirty.push(subscription.transport);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::feed::Anchor;
 use crate::io::Io;
+use crate::packet::MediaPacket;
 use crate::peer::PeerMessage;
 use crate::time::{MILLIS, Time};
 
@@ -17,48 +18,14 @@ const MAX_EARLY: usize = 1_024;
 impl Core {
     pub(crate) fn peer_message(&mut self, now: Time, from: u16, msg: PeerMessage, io: &mut dyn Io) {
         match msg {
-            PeerMessage::Media(packet) => {
-                let Some(feed) = self.feed_ids.get(&packet.publication).copied() else {
-                    return;
-                };
-                let split = usize::from(packet.facts.descriptor_len).min(packet.bytes.len());
-                let bytes = packet.bytes.split_at(split);
-                self.fan_out(
-                    now,
-                    feed,
-                    packet.encoding,
-                    &packet.facts,
-                    bytes,
-                    packet.structure.clone(),
-                );
-            }
+            PeerMessage::Media(packet) => self.relayed(now, &packet),
             PeerMessage::Report {
                 publication,
                 encoding,
                 ntp,
                 rtp,
             } => {
-                let Some(feed) = self.feed_ids.get(&publication).copied() else {
-                    return;
-                };
-                if let Some(entry) = self.feeds[feed].encodings.get_mut(usize::from(encoding)) {
-                    entry.anchor = Some(Anchor { ntp, rtp });
-                }
-            }
-            PeerMessage::Join { publication } => {
-                if self.publication_ids.contains_key(&publication) {
-                    self.join(publication, from, io);
-                } else if self.early_joins.len() < MAX_EARLY {
-                    self.early_joins.push((publication, from));
-                }
-            }
-            PeerMessage::Leave { publication } => {
-                self.early_joins
-                    .retain(|early| *early != (publication, from));
-                if let Ok(index) = self.publication(publication) {
-                    self.publications[index].forget_worker(from);
-                    self.demand_changed(now, index, io);
-                }
+                self.relayed_report(publication, encoding, Anchor { ntp, rtp });
             }
             PeerMessage::Described {
                 publication,
@@ -73,6 +40,39 @@ impl Core {
             PeerMessage::Ended { publication } => {
                 if let Some(feed) = self.feed_ids.get(&publication).copied() {
                     self.feed_ended(feed);
+                }
+            }
+            PeerMessage::Levels { call, levels } => self.levels(now, from, call, &levels),
+            PeerMessage::Audible {
+                call,
+                all,
+                publications,
+            } => {
+                self.audible(call, all, &publications);
+            }
+            PeerMessage::Call { call, settings } => {
+                self.calls.entry(call).or_default().settings = settings;
+            }
+            wish => self.wish(now, from, wish, io),
+        }
+    }
+
+    /// What subscribers' workers want of a publication here.
+    fn wish(&mut self, now: Time, from: u16, msg: PeerMessage, io: &mut dyn Io) {
+        match msg {
+            PeerMessage::Join { publication } => {
+                if self.publication_ids.contains_key(&publication) {
+                    self.join(publication, from, io);
+                } else if self.early_joins.len() < MAX_EARLY {
+                    self.early_joins.push((publication, from));
+                }
+            }
+            PeerMessage::Leave { publication } => {
+                self.early_joins
+                    .retain(|early| *early != (publication, from));
+                if let Ok(index) = self.publication(publication) {
+                    self.publications[index].forget_worker(from);
+                    self.demand_changed(now, index, io);
                 }
             }
             PeerMessage::Keyframe {
@@ -93,15 +93,31 @@ impl Core {
                     self.demand_changed(now, index, io);
                 }
             }
-            PeerMessage::Levels { call, levels } => self.levels(now, from, call, &levels),
-            PeerMessage::Audible {
-                call,
-                all,
-                publications,
-            } => self.audible(call, all, &publications),
-            PeerMessage::Call { call, settings } => {
-                self.calls.entry(call).or_default().settings = settings
-            }
+            _ => {}
+        }
+    }
+
+    fn relayed(&mut self, now: Time, packet: &MediaPacket) {
+        let Some(feed) = self.feed_ids.get(&packet.publication).copied() else {
+            return;
+        };
+        let split = usize::from(packet.facts.descriptor_len).min(packet.bytes.len());
+        let bytes = packet.bytes.split_at(split);
+        self.fan_out(
+            now,
+            feed,
+            packet.encoding,
+            &packet.facts,
+            bytes,
+            packet.structure.clone(),
+        );
+    }
+
+    fn relayed_report(&mut self, publication: PublicationId, encoding: u8, anchor: Anchor) {
+        let feed = self.feed_ids.get(&publication).copied();
+        let feed = feed.and_then(|feed| self.feeds.get_mut(feed));
+        if let Some(entry) = feed.and_then(|f| f.encodings.get_mut(usize::from(encoding))) {
+            entry.anchor = Some(anchor);
         }
     }
 

@@ -222,9 +222,12 @@ impl Core {
                 )
             });
         let stream = found.ok_or(Drop::UnknownSsrc)?;
-        let replaced = publications[stream.publication]
-            .claim(now, stream.encoding, stream.rtx, header.ssrc)
-            .map_err(|()| Drop::SsrcConflict)?;
+        let replaced = publications[stream.publication].claim(
+            now,
+            stream.encoding,
+            stream.rtx,
+            header.ssrc,
+        )?;
         if let Some(old) = replaced {
             transport.streams.remove(&old);
             if let Some(keys) = transport.inbound.as_mut() {
@@ -247,39 +250,17 @@ impl Core {
         rtx: bool,
         io: &mut dyn Io,
     ) -> Result<(), Drop> {
+        let (seq, hopeless) = self.place(now, stream, codec, header.sequence, rtx)?;
         let publication = &mut self.publications[stream.publication];
         let name = publication
             .codec(codec)
             .ok_or(Drop::UnknownPayloadType)?
             .name;
-        let nack = publication.codec(codec).is_some_and(|c| c.nack);
         let entry = &mut publication.encodings[usize::from(stream.encoding)];
-        if rtx && !entry.reception.started {
-            return Err(Drop::TooOld);
-        }
-        let (seq, hopeless) = match entry.reception.place(header.sequence) {
-            Arrival::Newest { seq, previous } if nack => {
-                let gap = entry.nack.advanced(now, previous, seq);
-                if gap == Gap::Opened {
-                    let transport = publication.transport;
-                    self.transports[transport].nack_pending = true;
-                    self.schedule(transport, now + 5 * MILLIS);
-                }
-                (seq, gap == Gap::Hopeless)
-            }
-            Arrival::Newest { seq, .. } => (seq, false),
-            Arrival::Late { seq } => {
-                entry.nack.filled(now, seq);
-                (seq, false)
-            }
-            Arrival::Duplicate => return Err(Drop::Duplicate),
-            Arrival::TooOld => return Err(Drop::TooOld),
-        };
-        let publication = &mut self.publications[stream.publication];
-        let entry = &mut publication.encodings[usize::from(stream.encoding)];
+        let (timestamp, marker) = (header.timestamp, header.marker);
         entry
             .reception
-            .count(now, header.timestamp, payload.len(), header.marker, rtx);
+            .count(now, timestamp, payload.len(), marker, rtx);
         if publication.muted {
             return Err(Drop::Muted);
         }
@@ -289,12 +270,17 @@ impl Core {
             codec,
             name,
         };
-        let (facts, fresh) = match payload.is_empty() {
-            true => (entry.state.padding(&origin, header), false),
-            false => entry
-                .state
-                .read(&origin, header, values, payload)
-                .map_err(|_| Drop::Malformed)?,
+        let read = match payload.is_empty() {
+            true => Ok((entry.state.padding(&origin, header), false)),
+            false => entry.state.read(&origin, header, values, payload),
+        };
+        // What cannot be read is not forwarded, but its number is taken.
+        let ((facts, fresh), payload) = match read {
+            Ok(facts) => (facts, payload),
+            Err(_) => {
+                self.drops.add(Drop::Malformed);
+                ((entry.state.padding(&origin, header), false), &[][..])
+            }
         };
         let structure = if fresh {
             entry.state.structure.clone()
@@ -310,15 +296,49 @@ impl Core {
             self.request_keyframe(now, stream.publication, stream.encoding, OURSELVES, io);
         }
         self.listen(now, stream.publication, facts.audio_level);
-        if !self.publications[stream.publication].audible {
-            return Ok(());
+        if self.publications[stream.publication].audible {
+            let descriptor = values
+                .dependency_descriptor
+                .filter(|_| facts.descriptor_len > 0);
+            let bytes = (descriptor.unwrap_or(&[]), payload);
+            self.distribute(now, stream, &facts, bytes, structure, io);
         }
-        let descriptor = values
-            .dependency_descriptor
-            .filter(|_| facts.descriptor_len > 0)
-            .unwrap_or(&[]);
-        self.distribute(now, stream, &facts, (descriptor, payload), structure, io);
         Ok(())
+    }
+
+    /// Extended number of a packet, and whether so many are missing that only a keyframe helps.
+    fn place(
+        &mut self,
+        now: Time,
+        stream: Stream,
+        codec: u8,
+        sequence: u16,
+        rtx: bool,
+    ) -> Result<(u64, bool), Drop> {
+        let publication = &mut self.publications[stream.publication];
+        let nack = publication.codec(codec).is_some_and(|c| c.nack);
+        let transport = publication.transport;
+        let entry = &mut publication.encodings[usize::from(stream.encoding)];
+        if rtx && !entry.reception.started {
+            return Err(Drop::TooOld);
+        }
+        match entry.reception.place(sequence) {
+            Arrival::Newest { seq, previous } if nack => {
+                let gap = entry.nack.advanced(now, previous, seq);
+                if gap == Gap::Opened {
+                    self.transports[transport].nack_pending = true;
+                    self.schedule(transport, now + 5 * MILLIS);
+                }
+                Ok((seq, gap == Gap::Hopeless))
+            }
+            Arrival::Newest { seq, .. } => Ok((seq, false)),
+            Arrival::Late { seq } => {
+                entry.nack.filled(now, seq);
+                Ok((seq, false))
+            }
+            Arrival::Duplicate => Err(Drop::Duplicate),
+            Arrival::TooOld => Err(Drop::TooOld),
+        }
     }
 
     fn encoding_started(

@@ -257,7 +257,7 @@ impl Core {
             sent.bytes += u64::from(record.size);
             let frame = record.has(crate::egress::record::MARKER);
             subscription.meter.add(now, len, frame);
-            if !record.has(FILL) {
+            if subscription.nacks && !record.has(FILL) {
                 subscription
                     .history
                     .push(now, *record, cfg.limits.retransmission_share);

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use crate::bandwidth::Bandwidth;
-use crate::collections::FastMap;
+use crate::collections::{FastMap, Rng};
 use crate::command::{CallId, TransportId};
+use crate::config::Limits;
 use crate::egress::pacer::Pacer;
 use crate::egress::record::Record;
 use crate::ice::Ice;
@@ -135,6 +136,51 @@ pub struct Transport {
 }
 
 impl Transport {
+    pub fn new(
+        (id, call, settings): (TransportId, CallId, TransportSettings),
+        ice: Ice,
+        now: Time,
+        limits: &Limits,
+        bandwidth: Bandwidth,
+        rng: &mut Rng,
+    ) -> Transport {
+        Transport {
+            id,
+            call,
+            settings,
+            ice,
+            created: now,
+            last_receive: None,
+            idle_told: 0,
+            inbound: None,
+            outbound: None,
+            limit: RateLimit::new(limits.max_packets_per_second),
+            dtls_limit: RateLimit::new(limits.max_dtls_per_second),
+            streams: FastMap::default(),
+            publications: Vec::new(),
+            subscriptions: Vec::new(),
+            outgoing: FastMap::default(),
+            ids: Ids::default(),
+            arrivals: None,
+            wants_remb: false,
+            feedback_due: None,
+            reports_due: now + SECONDS / 2,
+            our_ssrc: (rng.next_u64() as u32) | 1,
+            clock_offset: None,
+            rtt: 0,
+            queue: Queue::default(),
+            pacer: Pacer::default(),
+            twcc: rng.below(0x8000),
+            bandwidth,
+            traffic: Traffic::default(),
+            sending: Meter::default(),
+            tick_at: None,
+            nack_pending: false,
+            allocate_due: None,
+            allocated: 0,
+        }
+    }
+
     pub fn path(&self) -> Option<Path> {
         self.ice.selected()
     }

@@ -22,8 +22,9 @@ pub struct Candidate {
 }
 
 /// Fills `chosen`. `limited`: the path is known to be full; without that, everybody gets at least
-/// the lowest layer, which then shows what the path carries. Answers the bits spent.
-pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64 {
+/// the lowest layer, which then shows what the path carries. `measured`: the budget grows with what
+/// is sent, so what flows may exceed it until something speaks against that. Answers the bits spent.
+pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool, measured: bool) -> u64 {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|i| -candidates[*i].priority);
     let mut left = budget;
@@ -51,11 +52,12 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64
         rising = false;
         for index in &order {
             let candidate = &mut candidates[*index];
-            let Some((next, cost)) = step(candidate, left) else {
+            let slack = (measured && !limited).then_some(budget);
+            let Some((next, cost)) = step(candidate, left, slack) else {
                 continue;
             };
             candidate.chosen = Some(next);
-            left -= cost;
+            left = left.saturating_sub(cost);
             spent += cost;
             rising = true;
         }
@@ -63,8 +65,10 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool) -> u64
     spent
 }
 
-/// The next layer up that fits, and what it costs more.
-fn step(candidate: &Candidate, left: u64) -> Option<(usize, u64)> {
+/// The next layer up that fits, and what it costs more. What flows already may exceed what is left
+/// by `slack`, or by a tenth on a path known to be full: rates are uneven, and a layer that comes
+/// and goes is worse than a short queue.
+fn step(candidate: &Candidate, left: u64, slack: Option<u64>) -> Option<(usize, u64)> {
     let chosen = candidate.chosen?;
     let rate = candidate.choices[chosen].1;
     for next in chosen + 1..candidate.choices.len() {
@@ -78,7 +82,12 @@ fn step(candidate: &Candidate, left: u64) -> Option<(usize, u64)> {
         } else {
             cost
         };
-        if needed <= left {
+        let slack = if up {
+            0
+        } else {
+            slack.unwrap_or(candidate.choices[next].1 / 10)
+        };
+        if needed <= left.saturating_add(slack) {
             return Some((next, cost));
         }
     }

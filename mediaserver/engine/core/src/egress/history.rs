@@ -48,7 +48,7 @@ impl History {
         });
         if now.since(self.window) >= SECONDS {
             self.window = now;
-            self.budget = self.budget.min(MIN_BUDGET * 4).max(MIN_BUDGET);
+            self.budget = self.budget.clamp(MIN_BUDGET, MIN_BUDGET * 4);
         }
         self.budget += (u64::from(record.size) * u64::from(share)).div_ceil(100);
     }

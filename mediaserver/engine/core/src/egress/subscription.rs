@@ -57,6 +57,8 @@ pub struct Subscription {
     pub rtx_seq: u64,
     /// Retransmissions must be the same bytes: no RTX, so nothing that varies may be written.
     pub identical: bool,
+    /// NACK was negotiated, so what is sent must be remembered.
+    pub nacks: bool,
     /// The remote has reported on our SSRC, so it knows which section it belongs to.
     pub confirmed: bool,
     pub clock_rate: u32,
@@ -96,6 +98,7 @@ impl Subscription {
             history: History::default(),
             rtx_seq: first_number(rng),
             identical: false,
+            nacks: false,
             confirmed: false,
             clock_rate,
             sent: Sent::default(),
@@ -122,6 +125,7 @@ impl Subscription {
         let retransmits =
             |r: &Route| r.nack && (r.rtx_payload_type.is_none() || self.spec.rtx_ssrc.is_none());
         self.identical = self.routes.iter().flatten().any(retransmits);
+        self.nacks = self.routes.iter().flatten().any(|r| r.nack);
         let mode = mode_of(publication);
         if self.selector.mode != mode {
             let target = self.selector.target();
@@ -255,6 +259,10 @@ pub fn mode_of(publication: &PublicationSpec) -> Mode {
 
 /// How a codec of the publisher reaches this subscriber, if at all.
 fn route(codec: &Codec, spec: &SubscriptionSpec) -> Option<Route> {
+    // Chromium decodes no AV1 without the descriptor, and others gain nothing from it bare.
+    if codec.name == CodecName::Av1 && spec.extensions.dependency_descriptor.is_none() {
+        return None;
+    }
     if let Some(same) = best_match(codec, &spec.codecs) {
         return Some(Route {
             payload_type: same.payload_type,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::collections::FastMap;
 use crate::command::{CallId, PublicationId};
+use crate::drops::Drop;
 use crate::ingress::keyframes::KeyframeLimiter;
 use crate::ingress::nack::NackGenerator;
 use crate::ingress::parse::CodecState;
@@ -157,7 +158,7 @@ impl Publication {
         Some((found.0 as u8, found.1))
     }
 
-    /// Gives an encoding its SSRC. `Err` when another one is alive on it; `Ok` carries the SSRC
+    /// Gives an encoding its SSRC. Refused when another one is alive on it; `Ok` carries the SSRC
     /// that it replaces.
     pub fn claim(
         &mut self,
@@ -165,8 +166,11 @@ impl Publication {
         encoding: u8,
         rtx: bool,
         ssrc: u32,
-    ) -> Result<Option<u32>, ()> {
-        let entry = self.encodings.get_mut(usize::from(encoding)).ok_or(())?;
+    ) -> Result<Option<u32>, Drop> {
+        let entry = self
+            .encodings
+            .get_mut(usize::from(encoding))
+            .ok_or(Drop::UnknownSsrc)?;
         let slot = if rtx {
             &mut entry.rtx_ssrc
         } else {
@@ -178,7 +182,7 @@ impl Publication {
         }
         let alive = entry.reception.started && now.since(entry.reception.last_receive) < TAKEOVER;
         if old.is_some() && alive && !rtx {
-            return Err(());
+            return Err(Drop::SsrcConflict);
         }
         *slot = Some(ssrc);
         if old.is_some() && !rtx {

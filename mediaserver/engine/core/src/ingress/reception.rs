@@ -269,11 +269,8 @@ impl Reception {
         let lost = expected_interval.saturating_sub(received_interval);
         self.expected_prior = expected;
         self.received_prior = self.packets;
-        let fraction = if expected_interval == 0 {
-            0
-        } else {
-            (lost * 256 / expected_interval).min(255)
-        };
+        let share = (lost * 256).checked_div(expected_interval);
+        let fraction = share.unwrap_or(0).min(255);
         self.fraction = fraction as f64 / 256.0;
         Loss {
             fraction: fraction as u8,

@@ -153,7 +153,8 @@ impl Client {
             return out;
         }
         if now >= self.next_check {
-            self.next_check = now + 2_500 * MILLIS;
+            let pause = if self.stun_replies == 0 { 100 } else { 2_500 };
+            self.next_check = now + pause * MILLIS;
             out.push(self.check(true));
         }
         let mut produced = Vec::new();
@@ -291,7 +292,7 @@ impl Client {
             });
             blocks.push(ReceptionReport {
                 ssrc: *ssrc,
-                fraction_lost: if e == 0 { 0 } else { (lost * 255 / e) as u8 },
+                fraction_lost: (lost * 255).checked_div(e).unwrap_or(0) as u8,
                 cumulative_lost: expected as i32 - received as i32,
                 highest_sequence: sink.highest as u32,
                 jitter: 0,
@@ -303,8 +304,8 @@ impl Client {
         for source in &self.sources {
             for encoder in source.encoders.iter().filter(|e| e.frame > 0) {
                 let clock = if source.audio { 48_000 } else { 90_000 };
-                let ntp = (now.micros() / SECONDS + 1_000) << 32
-                    | ((now.micros() % SECONDS) << 32) / SECONDS;
+                let ntp = ((now.micros() / SECONDS + 1_000) << 32)
+                    | (((now.micros() % SECONDS) << 32) / SECONDS);
                 infos.push((encoder.ssrc, ntp, encoder.timestamp(now, clock)));
             }
         }

@@ -14,7 +14,7 @@ const VP9: u8 = 98;
 
 fn send(world: &mut World, client: usize, mid: &str, packet: &Plain) {
     let bytes = world.clients[client].protect(mid, packet);
-    world.from_client(client, &bytes);
+    world.client_sends(client, &bytes);
 }
 
 fn plain(payload_type: u8, ssrc: u32, index: u64, timestamp: u32, payload: Vec<u8>) -> Plain {

@@ -50,6 +50,9 @@ enum To {
     Client(usize),
 }
 
+/// When, in which order, where to, and the bytes.
+type Delivery = (Time, u64, To, Vec<u8>);
+
 pub struct World {
     pub now: Time,
     pub cores: Vec<Core>,
@@ -57,7 +60,7 @@ pub struct World {
     pub up: Vec<Link>,
     pub down: Vec<Link>,
     pub events: Vec<(Time, Event)>,
-    queue: BinaryHeap<Reverse<(Time, u64, To, Vec<u8>)>>,
+    queue: BinaryHeap<Reverse<Delivery>>,
     mail: VecDeque<(usize, u16, PeerMessage)>,
     order: u64,
     next_id: u64,
@@ -270,7 +273,7 @@ impl World {
         id
     }
 
-    pub fn from_client(&mut self, client: usize, bytes: &[u8]) {
+    pub fn client_sends(&mut self, client: usize, bytes: &[u8]) {
         let worker = self.clients[client].worker;
         let SocketAddr::V4(remote) = self.clients[client].path.remote else {
             return;
@@ -342,7 +345,7 @@ impl World {
                 }
                 To::Client(client) => {
                     for answer in self.clients[client].receive(self.now, &bytes) {
-                        self.from_client(client, &answer);
+                        self.client_sends(client, &answer);
                     }
                 }
             }
@@ -360,7 +363,7 @@ impl World {
             self.next_client_tick = self.now + 5 * MILLIS;
             for client in 0..self.clients.len() {
                 for datagram in self.clients[client].tick(self.now) {
-                    self.from_client(client, &datagram);
+                    self.client_sends(client, &datagram);
                 }
             }
         }
