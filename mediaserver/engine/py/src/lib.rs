@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod oracle;
 mod specs;
+mod stale;
 
 use pyo3::prelude::*;
 
@@ -39,4 +40,10 @@ mod _engine {
     use super::oracle::SrtpOracle;
     #[pymodule_export]
     use super::source_digest;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::stale::check(module)
+    }
 }
