@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+from typing import Any, cast
 
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from av import AudioFrame, VideoFrame
 
 from mediaserver.api import Channel, Kind, MediaLimits, Mode, SubscribeSettings, Target
+from mediaserver.engine_types import LocalIce
+from mediaserver.ports import Engine
 from tests.mediaserver.clients import Client, answer_offer, media_server
 from tests.mediaserver.fakes import HeardCall
 
@@ -76,8 +79,26 @@ async def test_dual_subscriber_is_offered_data_and_media() -> None:
         await receiver.close()
 
 
+class Spread:
+    """The engine, with one worker after the other for new transports instead of one for a call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.workers_used: list[int] = []
+
+    def create_transport(self, call: int, worker: int | None = None) -> LocalIce:
+        ice = self._engine.create_transport(call, len(self.workers_used) % 2)
+        self.workers_used.append(ice.worker)
+        return ice
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
 async def test_workers_hand_media_to_each_other() -> None:
     async with media_server(workers=2) as server, asyncio.timeout(30):
+        spread = Spread(server._context.engine)
+        server._context.engine = cast(Engine, spread)
         call = server.call("RM_e", HeardCall())
         sender = Client(call, "PA_sender")
         sender.publish(VideoStreamTrack(), "TR_v")
@@ -89,6 +110,7 @@ async def test_workers_hand_media_to_each_other() -> None:
             await receiver.negotiate()
         frames = [await receiver.tracks[0].recv() for receiver in receivers]
         assert all(isinstance(frame, VideoFrame) for frame in frames)
+        assert spread.workers_used == [0, 1, 0]
         for client in (sender, *receivers):
             await client.close()
 
