@@ -11,6 +11,9 @@ use crate::peer::PeerMessage;
 use crate::spec::PublicationSpec;
 use crate::time::{MILLIS, Time};
 
+/// No demand that anybody can have.
+const UNSAID: i8 = i8::MIN;
+
 type Done = Result<(), Drop>;
 
 impl Core {
@@ -176,6 +179,8 @@ impl Core {
             let transport = subscription.transport;
             self.allocate_soon(transport, now);
         }
+        // A demand from before the publication was announced went nowhere: say it again.
+        self.feeds[feed].demand = UNSAID;
         self.send_demand(now, feed, io);
     }
 

@@ -142,6 +142,7 @@ fn an_ssrc_belongs_to_whoever_bound_it_first() {
             level: Some(10),
             rid: None,
             rrid: None,
+            descriptor: Vec::new(),
         };
         let bytes = world.clients[0].protect("0", &packet);
         let from = world.clients[0].path;
@@ -319,6 +320,7 @@ fn a_flood_of_one_source_is_cut() {
                     level: None,
                     rid: None,
                     rrid: None,
+                    descriptor: Vec::new(),
                 };
                 let bytes = world.clients[flooder].protect("0", &packet);
                 let from = world.clients[flooder].path;

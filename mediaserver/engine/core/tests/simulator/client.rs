@@ -25,6 +25,7 @@ pub struct Got {
     pub payload_type: u8,
     pub payload: Vec<u8>,
     pub recovered: bool,
+    pub descriptor: Vec<u8>,
 }
 
 /// One subscribed stream.
@@ -185,8 +186,12 @@ impl Client {
             timestamp: packet.timestamp,
             ssrc: packet.ssrc,
         };
+        let form = match packet.descriptor.len() {
+            0..=16 => ext::Form::OneByte,
+            _ => ext::Form::TwoByte,
+        };
         let mut header = [0u8; 128];
-        let mut writer = HeaderWriter::new(&mut header, &fields, ext::Form::OneByte);
+        let mut writer = HeaderWriter::new(&mut header, &fields, form);
         writer.element(4, mid.as_bytes());
         if let Some(rid) = packet.rid {
             writer.element(10, rid.as_bytes());
@@ -196,6 +201,9 @@ impl Client {
         }
         if let Some(level) = packet.level {
             writer.element(1, &[0x80 | level]);
+        }
+        if !packet.descriptor.is_empty() {
+            writer.element(12, &packet.descriptor);
         }
         self.twcc_out = self.twcc_out.wrapping_add(1);
         writer.element(3, &self.twcc_out.to_be_bytes());
@@ -418,6 +426,7 @@ impl Client {
             payload_type: header.payload_type,
             payload: payload.to_vec(),
             recovered,
+            descriptor: values.dependency_descriptor.unwrap_or(&[]).to_vec(),
         };
         let sink = self.sinks.entry(ssrc).or_default();
         sink.add(now, got);

@@ -3,6 +3,7 @@
 use sotto_engine_core::command::Command;
 use sotto_engine_core::spec::{CodecName, SubscriptionSettings};
 use sotto_engine_core::time::{MILLIS, SECONDS};
+use sotto_engine_core::wire::codec::dd;
 
 use crate::client::Sink;
 use crate::forwarding::{assert_continuous, call};
@@ -28,6 +29,7 @@ fn plain(payload_type: u8, ssrc: u32, index: u64, timestamp: u32, payload: Vec<u
         level: None,
         rid: None,
         rrid: None,
+        descriptor: Vec::new(),
     }
 }
 
@@ -254,5 +256,96 @@ fn a_paused_subscription_continues_where_it_stopped() {
             world.run(2 * SECONDS);
         }
         assert_continuous(&world.clients[1].sinks[&20]);
+    }
+}
+
+/// Dependency structure of two spatial layers: templates s0, s0 referring two back, s1.
+fn structure() -> Vec<u8> {
+    let text = [
+        "1 1 000100 0000000000000000 1 0 0 0 0",
+        "000100 00001 00 10 11 10 10 11 11 00 10 0 1 0001 0 1 0000 0 10 0000 0010 0001",
+        "1 0000000100111111 0000000010110011 0000001001111111 0000000101100111",
+    ]
+    .concat();
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|b| b.is_ascii_digit())
+        .map(|b| b - b'0')
+        .collect();
+    let byte = |bits: &[u8]| (0..8).fold(0, |acc, at| (acc << 1) | bits.get(at).unwrap_or(&0));
+    digits.chunks(8).map(byte).collect()
+}
+
+/// One temporal unit of AV1: a frame of each spatial layer.
+fn av1_unit(world: &mut World, publisher: usize, unit: u16, index: &mut u64) {
+    for spatial in 0..2u16 {
+        let key = unit == 0 && spatial == 0;
+        let template = if key { 4 } else { 5 + spatial as u8 };
+        let frame = unit * 2 + spatial;
+        let mut descriptor = if key { structure() } else { vec![0; 3] };
+        descriptor[0] = 0xC0 | template;
+        descriptor[1..3].copy_from_slice(&frame.to_be_bytes());
+        let mut payload = vec![if key { 0x18 } else { 0x10 }, 0x30];
+        payload.resize(300, spatial as u8);
+        let mut packet = plain(AV1, 3_000, *index, u32::from(unit) * 3_000, payload);
+        packet.marker = spatial == 1;
+        packet.descriptor = descriptor;
+        send(world, publisher, "1", &packet);
+        *index += 1;
+    }
+}
+
+const AV1: u8 = 45;
+
+#[test]
+fn av1_is_thinned_by_its_descriptor_and_needs_it() {
+    for seed in seeds() {
+        let mut world = World::new(seed, 1);
+        let publisher = world.join(0);
+        let av1 = specs::codec(CodecName::Av1, AV1, Some(AV1 + 1));
+        let mut spec = specs::video("1", 1);
+        spec.codecs = vec![av1.clone()];
+        spec.svc = true;
+        let mut silent = Source::video("1", 3_000, &[1]);
+        silent.encoders[0].enabled = false;
+        let video = world.publish(publisher, spec, silent);
+        let limits = [1u8, 0, 1];
+        for (number, max_spatial) in limits.into_iter().enumerate() {
+            let subscriber = world.join(0);
+            let mut spec = specs::subscription("b", 20, vec![av1.clone()]);
+            if number == 2 {
+                spec.extensions.dependency_descriptor = None;
+            }
+            let settings = SubscriptionSettings {
+                max_spatial,
+                ..SubscriptionSettings::default()
+            };
+            world.subscribe_with(subscriber, video, publisher, spec, settings);
+        }
+        world.run(SECONDS);
+        let mut index = 900;
+        for unit in 0..60 {
+            av1_unit(&mut world, publisher, unit, &mut index);
+            world.run(33 * MILLIS);
+        }
+        world.run(100 * MILLIS);
+        let (whole, thin) = (&world.clients[1].sinks[&20], &world.clients[2].sinks[&20]);
+        assert_eq!((whole.packets.len(), thin.packets.len()), (120, 60));
+        assert_eq!((whole.loss(), thin.loss()), (0.0, 0.0));
+        assert!(thin.packets.values().all(|g| g.marker), "each unit ends");
+        let frame = |g: &crate::client::Got| u16::from_be_bytes([g.descriptor[1], g.descriptor[2]]);
+        let frames: Vec<u16> = thin.packets.values().map(frame).collect();
+        assert!(
+            frames
+                .windows(2)
+                .all(|pair| pair[1].wrapping_sub(pair[0]) == 2)
+        );
+        let first = thin.packets.values().next().unwrap();
+        let parsed = dd::parse(&first.descriptor, None).unwrap();
+        assert_eq!(parsed.descriptor.active_targets, Some(0b01));
+        assert!(
+            !world.clients[3].sinks.contains_key(&20),
+            "no AV1 without it"
+        );
     }
 }

@@ -19,6 +19,7 @@ pub struct Plain {
     pub level: Option<u8>,
     pub rid: Option<&'static str>,
     pub rrid: Option<&'static str>,
+    pub descriptor: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -166,6 +167,7 @@ impl Encoder {
             level: Some(level),
             rid: None,
             rrid: None,
+            descriptor: Vec::new(),
         };
         self.push(packet, out);
     }
@@ -200,6 +202,7 @@ impl Encoder {
                 level: None,
                 rid: self.rid,
                 rrid: None,
+                descriptor: Vec::new(),
             };
             self.push(packet, out);
         }
@@ -248,6 +251,7 @@ impl Encoder {
             payload,
             rid: None,
             rrid: self.rid,
+            descriptor: Vec::new(),
             ..original
         })
     }

@@ -15,6 +15,7 @@ pub fn extensions() -> Extensions {
         audio_level: Some(1),
         abs_send_time: Some(2),
         transport_cc: Some(3),
+        dependency_descriptor: Some(12),
         ..Extensions::default()
     }
 }

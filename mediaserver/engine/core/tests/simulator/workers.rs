@@ -185,5 +185,10 @@ fn a_subscriber_may_come_before_the_publication_is_announced() {
         },
     );
     world.run(3 * SECONDS);
+    let told = Event::DemandChanged {
+        publication,
+        max_spatial: 2,
+    };
+    assert!(world.events.iter().any(|(_, e)| *e == told));
     assert!(world.clients[subscriber].sinks[&20].packets.len() > 200);
 }
