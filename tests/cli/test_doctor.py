@@ -89,6 +89,13 @@ class Clinic:
             ).read_text()
             time.sleep(0.05)
 
+    def wait_for(self, port: str, file: Path) -> None:
+        end = time.monotonic() + 30
+        while port not in self.server.run("ss", "-ltnH"):
+            log = (self.folder / f"{file.stem}.log").read_text()
+            assert self.processes[-1].poll() is None and time.monotonic() < end, log
+            time.sleep(0.1)
+
     def examine(self, file: Path, *more: str) -> tuple[int, dict[str, dict[str, str]]]:
         space = self.rig["doctor"].space
         trust = self.folder / "tls" / "authority.crt"
@@ -99,7 +106,7 @@ class Clinic:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=180,
         )
         assert done.stdout, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
@@ -123,6 +130,19 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
                 process.wait(20)
 
 
+def find(clinic: Clinic, file: Path, expected: set[str], *more: str) -> dict[str, dict[str, str]]:
+    """What the doctor found. On cores that everybody shares it may run out of patience with a
+    hop that works, so it is asked again; a hop that is broken is broken every time."""
+    for _ in range(3):
+        code, findings = clinic.examine(file, *more)
+        assert expected <= broken(findings), findings
+        assert code == 1
+        if broken(findings) == expected:
+            break
+    assert broken(findings) == expected, findings
+    return findings
+
+
 def broken(findings: dict[str, dict[str, str]]) -> set[str]:
     return {name for name, finding in findings.items() if finding["outcome"] == "broken"}
 
@@ -130,7 +150,10 @@ def broken(findings: dict[str, dict[str, str]]) -> set[str]:
 def test_a_healthy_server_is_healthy(clinic: Clinic) -> None:
     file = clinic.configure()
     clinic.serve(file)
-    code, findings = clinic.examine(file)
+    for _ in range(3):
+        code, findings = clinic.examine(file)
+        if code == 0:
+            break
     assert {f["outcome"] for f in findings.values()} == {"ok"}, findings
     assert code == 0
     assert set(findings) == {"https", "wss", "probe", "media-udp", "media-tcp", *TURN}
@@ -153,8 +176,7 @@ def test_udp_is_dropped(clinic: Clinic) -> None:
         "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
         '  iifname != "lo" udp dport 7882 drop\n }\n}'
     )
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, {"media-udp"})
+    findings = find(clinic, file, {"media-udp"})
     assert "open UDP port 7882" in findings["media-udp"]["fix"]
 
 
@@ -166,8 +188,7 @@ def test_the_tcp_media_port_is_closed(clinic: Clinic, how: str) -> None:
         "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
         f"  tcp dport 7881 {how}\n }}\n}}"
     )
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, {"media-tcp"})
+    findings = find(clinic, file, {"media-tcp"})
     assert "open TCP port 7881" in findings["media-tcp"]["fix"]
 
 
@@ -176,10 +197,10 @@ def test_the_turn_secret_is_wrong(clinic: Clinic) -> None:
     other.write_text("o" * 40)
     relay = clinic.configure("relay.toml", turn_secret=f'{{ file = "{other}" }}')
     clinic.start(relay, "turn")
+    clinic.wait_for(":3478", relay)
     file = clinic.configure(turn_supervise="false")
     clinic.serve(file)
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, TURN)
+    findings = find(clinic, file, TURN)
     for hop in TURN:
         assert "turn.secret" in findings[hop]["fix"]
 
@@ -192,8 +213,7 @@ def test_the_turn_certificate_has_expired(clinic: Clinic) -> None:
     files = ensure(old, [NAME], datetime.now(UTC) - timedelta(days=200))
     file = clinic.configure(turn_certificate=f'"{files.certificate}"', turn_key=f'"{files.key}"')
     clinic.serve(file)
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, {"turn-tls"})
+    findings = find(clinic, file, {"turn-tls"})
     assert "expired" in findings["turn-tls"]["detail"]
     assert "renew the certificate" in findings["turn-tls"]["fix"]
 
@@ -205,19 +225,16 @@ def test_the_relay_range_is_blocked(clinic: Clinic) -> None:
         "table inet broken {\n chain input {\n  type filter hook input priority 0\n"
         "  udp dport 49152-65535 drop\n }\n}"
     )
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, TURN)
+    findings = find(clinic, file, TURN)
     for hop in TURN:
         assert "relay range" in findings[hop]["fix"]
 
 
 def test_the_server_is_down_or_not_trusted(clinic: Clinic) -> None:
     file = clinic.configure(turn_supervise="false")
-    code, findings = clinic.examine(file)
-    assert (code, broken(findings)) == (1, {"https"})
+    findings = find(clinic, file, {"https"})
     assert {f["outcome"] for n, f in findings.items() if n != "https"} == {"skipped"}
     clinic.serve(file)
     stranger = ensure(clinic.folder / "stranger", [NAME], datetime.now(UTC))
-    code, findings = clinic.examine(file, "--trust", str(stranger.authority))
-    assert broken(findings) == {"https"}
+    findings = find(clinic, file, {"https"}, "--trust", str(stranger.authority))
     assert "certificate" in findings["https"]["fix"]
