@@ -417,6 +417,9 @@ impl Participant {
             .iter_mut()
             .flatten()
             .for_each(|pc| pc.tick(now_us, now));
+        if self.pcs.iter().flatten().any(|pc| pc.failed) {
+            self.failure.get_or_insert("DTLS failed".to_owned());
+        }
         let which = if self.single { PUBLISHER } else { SUBSCRIBER };
         let Some(pc) = self.pcs[which].as_mut().filter(|_| self.sink.streams() > 0) else {
             return;

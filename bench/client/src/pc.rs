@@ -34,6 +34,8 @@ pub struct Pc {
     connected: bool,
     controlling: bool,
     pub ice_done: bool,
+    /// DTLS gave up; its errors are final.
+    pub failed: bool,
     next_check_us: u64,
     dtls: Option<Box<Dtls>>,
     dtls_at: Option<Instant>,
@@ -67,6 +69,7 @@ impl Pc {
             connected: false,
             controlling: offerer,
             ice_done: false,
+            failed: false,
             next_check_us: 0,
             dtls: None,
             dtls_at: None,
@@ -111,7 +114,7 @@ impl Pc {
         if self.dtls_at.is_some_and(|at| at <= now) {
             self.dtls_at = None;
             if let Some(dtls) = &mut self.dtls {
-                let _ = dtls.handle_timeout(now);
+                self.failed |= dtls.handle_timeout(now).is_err();
             }
             self.drain_dtls(now);
         }
@@ -146,20 +149,27 @@ impl Pc {
     pub fn on_dtls(&mut self, bytes: &[u8], now: Instant) {
         self.start_dtls(now);
         if let Some(dtls) = &mut self.dtls {
-            let _ = dtls.handle_packet(bytes);
+            self.failed |= dtls.handle_packet(bytes).is_err();
         }
         self.drain_dtls(now);
     }
 
-    /// Sends what SCTP has to say, through DTLS.
+    /// Sends what SCTP has to say, through DTLS, whose queue of outgoing records is short: each
+    /// packet leaves before the next is made.
     pub fn flush_sctp(&mut self, now: Instant) {
-        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
-            return;
-        };
-        while let Some(packet) = sctp.poll(now) {
-            let _ = dtls.send_application_data(&packet);
+        loop {
+            let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
+                return;
+            };
+            let Some(packet) = sctp.poll(now) else { break };
+            if dtls.send_application_data(&packet).is_err() {
+                self.failed = true;
+            }
+            self.poll_dtls();
         }
-        sctp.take_messages(&mut self.messages);
+        if let Some(sctp) = &mut self.sctp {
+            sctp.take_messages(&mut self.messages);
+        }
         self.poll_dtls();
     }
 

@@ -526,7 +526,7 @@ impl World {
         while joins.len() < self.options.churn {
             if started < self.options.churn
                 && now_us() >= next_us
-                && self.participants.len() < publishers + 64
+                && self.participants.len() < publishers + self.options.in_flight
             {
                 self.start(Plan {
                     publishes: false,

@@ -1,6 +1,7 @@
 //! One SCTP association with the data channels of LiveKit on it. It waits a moment for the
 //! server to open the association, as Pion does, and opens it itself otherwise.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ pub struct Sctp {
     first_stream: u16,
     opened: bool,
     incoming: Vec<Bytes>,
+    outgoing: VecDeque<Bytes>,
     messages: Vec<Vec<u8>>,
 }
 
@@ -40,6 +42,7 @@ impl Sctp {
             first_stream: u16::from(!dtls_client),
             opened: false,
             incoming: Vec::new(),
+            outgoing: VecDeque::new(),
             messages: Vec::new(),
         }
     }
@@ -77,24 +80,31 @@ impl Sctp {
     }
 
     /// The next packet for DTLS.
-    pub fn poll(&mut self, now: Instant) -> Option<Vec<u8>> {
+    pub fn poll(&mut self, now: Instant) -> Option<Bytes> {
+        if self.outgoing.is_empty() {
+            self.advance(now);
+        }
+        self.outgoing.pop_front()
+    }
+
+    /// Takes what came and collects what there is to send; one transmit holds several packets.
+    fn advance(&mut self, now: Instant) {
         for packet in std::mem::take(&mut self.incoming) {
             self.handle(packet, now);
         }
-        if let Some(transmit) = self.endpoint.poll_transmit() {
-            return Some(flatten(transmit.payload));
-        }
-        let (handle, association) = self.association.as_mut()?;
-        while let Some(event) = association.poll_endpoint_event() {
-            if let Some(event) = self.endpoint.handle_event(*handle, event) {
-                association.handle_event(event);
+        if let Some((handle, association)) = &mut self.association {
+            while let Some(event) = association.poll_endpoint_event() {
+                if let Some(event) = self.endpoint.handle_event(*handle, event) {
+                    association.handle_event(event);
+                }
             }
         }
         self.read_events();
-        let (_, association) = self.association.as_mut()?;
-        association
-            .poll_transmit(now)
-            .map(|transmit| flatten(transmit.payload))
+        let next = self.endpoint.poll_transmit();
+        let next = next.or_else(|| self.association.as_mut()?.1.poll_transmit(now));
+        if let Some(Payload::RawEncode(packets)) = next.map(|transmit| transmit.payload) {
+            self.outgoing.extend(packets);
+        }
     }
 
     /// Opens `_reliable` (first id) and `_lossy` (the next) by DCEP (RFC 8832).
@@ -183,12 +193,5 @@ impl Sctp {
                 _ => {}
             }
         }
-    }
-}
-
-fn flatten(payload: Payload) -> Vec<u8> {
-    match payload {
-        Payload::RawEncode(parts) => parts.concat(),
-        Payload::PartialDecode(_) => Vec::new(),
     }
 }
