@@ -59,15 +59,19 @@ def _stack(client: str, version: str, name: str) -> Row:
 
 
 def _version(*words: str, take: int = -1) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.stdout.split()[take] if done.returncode == 0 else "not installed"
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not installed"
+    return done.stdout.split()[take]
 
 
 def rows() -> list[Row]:
     native, browser, golang = "test_libwebrtc.py", "test_browsers.py", "test_go_sdk.py"
     chromium = _version("chromium", "--version", take=1)
     firefox = _version("firefox-esr", "--version").removesuffix("esr")
-    gstreamer = _version("gst-inspect-1.0", "--version", take=2)
+    package = ("dpkg-query", "-W", "-f", "${Version}", "gstreamer1.0-plugins-bad")
+    gstreamer = _version(*package).partition("-")[0]
     ways = {"single": "/rtc/v1", "dual": "/rtc"}
     found = []
     for mode, path in ways.items():
