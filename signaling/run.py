@@ -9,9 +9,12 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from signaling.app import App
 from signaling.service import notify
+
+if TYPE_CHECKING:
+    from signaling.app import App
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

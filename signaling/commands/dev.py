@@ -7,13 +7,16 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from signaling import dev
-from signaling.app import App
 from signaling.commands import common
 from signaling.config import Config
 from signaling.config.rules import check_any
 from signaling.service import write_ready
+
+if TYPE_CHECKING:
+    from signaling.app import App
 
 HELP = "run a server on this machine; nothing to configure"
 ABOUT = """Run a server for development: https and wss on localhost:7443 with a certificate made

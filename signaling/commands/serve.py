@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
-from signaling.app import App
 from signaling.commands import common
 from signaling.config import check_production
 from signaling.service import write_ready
+
+if TYPE_CHECKING:
+    from signaling.app import App
 
 HELP = "run the server in production"
 ABOUT = """Run the server as the configuration says. Refuses the development key, secrets of less
