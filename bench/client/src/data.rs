@@ -51,6 +51,44 @@ fn send(world: &mut World, count: u64, sequence: &mut u32) -> u64 {
 fn receive(world: &mut World, delays: &mut Vec<u32>) -> u64 {
     let mut received = 0;
     let now = wall_us();
+    for participant in &mut world.participants {
+        for pc in participant.pcs.iter_mut().flatten() {
+            for message in pc.messages.drain(..) {
+                let Ok(DataPacket {
+                    user: Some(user), ..
+                }) = DataPacket::decode(&message[..])
+                else {
+                    continue;
+                };
+                let Some(sent) = user.payload.first_chunk() else {
+                    continue;
+                };
+                delays.push(now.saturating_sub(u64::from_be_bytes(*sent)) as u32);
+                received += 1;
+            }
+        }
+    }
+    received
+}
+
+pub fn run(world: &mut World) -> Result<Value, String> {
+    world.join_all()?;
+    let publishers = world.options.publishers;
+    let which = if world.options.single {
+        PUBLISHER
+    } else {
+        SUBSCRIBER
+    };
+    let ready = |world: &World| {
+        let sending = world.participants[..publishers]
+            .iter()
+            .all(|p| connected(p, PUBLISHER));
+        sending
+            && world.participants[publishers..]
+                .iter()
+                .all(|p| connected(p, which))
+    };
+    world.wait(ready, "data channels of everybody")?;
     let now = Instant::now();
     for participant in &mut world.participants {
         let Some(pc) = &mut participant.pcs[PUBLISHER] else {
