@@ -1,14 +1,16 @@
 //! From a datagram to facts: demultiplexing, ICE checks, SRTP, binding of SSRCs, loss recovery.
-//! What survives goes to `fanout`; everything else is a counted drop.
+//! What survives goes to `fanout`; everything else is a counted drop. A few lines above the
+//! usual size: it is one path, read from top to bottom.
 
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::event::Event;
 use crate::ingress::nack::Gap;
-use crate::ingress::parse::Origin;
+use crate::ingress::parse::{CodecState, Origin};
 use crate::ingress::publication::{Payload, Publication, Stream};
 use crate::ingress::reception::Arrival;
 use crate::io::Io;
+use crate::packet::Facts;
 use crate::path::Path;
 use crate::time::{MILLIS, Time};
 use crate::transport::Transport;
@@ -270,18 +272,12 @@ impl Core {
             codec,
             name,
         };
-        let read = match payload.is_empty() {
-            true => Ok((entry.state.padding(&origin, header), false)),
-            false => entry.state.read(&origin, header, values, payload),
-        };
-        // What cannot be read is not forwarded, but its number is taken.
-        let ((facts, fresh), payload) = match read {
-            Ok(facts) => (facts, payload),
-            Err(_) => {
-                self.drops.add(Drop::Malformed);
-                ((entry.state.padding(&origin, header), false), &[][..])
-            }
-        };
+        let read = understand(&mut entry.state, &origin, header, values, payload);
+        let (facts, fresh, payload) = read.unwrap_or_else(|| {
+            // What cannot be read is not forwarded, but its number is taken.
+            self.drops.add(Drop::Malformed);
+            (entry.state.padding(&origin, header), false, &[])
+        });
         let structure = if fresh {
             entry.state.structure.clone()
         } else {
@@ -365,6 +361,21 @@ impl Core {
             });
         }
     }
+}
+
+/// Facts of a payload (of padding, when it is empty), and whether they brought a structure.
+fn understand<'a>(
+    state: &mut CodecState,
+    origin: &Origin,
+    header: &Header,
+    values: &Values<'_>,
+    payload: &'a [u8],
+) -> Option<(Facts, bool, &'a [u8])> {
+    if payload.is_empty() {
+        return Some((state.padding(origin, header), false, payload));
+    }
+    let (facts, fresh) = state.read(origin, header, values, payload).ok()?;
+    Some((facts, fresh, payload))
 }
 
 /// Whether a packet of an unknown SSRC belongs to this publication, and as what.

@@ -1,5 +1,6 @@
 //! A client of the simulator: checks its path, protects what it sends, answers NACK, asks for what
 //! it misses, reports arrivals. A strict receiver: it keeps every packet for the test to judge.
+//! Long because it is both ends of a peer, which share every key and number.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! RED and its Opus, SVC by VP9's own layers, and publications that are muted or change.
 
 use sotto_engine_core::command::Command;
-use sotto_engine_core::spec::{CodecName, SubscriptionSettings};
+use sotto_engine_core::spec::{Codec, CodecName, SubscriptionSettings};
 use sotto_engine_core::time::{MILLIS, SECONDS};
 use sotto_engine_core::wire::codec::dd;
 
@@ -33,6 +33,21 @@ fn plain(payload_type: u8, ssrc: u32, index: u64, timestamp: u32, payload: Vec<u
     }
 }
 
+/// One redundant block of 8 bytes, then the primary of 20 (RFC 2198 section 3).
+fn red_payload(index: u64) -> Vec<u8> {
+    let offset = 960u16;
+    let mut payload = vec![
+        0x80 | specs::OPUS,
+        (offset >> 6) as u8,
+        (offset << 2) as u8,
+        8,
+        specs::OPUS,
+    ];
+    payload.extend_from_slice(&[0xEE; 8]);
+    payload.extend_from_slice(&[index as u8; 20]);
+    payload
+}
+
 #[test]
 fn red_is_stripped_for_those_who_did_not_negotiate_it() {
     for seed in seeds() {
@@ -59,22 +74,14 @@ fn red_is_stripped_for_those_who_did_not_negotiate_it() {
         );
         world.run(SECONDS);
         for index in 0..100u64 {
-            // One redundant block of 8 bytes, then the primary (RFC 2198 section 3).
-            let mut payload = vec![
-                0x80 | specs::OPUS,
-                (960u16 >> 6) as u8,
-                ((960u16 << 2) & 0xFC) as u8,
-                8,
-                specs::OPUS,
-            ];
-            payload.extend_from_slice(&[0xEE; 8]);
-            payload.extend_from_slice(&[index as u8; 20]);
-            send(
-                &mut world,
-                publisher,
-                "0",
-                &plain(specs::RED, 1_000, 500 + index, index as u32 * 960, payload),
+            let packet = plain(
+                specs::RED,
+                1_000,
+                500 + index,
+                index as u32 * 960,
+                red_payload(index),
             );
+            send(&mut world, publisher, "0", &packet);
             world.run(20 * MILLIS);
         }
         world.run(100 * MILLIS);
@@ -134,25 +141,27 @@ fn pictures(sink: &Sink) -> Vec<(u32, usize, bool)> {
     out
 }
 
+/// A publisher of one SVC stream that the test writes itself, and a subscriber.
+fn svc_call(seed: u64, codec: &Codec) -> (World, usize, usize, u64) {
+    let mut world = World::new(seed, 1);
+    let (publisher, subscriber) = (world.join(0), world.join(0));
+    let mut spec = specs::video("1", 1);
+    spec.codecs = vec![codec.clone()];
+    spec.svc = true;
+    let mut silent = Source::video("1", 3_000, &[1]);
+    silent.encoders[0].enabled = false;
+    let video = world.publish(publisher, spec, silent);
+    let spec = specs::subscription("b", 20, vec![codec.clone()]);
+    let subscription = world.subscribe(subscriber, video, publisher, spec);
+    world.run(SECONDS);
+    (world, publisher, subscriber, subscription)
+}
+
 #[test]
 fn svc_layers_are_dropped_at_once_and_added_at_keyframes() {
     for seed in seeds() {
-        let mut world = World::new(seed, 1);
-        let (publisher, subscriber) = (world.join(0), world.join(0));
         let vp9 = specs::codec(CodecName::Vp9, VP9, Some(VP9 + 1));
-        let mut spec = specs::video("1", 1);
-        spec.codecs = vec![vp9.clone()];
-        spec.svc = true;
-        let mut silent = Source::video("1", 3_000, &[1]);
-        silent.encoders[0].enabled = false;
-        let video = world.publish(publisher, spec, silent);
-        let subscription = world.subscribe(
-            subscriber,
-            video,
-            publisher,
-            specs::subscription("b", 20, vec![vp9]),
-        );
-        world.run(SECONDS);
+        let (mut world, publisher, subscriber, subscription) = svc_call(seed, &vp9);
         let (mut index, mut expected) = (900, Vec::new());
         let limits = [(0..60u16, 2u8), (60..120, 0), (120..180, 2)];
         for (span, max_spatial) in limits {
