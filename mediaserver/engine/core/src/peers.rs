@@ -12,6 +12,8 @@ use crate::time::{MILLIS, Time};
 
 /// A subscription repeats its wish for a keyframe after this long.
 const ASK_AGAIN: u64 = 600 * MILLIS;
+/// And after this long while nothing of the encoding arrives: a camera that is off has no frame.
+const ASK_QUIET: u64 = 3_000 * MILLIS;
 /// Joins remembered for publications that are not there yet.
 const MAX_EARLY: usize = 1_024;
 
@@ -180,9 +182,19 @@ impl Core {
         let Some(encoding) = entry.selector.waits_for() else {
             return;
         };
+        let feed = &self.feeds[entry.feed];
+        if feed.muted {
+            return;
+        }
+        let last = feed
+            .encodings
+            .get(usize::from(encoding))
+            .and_then(|e| e.last_arrival);
+        let quiet = last.is_none_or(|at| now.since(at) > ASK_QUIET);
+        let interval = if quiet { ASK_QUIET } else { ASK_AGAIN };
         if entry
             .asked_keyframe
-            .is_none_or(|at| now.since(at) >= ASK_AGAIN)
+            .is_none_or(|at| now.since(at) >= interval)
         {
             self.ask_keyframe(now, subscription, encoding, io);
         }
