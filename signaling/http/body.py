@@ -13,6 +13,9 @@ from signaling.errors import ClientError, Code
 
 T = TypeVar("T")
 
+# Requests of our own API are a few fields; only session descriptions are large.
+JSON_BYTES = 64 * 1024
+
 
 async def read_body(request: web.Request, limits: Limits, most: int | None = None) -> bytes:
     """Raises 413 or 408's plain cousin 400; the size is checked before anything is buffered."""
@@ -36,7 +39,7 @@ async def read_json(request: web.Request, limits: Limits, kind: type[T]) -> T:
     if request.content_type != "application/json":
         raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, "The body must be application/json.")
     try:
-        return msgspec.json.decode(await read_body(request, limits), type=kind)
+        return msgspec.json.decode(await read_body(request, limits, JSON_BYTES), type=kind)
     except msgspec.ValidationError as error:
         raise ClientError(Code.BAD_REQUEST, 422, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -39,9 +39,9 @@ async def test_a_whole_call_leaves_nothing_private_in_the_log(tmp_path: Path) ->
             await scenario.join_all(server, ROOM, (one, two))
             await one.do("publish", kind="audio")
             await one.do("publish", kind="video")
-            await scenario.hears_and_sees(two)
+            await scenario.hears_and_sees(two, within=60)
             await one.do("send", data=TEXT, topic="chat")
-            await two.until(lambda s: any(i["data"] == TEXT for i in s["inbox"]), 10, "the text")
+            await two.until(lambda s: any(i["data"] == TEXT for i in s["inbox"]), 30, "the text")
         wish = json.dumps({"room": ROOM, "name": NAMES[0]}).encode()
         _, made = ask(f"{server.http}/api/join", wish, **{"Content-Type": "application/json"})
         token = json.loads(made)["token"]

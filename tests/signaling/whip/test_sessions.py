@@ -116,7 +116,7 @@ async def test_a_second_session_of_an_identity_replaces_the_first(house: Running
         ("/whip/show", {"token": call_token("show", "a", publish=False)}, 403),
         ("/whip/show", {"Content-Type": "text/plain"}, 415),
         ("/whip/show", {"Accept": "text/html"}, 406),
-        ("/whip/show", {"body": "x" * 300_000}, 413),
+        ("/whip/show", {"body": "x" * 1_100_000}, 413),
         ("/whip/show", {"body": ""}, 400),
         ("/whip/show", {"body": "v=0\r\n"}, 422),
         (
