@@ -14,8 +14,9 @@ const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 
 const CHROMIUM_ARGS = [
   '--no-sandbox',
-  // Fewer pictures a second: without a graphics card each costs a lot.
-  '--use-fake-device-for-media-stream=device-count=2,fps=15',
+  // Fewer pictures a second, since without a graphics card each costs a lot. Three cameras, because
+  // Chromium's second one makes pictures (16-bit grey) that WebRTC does not send.
+  '--use-fake-device-for-media-stream=device-count=3,fps=15',
   '--allow-loopback-in-peer-connection',
   '--disable-features=WebRtcHideLocalIpsWithMdns',
   '--autoplay-policy=no-user-gesture-required',

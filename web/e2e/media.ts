@@ -88,7 +88,7 @@ export async function settles(
   tab: Tab,
   what: string,
   condition: (flow: Flow) => boolean,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<Flow> {
   const end = Date.now() + ms;
   let last: Flow | null = null;

@@ -16,7 +16,7 @@ export async function pair(world: World, room: string): Promise<[Tab, Tab]> {
   const [ada, ben] = await Promise.all([world.chromium.open(), world.chromium.open()]);
   await join(ada, world.server.origin, room, 'Ada');
   await join(ben, world.server.origin, room, 'Ben');
-  await Promise.all([seesAndHears(ada, 8_000), seesAndHears(ben, 8_000)]);
+  await Promise.all([seesAndHears(ada, 30_000), seesAndHears(ben, 30_000)]);
   return [ada, ben];
 }
 
@@ -117,7 +117,7 @@ export const scenarios: Scenarios = {
     await fox.goto(`${world.server.origin}/r/fox-share`);
     await fox.fill('name', 'Fox');
     await fox.click('Join');
-    await seesAndHears(ada, 8_000);
+    await seesAndHears(ada, 30_000);
     await fox.click('Share');
     await ada.shows('[data-share=Fox] video');
     await fox.click('Stop sharing');
@@ -141,7 +141,7 @@ export const scenarios: Scenarios = {
     await ada.sees('You left the call');
     await ben.sees('Only you');
     await ada.click('Rejoin');
-    await seesAndHears(ben, 8_000);
+    await seesAndHears(ben, 30_000);
     await ben.sees('2 people');
   },
 
@@ -152,7 +152,7 @@ export const scenarios: Scenarios = {
     await ben.fill('name', 'Ben');
     await ben.click('Join without camera and microphone');
     await ben.inCall();
-    await seesAndHears(ben, 8_000);
+    await seesAndHears(ben, 30_000);
     assert.equal(await ben.pressed('Microphone'), 'false');
     await ben.click('Microphone');
     await settles(ada, 'Ben is heard', ({ energy }) => energy > 1e-6);

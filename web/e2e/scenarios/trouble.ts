@@ -126,7 +126,7 @@ async function denied(world: World, tab: Tab): Promise<void> {
   await tab.sees('The microphone is blocked');
   const other = await world.chromium.open();
   await join(other, world.server.origin, 'denied', 'Ben');
-  await seesAndHears(tab, 8_000);
+  await seesAndHears(tab, 30_000);
 }
 
 /** While the connection is lost, Tab goes from the header to the toolbar, and Leave can be reached. */
