@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ async def post(
     sent = {"Content-Type": SDP, **headers}
     if token:
         sent["Authorization"] = f"Bearer {token}"
-    answer = await house.client.post(house.https + path, data=body.encode(), headers=sent)
+    answer = await house.client.post(
+        house.https + path, data=io.BytesIO(body.encode()), headers=sent
+    )
     await answer.read()
     return answer
 
