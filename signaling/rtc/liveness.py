@@ -76,6 +76,12 @@ class Liveness:
         """
         self._after("failed", _FAILURE_GRACE, self._media_lost)
 
+    def media_idle(self, seconds: float) -> None:
+        """The engine tells at once; the age that `_check_gone` asks for is up to a second old."""
+        silence = self._p.services.settings.times.packet_silence
+        if self._closed_at is not None and seconds >= silence:
+            self._p.leave(Reason.SIGNAL_CLOSE, tell=False)
+
     def _media_lost(self) -> None:
         self._p.leave(Reason.MEDIA_FAILURE, rtc.LeaveRequest.Action.RECONNECT)
 

@@ -33,7 +33,8 @@ class ParticipantEvents:
             self._p.liveness.media_failed()
 
     def on_idle(self, seconds: float) -> None:
-        pass  # liveness asks for the age of the last packet when it has to know
+        if not self._p.closed:
+            self._p.liveness.media_idle(seconds)
 
     def on_active(self) -> None:
         pass

@@ -44,6 +44,19 @@ def test_a_killed_browser_is_gone_within_5_s_of_its_socket() -> None:
     assert bob.media.closed
 
 
+def test_the_engines_word_of_silence_is_not_waited_for_again() -> None:
+    """The age of the last packet comes from a snapshot that may be a second old."""
+    world = World()
+    bob = world.join("bob")
+    keep_talking(bob, 3)
+    bob.media.listener.on_idle(4.0)
+    assert not bob.me.closed  # its socket is open
+    bob.lose_socket()
+    bob.media.packet()
+    bob.media.listener.on_idle(4.0)
+    assert bob.me.closed
+
+
 def test_media_outlives_a_leave_that_was_told_by_a_moment() -> None:
     world = World()
     alice, bob = world.join("alice"), world.join("bob")
