@@ -279,12 +279,14 @@ impl Channels {
                 });
             }
             sctp_proto::Event::Stream(StreamEvent::Readable { id }) => self.read(id),
-            sctp_proto::Event::Stream(StreamEvent::Finished { id }) => {
-                if self.channels.remove(&id).is_some() {
-                    self.push(Event::Closed { stream: id });
-                }
-            }
+            sctp_proto::Event::Stream(StreamEvent::Finished { id }) => self.finished(id),
             _ => {}
+        }
+    }
+
+    fn finished(&mut self, stream: u16) {
+        if self.channels.remove(&stream).is_some() {
+            self.push(Event::Closed { stream });
         }
     }
 
