@@ -1,5 +1,11 @@
 //! Our half of an association against another stack's initiating half, in virtual time.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "helpers of a test, outside of test functions"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
