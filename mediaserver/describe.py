@@ -92,7 +92,7 @@ def _answer_section(
         return _data_section(section.protocol, section.mid, local)
     offered = known.section_codecs(section)
     if isinstance(plan, Receiving):
-        offered = plan.spec.codecs
+        offered = _publisher_codecs(plan)  # the media line's order is the one that counts
     if not offered:
         return None
     extensions = known.accepted_extensions(section)
@@ -107,7 +107,6 @@ def _answer_section(
     for name, (number, way) in extensions.items():
         lines.append(f"a=extmap:{number}{mirrored.get(way, '')} {known.EXTENSIONS[name]}")
     if isinstance(plan, Receiving):
-        offered = _publisher_codecs(plan)
         lines += ["a=recvonly", *_codec_lines(offered, section.kind)]
         lines += [f"a=rid:{rid} recv" for rid in plan.rids]
         if plan.rids and section.simulcast_send:

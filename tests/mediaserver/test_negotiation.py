@@ -78,6 +78,17 @@ def test_simulcast_is_accepted_by_rid() -> None:
     assert [(e["rid"], e["quality"]) for e in spec["encodings"]] == [("q", 0), ("h", 1), ("f", 2)]
 
 
+def test_red_stands_first_in_the_media_line_when_the_track_wants_it() -> None:
+    """The client sends the first format of that line, whatever order the attributes have."""
+    offer = parse(OFFERS["libwebrtc.dual_1"])
+    section = sending(offer, "audio")
+    for red, first in ((True, "63 111"), (False, "111")):
+        plan = plan_receiving(section, TrackSpec("TR_a", "", Kind.AUDIO, red=red))
+        assert plan is not None
+        answer = write_answer(offer, LOCAL, {section.mid: plan}, client=True)
+        assert f"SAVPF {first}\r\n" in answer
+
+
 def test_layers_offered_highest_first_reach_the_engine_lowest_first() -> None:
     offer = OFFERS["chromium.dual_publish"]
     turned = offer.replace("a=simulcast:send q;h;f", "a=simulcast:send f;h;q")
