@@ -93,7 +93,10 @@ def _host_names(names: list[str]) -> set[str]:
 def _covers(path: Path, names: list[str]) -> bool:
     """Addresses are not constrained: this machine's change from network to network."""
     authority = x509.load_pem_x509_certificate(path.read_bytes())
-    constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    try:
+        constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return False  # an authority of an older version
     allowed = {name.value for name in constraints.permitted_subtrees or ()}
     return _host_names(names) <= allowed
 
