@@ -178,10 +178,11 @@ pub fn rewrite_frame_number(value: &mut [u8], frame_number: u16) {
 
 /// Copies the descriptor `value` into `out` with `mask` as its active decode targets, so that a
 /// receiver does not wait for layers that are not forwarded to it. Works on descriptors with
-/// and without a mask of their own; answers the length. `None`: no room, or malformed.
+/// and without a mask of their own; one that brings a structure is read against that one (and
+/// allocates), others against `known`. Answers the length. `None`: no room, or malformed.
 pub fn write_active_targets(
     value: &[u8],
-    structure: &Structure,
+    known: &Structure,
     mask: u32,
     out: &mut [u8],
 ) -> Option<usize> {
@@ -191,23 +192,24 @@ pub fn write_active_targets(
     let mut writer = BitWriter::new(out);
     writer.put(u32::from(value[0]), 8)?;
     writer.put(u32::from(mandatory.frame_number), 16)?;
-    let targets = u32::from(structure.targets);
     if !mandatory.extended {
         writer.put(0b01000, 5)?;
-        writer.put(mask, targets)?;
+        writer.put(mask, u32::from(known.targets))?;
         return Some(writer.len());
     }
     let flags = reader.take(5).ok()?;
     writer.put(flags | 0b01000, 5)?;
+    let mut own = None;
     if flags & 0b10000 != 0 {
         let start = reader.position();
-        Structure::read(&mut reader).ok()?;
+        own = Some(Structure::read(&mut reader).ok()?);
         writer.copy(value, start, reader.position())?;
     }
+    let structure = own.as_ref().unwrap_or(known);
     if flags & 0b01000 != 0 {
-        reader.take(targets).ok()?;
+        reader.take(u32::from(structure.targets)).ok()?;
     }
-    writer.put(mask, targets)?;
+    writer.put(mask, u32::from(structure.targets))?;
     // The rest: custom fields, then zero padding, which may move by some bits.
     let start = reader.position();
     let frame = Flags {
