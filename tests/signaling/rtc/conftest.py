@@ -21,8 +21,8 @@ from tests.signaling.rtc.fakes import (
     FakeMediaServer,
     FakeParticipantMedia,
     RecordingHooks,
-    VirtualClock,
 )
+from tests.signaling.rtc.virtual_time import VirtualClock
 
 
 def token(identity: str = "alice", room: str = "r", **grants: Any) -> str:

@@ -1,4 +1,4 @@
-"""A media server that only remembers what it was told, a virtual clock, a client without network.
+"""A media server that only remembers what it was told, and a client without network.
 
 Drives the call domain in virtual time: nothing here sleeps, and no packet exists.
 """
@@ -6,10 +6,9 @@ Drives the call domain in virtual time: nothing here sleeps, and no packet exist
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,58 +41,10 @@ from signaling.rtc.limits import RtcSettings
 from signaling.rtc.participant import Participant
 from signaling.rtc.rooms import Rooms
 from signaling.rtc.tokens import Claims
+from tests.signaling.rtc.virtual_time import EPOCH, VirtualClock
 
 CANDIDATE = "\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.9 7882 typ host\r\n"
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
-EPOCH = 1_800_000_000.0
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass
-class VirtualTimer:
-    at: float
-    callback: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        self.callback = _nothing  # as asyncio, which keeps nothing alive for a cancelled timer
-
-
-class VirtualClock:
-    """Time that moves only by `advance`."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._order = itertools.count()
-        self._timers: list[tuple[float, int, VirtualTimer]] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return EPOCH + self.now
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> VirtualTimer:
-        timer = VirtualTimer(self.now + delay, callback)
-        heapq.heappush(self._timers, (timer.at, next(self._order), timer))
-        return timer
-
-    def advance(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._timers and self._timers[0][0] <= end:
-            at, _, timer = heapq.heappop(self._timers)
-            self.now = max(self.now, at)
-            if not timer.cancelled:
-                timer.callback()
-        self.now = end
-
-    @property
-    def pending(self) -> int:
-        return sum(not timer.cancelled for _, _, timer in self._timers)
 
 
 class FakeParticipantMedia:
