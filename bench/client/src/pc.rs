@@ -87,9 +87,11 @@ impl Pc {
             .for_each(|candidate| self.add_candidate(candidate));
     }
 
-    /// The first candidate is taken: servers on loopback advertise one that works.
+    /// Takes the candidate on our own address: server and client share a machine, and an answer
+    /// from another of its addresses would not reach a connected socket.
     pub fn add_candidate(&mut self, candidate: SocketAddr) {
-        if !self.connected && self.socket.connect(candidate).is_ok() {
+        let same = candidate.ip() == self.address.ip();
+        if same && !self.connected && self.socket.connect(candidate).is_ok() {
             self.connected = true;
             self.next_check_us = 0;
         }
