@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,14 +16,11 @@ import jwt
 import pytest
 
 from signaling.cli import main
+from tests.command import sotto
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "x" * 40
 ANY_PORT = ("https", "http", "operator", "udp", "tcp", "turn", "turns")
-
-
-def sotto(*words: str) -> list[str]:
-    return [sys.executable, "-m", "signaling.cli", *words]
 
 
 def dev(folder: Path, *more: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from signaling.http.certificates import ensure
+from tests.command import sotto
 from tests.network.netns import SERVER_ADDRESS, Lab, Namespace, lab
 
 pytestmark = pytest.mark.namespaces
@@ -69,7 +69,7 @@ class Clinic:
 
     def run(self, *words: str, space: Namespace | None = None) -> list[str]:
         space = space or self.server
-        return ["ip", "netns", "exec", space.name, sys.executable, "-m", "signaling.cli", *words]
+        return ["ip", "netns", "exec", space.name, *sotto(*words)]
 
     def start(self, file: Path, *words: str) -> None:
         log = (self.folder / f"{file.stem}.log").open("wb")

@@ -7,12 +7,12 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.command import sotto
 from tests.network.netns import lab
 
 pytestmark = pytest.mark.namespaces
@@ -31,7 +31,7 @@ def test_nothing_tries_to_leave(tmp_path: Path) -> None:
     with lab(direct=("home",)) as rig:
         home = rig["home"].space  # it has a default route: packets could go
         home.nft(COUNTER)
-        command = ["ip", "netns", "exec", home.name, sys.executable, "-m", "signaling.cli"]
+        command = ["ip", "netns", "exec", home.name, *sotto()]
         state, ready = tmp_path / "state", tmp_path / "ready.json"
         with (tmp_path / "log").open("wb") as log:
             server = subprocess.Popen(

@@ -12,13 +12,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.command import sotto
 from tests.interop.clients import CACHE
 from tests.interop.tokens import admin_token, call_token
 
@@ -116,8 +116,7 @@ def _sotto(folder: Path, place: Place, ports: dict[str, int]) -> list[str]:
         host, relay = f"turn.host={TURN_HOST}", f"turn.relay_address={place.address}"
         turn = [f"--set={key}" for key in (host, relay, f"turn.listen={place.address}")]
     where = [f"--state-dir={folder}", f"--ready-file={folder / 'ready.json'}"]
-    program = [sys.executable, "-m", "signaling.cli", "dev"]
-    return [*program, *flags, *where, *advertise, *turn, *place.extra]
+    return [*sotto("dev"), *flags, *where, *advertise, *turn, *place.extra]
 
 
 @contextlib.contextmanager
