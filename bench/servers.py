@@ -34,7 +34,7 @@ rtc:
   udp_port: 18782
   tcp_port: 18781
   use_external_ip: false
-  node_ip: {address}
+  node_ip: 127.0.0.1
   enable_loopback_candidate: true
 {more}logging:
   level: warn
@@ -130,11 +130,13 @@ def _status(pid: int, field: str) -> int:
     return 0
 
 
-def address() -> str:
-    """An address of this machine that is not loopback, which `sotto serve` would refuse.
+def address(kind: Kind) -> str:
+    """Where media is: LiveKit's advice is 127.0.0.1, which `sotto serve` refuses to advertise.
 
-    Packets between local addresses go through the loopback device all the same.
+    Packets between any two addresses of one machine go through the loopback device.
     """
+    if kind != SOTTO_SERVER:
+        return "127.0.0.1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -167,14 +169,14 @@ def _sotto_command() -> list[str]:
 def _command(kind: Kind, directory: Path) -> list[str]:
     if kind == SOTTO_SERVER:
         path = directory / "sotto.toml"
-        path.write_text(SOTTO.format(state=directory, key=KEY, address=address()))
+        path.write_text(SOTTO.format(state=directory, key=KEY, address=address(kind)))
         secret = directory / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
         return [*_sotto_command(), "serve", "--config", str(path)]
     path = directory / "livekit.yaml"
     more = BATCHED if kind == LIVEKIT_BATCHED else ""
-    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET, address=address()))
+    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET))
     path.chmod(0o600)
     return [livekit_binary(), "--config", str(path)]
 

@@ -44,7 +44,7 @@ def client(server: Running, options: dict[str, object], timeout: float = 300) ->
         "host": f"127.0.0.1:{server.kind.port}",
         "key": KEY,
         "secret": SECRET,
-        "address": address(),
+        "address": address(server.kind),
         "pid": ",".join(str(pid) for pid in server.pids()),
         **options,
     }
