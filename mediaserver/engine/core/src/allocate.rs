@@ -6,7 +6,7 @@ use crate::bandwidth::allocator::{Candidate, allocate};
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::layers::{Layer, Mode};
-use crate::egress::record::{PROBE, RTX, Record};
+use crate::egress::record::{FILL, PROBE, RTX, Record};
 use crate::event::Event;
 use crate::io::Io;
 use crate::spec::Kind;
@@ -15,6 +15,12 @@ use crate::time::{MILLIS, SECONDS, Time};
 const INTERVAL: u64 = 200 * MILLIS;
 /// After a layer was taken away, this long nothing rises: the queue must drain first.
 const SETTLE: u64 = 2 * SECONDS;
+/// What falls this soon after it rose comes and goes: each time it settles twice as long.
+const RELAPSE: u64 = 8 * SECONDS;
+const MAX_SETTLE: u64 = 16 * SECONDS;
+/// The lowest layer flows this long although it does not fit: an estimate that fell too far
+/// recovers by what flows, never by what does not.
+const PATIENCE: u64 = 1_500 * MILLIS;
 /// A probe asks for this much more than the best layers need: room for the pacer to stay open.
 const AMBITION: u64 = 2;
 /// Video that waited this long in the queue is of no use to anybody.
@@ -142,8 +148,10 @@ impl Core {
             priority: entry.settings.priority,
             choices,
             current,
-            settling: entry.lowered.is_some_and(|at| now.since(at) < SETTLE),
+            settling: entry.lowered.is_some_and(|at| now.since(at) < entry.settle),
+            patient: entry.short.is_none_or(|at| now.since(at) < PATIENCE),
             chosen: None,
+            short: false,
         }
     }
 
@@ -188,12 +196,29 @@ impl Core {
                 if paused { None } else { before.or(Some(first)) }
             }
         };
-        if limited
-            && candidate
-                .current
-                .is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current))
-        {
+        entry.short = candidate.short.then(|| entry.short.unwrap_or(now));
+        let fell = candidate
+            .current
+            .is_some_and(|current| candidate.chosen.is_none_or(|chosen| chosen < current));
+        // The layer stopped flowing, although it is allowed.
+        let gone = before.is_some_and(|before| {
+            let highest = candidate.choices.last().map(|(layer, _)| layer.spatial);
+            highest.is_some_and(|highest| highest < before.spatial)
+                && self.feeds[entry.feed].outside(before.spatial) <= entry.settings.max_spatial
+        });
+        if (limited && fell) || gone {
+            let relapse = entry
+                .raised
+                .take()
+                .is_some_and(|at| now.since(at) < RELAPSE);
+            entry.settle = if relapse {
+                (entry.settle * 2).clamp(SETTLE, MAX_SETTLE)
+            } else {
+                SETTLE
+            };
             entry.lowered = Some(now);
+        } else if before.map(|b| b.spatial) < target.map(|t| t.spatial) && before.is_some() {
+            entry.raised = Some(now);
         }
         entry.selector.set_target(target);
         if entry.paused_by_bandwidth != paused {
@@ -246,6 +271,7 @@ impl Core {
         let Core {
             transports,
             subscriptions,
+            feeds,
             dirty,
             counters,
             ..
@@ -254,20 +280,33 @@ impl Core {
         if !transport.bandwidth.can_probe() || !transport.can_send() {
             return;
         }
-        let source = transport.subscriptions.iter().copied().find(|s| {
+        let able = |s: &u32, flows: bool| {
             let entry = &subscriptions[*s];
             entry.kind == Kind::Video
-                && entry.selector.current().is_some()
+                && entry.selector.current().is_some() == flows
+                && (flows || entry.paused_by_bandwidth)
                 && entry.spec.rtx_ssrc.is_some()
                 && !entry.identical
                 && newest(entry, 0).is_some()
-        });
-        let Some(source) = source else { return };
-        let Some(bytes) = transport.bandwidth.probe(now, desired) else {
+        };
+        let mut all = transport.subscriptions.iter().copied();
+        let flowing = all.clone().find(|s| able(s, true));
+        let Some(source) = flowing.or_else(|| all.find(|s| able(s, false))) else {
+            return;
+        };
+        let paused = flowing.is_none();
+        let Some(bytes) = transport.bandwidth.probe(now, desired, paused) else {
             return;
         };
         counters.probes += 1;
         let entry = &subscriptions[source];
+        // What a paused one sent is no longer in the ring: padding does as well.
+        let latest = |record: &Record| {
+            let encoding = feeds[entry.feed]
+                .encodings
+                .get(usize::from(record.encoding))?;
+            encoding.ring.latest()
+        };
         let (mut queued, mut back) = (0, 0);
         while queued < bytes && back < 256 {
             // When the stream is short of packets, the newest go round again.
@@ -276,6 +315,11 @@ impl Core {
             let Some(mut record) = record else { break };
             record.flags |= RTX | PROBE;
             record.queued = now;
+            if let (true, Some(source)) = (paused, latest(&record)) {
+                record.flags |= FILL;
+                record.source = source;
+                record.size = 255;
+            }
             queued += usize::from(record.size) + 60;
             transport.queue.urgent.push_back(record);
         }

@@ -230,7 +230,10 @@ impl Core {
         let wanted = entry.selector.current().or(entry.selector.target());
         let Some(layer) = wanted else { return };
         let encoding = if svc { 0 } else { layer.spatial };
-        self.ask_keyframe(now, subscription, encoding, io);
+        if !self.ask_keyframe(now, subscription, encoding, io) {
+            self.counters.keyframes_suppressed += 1;
+            self.drops.add(Drop::KeyframeLimited);
+        }
     }
 
     /// The end of one of the sender's own streams; anybody else's stays.

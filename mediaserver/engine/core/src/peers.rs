@@ -148,18 +148,23 @@ impl Core {
         );
     }
 
-    /// A subscription needs a keyframe; repeats of its wish are limited here and at the publisher.
+    /// A subscription needs a keyframe; repeats of the wish are limited here, for all subscriptions
+    /// of the encoding, and at the publisher. False when it is too early.
     pub(crate) fn ask_keyframe(
         &mut self,
         now: Time,
         subscription: u32,
         encoding: u8,
         io: &mut dyn Io,
-    ) {
+    ) -> bool {
         let entry = &mut self.subscriptions[subscription];
-        entry.asked_keyframe = Some(now);
         let (requester, feed): (SubscriptionId, u32) = (entry.id, entry.feed);
-        let feed = &self.feeds[feed];
+        let feed = &mut self.feeds[feed];
+        let known = feed.encodings.get_mut(usize::from(encoding));
+        if known.is_some_and(|e| !e.may_ask(now, ASK_AGAIN)) {
+            return false;
+        }
+        entry.asked_keyframe = Some(now);
         match feed.local {
             Some(publication) => self.request_keyframe(now, publication, encoding, requester, io),
             None => {
@@ -174,6 +179,7 @@ impl Core {
                 );
             }
         }
+        true
     }
 
     /// Asks for what the subscription's target waits for, unless it just did.

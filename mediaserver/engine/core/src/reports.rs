@@ -4,6 +4,7 @@
 use crate::control::ntp_span;
 use crate::core::Core;
 use crate::drops::Drop;
+use crate::egress::layers::{Layer, Mode};
 use crate::ingress::nack::MAX_BATCH;
 use crate::ingress::reception::Loss;
 use crate::io::Io;
@@ -83,15 +84,33 @@ impl Core {
         for position in 0..self.transports[index].publications.len() {
             let publication = self.transports[index].publications[position];
             for encoding in 0..self.publications[publication].encodings.len() {
-                if self.publications[publication].encodings[encoding]
-                    .keyframes
-                    .wanted()
-                {
+                let limiter = &mut self.publications[publication].encodings[encoding].keyframes;
+                if !limiter.wanted() {
+                    continue;
+                }
+                if !self.somebody_waits(publication, encoding as u8) {
+                    let entry = &mut self.publications[publication].encodings[encoding];
+                    entry.keyframes.satisfied();
+                } else {
                     waiting |= !self.send_keyframe_request(now, publication, encoding as u8, io);
                 }
             }
         }
         waiting
+    }
+
+    /// Whether a request that had to wait is still worth sending: a subscription forwards the
+    /// encoding or wants to. Other workers are believed.
+    fn somebody_waits(&self, index: u32, encoding: u8) -> bool {
+        let publication = &self.publications[index];
+        let here = publication.feed.map(|feed| &self.feeds[feed].subscriptions);
+        !publication.remotes.is_empty()
+            || here.into_iter().flatten().any(|index| {
+                let selector = &self.subscriptions[*index].selector;
+                let svc = selector.mode == Mode::Svc;
+                let of = |layer: Layer| svc || layer.spatial == encoding;
+                selector.target().is_some_and(of) || selector.current().is_some_and(of)
+            })
     }
 
     /// Asks the publisher for missing packets; true while some are missing.

@@ -17,8 +17,12 @@ pub struct Candidate {
     pub current: Option<usize>,
     /// Going up is not allowed yet.
     pub settling: bool,
+    /// What flows is not paused yet, although it does not fit.
+    pub patient: bool,
     /// Result: index into `choices`.
     pub chosen: Option<usize>,
+    /// Result: not even the lowest fits.
+    pub short: bool,
 }
 
 /// Fills `chosen`. `limited`: the path is known to be full; without that, everybody gets at least
@@ -35,13 +39,16 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool, measur
         let Some((_, rate)) = candidate.choices.first().copied() else {
             continue;
         };
-        // What is paused starts again only with room to spare.
-        let needed = if candidate.current.is_none() && limited {
-            spare(rate)
-        } else {
-            rate
+        // What is paused starts again only with room to spare; what flows may exceed an estimate
+        // that just fell below what arrives.
+        let needed = match candidate.current {
+            None if limited => spare(rate),
+            None => rate,
+            Some(_) => rate - rate / 5,
         };
-        if needed <= left || !limited {
+        candidate.short = limited && needed > left;
+        let kept = candidate.patient && candidate.current.is_some();
+        if !candidate.short || kept {
             candidate.chosen = Some(0);
             left = left.saturating_sub(rate);
             spent += rate;

@@ -9,8 +9,10 @@ const INTERVAL: u64 = 250 * MILLIS;
 const HIGH: f64 = 0.10;
 const LOW: f64 = 0.02;
 /// Having reduced by this much without effect, loss is taken for the path's own.
-const REDUCED: f64 = 0.65;
+const REDUCED: f64 = 0.77;
 const UNCHANGED: f64 = 0.75;
+/// More than this is no radio: the path is full.
+const HOPELESS: f64 = 0.5;
 const INHERENT_LIFETIME: u64 = 20 * SECONDS;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,14 +25,32 @@ pub enum Verdict {
     Fine,
 }
 
+/// bit/s: what may be sent, what is sent, what arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    pub estimate: u64,
+    pub sent: u64,
+    pub acked: u64,
+    /// Everything waits in a queue.
+    pub queued: bool,
+}
+
+impl Rates {
+    /// A bottleneck delivers the same however much less is sent; a bad radio delivers less.
+    fn bottleneck_since(&self, before: &Rates) -> bool {
+        let less = |now: u64, then: u64| (now as f64) < then as f64 * 0.9;
+        self.queued || (less(self.sent, before.sent) && !less(self.acked, before.acked))
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct LossController {
     received: u64,
     lost: u64,
     at: Time,
     smoothed: f64,
-    /// Rate and loss when reducing began.
-    began: Option<(u64, f64)>,
+    /// Rates and loss when reducing began.
+    began: Option<(Rates, f64)>,
     inherent: f64,
     inherent_at: Time,
 }
@@ -45,7 +65,7 @@ impl LossController {
         self.smoothed
     }
 
-    pub fn judge(&mut self, now: Time, estimate: u64) -> Option<Verdict> {
+    pub fn judge(&mut self, now: Time, rates: Rates) -> Option<Verdict> {
         let total = self.received + self.lost;
         if total < MIN_PACKETS || now.since(self.at) < INTERVAL {
             return None;
@@ -63,20 +83,23 @@ impl LossController {
             self.began = None;
             return Some(Verdict::Fine);
         }
-        if excess <= HIGH {
+        // Three lost of twenty prove nothing: what is reacted to must exceed chance by two sigma.
+        let chance = 2.0 * (fraction * (1.0 - fraction) / total as f64).sqrt();
+        if excess - chance <= HIGH {
             return Some(Verdict::Hold);
         }
-        Some(self.too_much(now, estimate, fraction))
+        Some(self.too_much(now, rates, fraction))
     }
 
-    fn too_much(&mut self, now: Time, estimate: u64, fraction: f64) -> Verdict {
-        let (rate, loss) = *self.began.get_or_insert((estimate, fraction));
-        let reduced = (estimate as f64) < rate as f64 * REDUCED;
-        if reduced && self.smoothed > loss * UNCHANGED {
+    fn too_much(&mut self, now: Time, rates: Rates, fraction: f64) -> Verdict {
+        let (began, loss) = *self.began.get_or_insert((rates, fraction));
+        let reduced = (rates.estimate as f64) < began.estimate as f64 * REDUCED;
+        let unchanged = self.smoothed > loss * UNCHANGED && self.smoothed < HOPELESS;
+        if reduced && unchanged && !rates.bottleneck_since(&began) {
             self.inherent = self.smoothed.max(fraction);
             self.inherent_at = now;
             self.began = None;
-            return Verdict::Restore(rate);
+            return Verdict::Restore(began.estimate);
         }
         Verdict::Decrease(1.0 - 0.5 * fraction)
     }

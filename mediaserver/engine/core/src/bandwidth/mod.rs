@@ -152,7 +152,8 @@ impl Bandwidth {
     }
 
     /// Bytes of a probe to send now, if `desired` bit/s are wanted and more is worth trying.
-    pub fn probe(&mut self, now: Time, desired: u64) -> Option<usize> {
-        self.send_side.as_mut()?.probe(now, desired)
+    /// `eager`: video is paused, and waits for the answer.
+    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<usize> {
+        self.send_side.as_mut()?.probe(now, desired, eager)
     }
 }

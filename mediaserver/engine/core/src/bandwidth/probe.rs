@@ -14,6 +14,9 @@ const PATIENCE: u64 = 700 * MILLIS;
 const NEXT: u64 = 300 * MILLIS;
 const FIRST_PAUSE: u64 = 2 * SECONDS;
 const MAX_PAUSE: u64 = 16 * SECONDS;
+/// While video is paused, its end matters more than the disturbance of a small train.
+const EAGER_PAUSES: (u64, u64) = (SECONDS, 2 * SECONDS);
+const EAGER_PACKET: usize = 300;
 /// A queue that grows this soon after a train is the train's.
 const DISTURBANCE: u64 = 500 * MILLIS;
 /// What must have arrived of a train.
@@ -42,8 +45,12 @@ pub struct Prober {
 
 impl Prober {
     /// Begins a train at `rate`; answers its bytes.
-    pub fn begin(&mut self, now: Time, rate: u64) -> Option<usize> {
-        if self.train.is_some() || now < self.next {
+    pub fn begin(&mut self, now: Time, rate: u64, eager: bool) -> Option<usize> {
+        let pause = self.pause.clamp(EAGER_PAUSES.0, EAGER_PAUSES.1);
+        let soon = eager && self.last.is_none_or(|at| now.since(at) >= pause);
+        if self.train.is_some_and(|t| now.since(t.started) <= PATIENCE)
+            || (now < self.next && !soon)
+        {
             return None;
         }
         self.train = Some(Train {
@@ -59,7 +66,8 @@ impl Prober {
         self.trains += 1;
         self.last = Some(now);
         let bytes = (rate * DURATION / 8 / SECONDS) as usize;
-        Some(bytes.clamp(MIN_PACKETS * PACKET, MAX_BYTES))
+        let packet = if eager { EAGER_PACKET } else { PACKET };
+        Some(bytes.clamp(MIN_PACKETS * packet, MAX_BYTES))
     }
 
     pub fn sent(&mut self, size: usize) {

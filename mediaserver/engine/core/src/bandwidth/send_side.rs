@@ -4,7 +4,7 @@
 
 use crate::bandwidth::acked::AckedRate;
 use crate::bandwidth::history::SentPackets;
-use crate::bandwidth::loss::{LossController, Verdict};
+use crate::bandwidth::loss::{LossController, Rates, Verdict};
 use crate::bandwidth::probe::Prober;
 use crate::bandwidth::trendline::{Trendline, Usage};
 use crate::time::{MILLIS, SECONDS, Time};
@@ -15,6 +15,9 @@ const DECREASE: f64 = 0.85;
 const INCREASE: f64 = 1.08;
 /// Two reductions are at least this far apart: the first must show first.
 const REACTION: u64 = 200 * MILLIS;
+/// A growing delay is congestion only when every packet waits this long: a change of route, jitter
+/// and stalls of either end stay below it.
+const STANDING: u64 = 30 * MILLIS;
 /// Period of the feedback clock: 24 bits of 64 ms.
 const CLOCK_PERIOD: i64 = (1 << 24) * 64_000;
 
@@ -25,6 +28,7 @@ pub struct SendSide {
     sent: SentPackets,
     trend: Trendline,
     acked: AckedRate,
+    sending: AckedRate,
     loss: LossController,
     prober: Prober,
     last_arrival: Option<i64>,
@@ -45,6 +49,7 @@ impl SendSide {
             sent: SentPackets::default(),
             trend: Trendline::default(),
             acked: AckedRate::default(),
+            sending: AckedRate::default(),
             loss: LossController::default(),
             prober: Prober::default(),
             last_arrival: None,
@@ -75,6 +80,7 @@ impl SendSide {
 
     pub fn sent(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
         self.sent.push(now, sequence, size, probe);
+        self.sending.add(now.micros() as i64, size);
         if probe {
             self.prober.sent(size);
         }
@@ -127,9 +133,10 @@ impl SendSide {
         if let Some((rate, bottleneck)) = self.prober.result(now) {
             self.proven(now, rate, bottleneck);
         }
-        let verdict = self.loss.judge(now, self.estimate);
+        let verdict = self.loss.judge(now, self.rates());
         match self.trend.usage() {
-            Usage::Over => self.overuse(now),
+            Usage::Over if self.trend.standing() >= STANDING => self.overuse(now),
+            Usage::Over => self.last_increase = now,
             Usage::Under => self.last_increase = now,
             Usage::Normal => match verdict {
                 Some(Verdict::Decrease(_) | Verdict::Hold) => self.last_increase = now,
@@ -138,12 +145,24 @@ impl SendSide {
         }
         match verdict {
             Some(Verdict::Decrease(factor)) => {
-                self.set((self.estimate as f64 * factor) as u64);
+                // What arrives is carried, whatever else is lost.
+                let floor = self.acked.rate().unwrap_or(0) as f64 * DECREASE;
+                let reduced = (self.estimate as f64 * factor).max(floor);
+                self.set(self.estimate.min(reduced as u64));
                 self.congested = Some(now);
                 self.prober.congested(now);
             }
             Some(Verdict::Restore(rate)) => self.set(self.estimate.max(rate)),
             _ => {}
+        }
+    }
+
+    fn rates(&self) -> Rates {
+        Rates {
+            estimate: self.estimate,
+            sent: self.sending.rate().unwrap_or(0),
+            acked: self.acked.rate().unwrap_or(0),
+            queued: self.trend.standing() >= STANDING,
         }
     }
 
@@ -173,9 +192,22 @@ impl SendSide {
             self.set((self.estimate as f64 * DECREASE) as u64);
             return;
         };
-        let target = (acked as f64 * DECREASE) as u64;
+        // All that is sent arrives: then little arrives because little is sent.
+        let idle = self
+            .sending
+            .rate()
+            .is_none_or(|sent| sent < acked + acked / 10);
+        let proven = if idle {
+            acked.max(self.estimate)
+        } else {
+            acked
+        };
+        let target = (proven as f64 * DECREASE) as u64;
         if target < self.estimate {
             self.set(target);
+        }
+        if idle {
+            return;
         }
         self.capacity = Some(match self.capacity {
             Some(before) if (acked as f64) > before * 0.7 && (acked as f64) < before * 1.3 => {
@@ -222,11 +254,12 @@ impl SendSide {
     }
 
     /// Bytes of a probe train, when more is wanted than the estimate holds.
-    pub fn probe(&mut self, now: Time, desired: u64) -> Option<usize> {
+    /// While video is paused (`eager`), questions are small and frequent.
+    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<usize> {
         if desired <= self.estimate || self.trend.usage() == Usage::Over {
             return None;
         }
         let rate = desired.min(self.estimate * 2).min(self.max);
-        self.prober.begin(now, rate)
+        self.prober.begin(now, rate, eager)
     }
 }

@@ -17,6 +17,11 @@ const THRESHOLDS: (f64, f64) = (6.0, 600.0);
 const FIRST_THRESHOLD: f64 = 12.5;
 /// Overuse must last this long (ms) before it counts.
 const OVERUSE_MS: f64 = 10.0;
+/// The shortest delay of the last one to two of these is what the queue keeps: a stall of the
+/// receiver, or feedback in batches, delays some packets but never all.
+const STANDING_US: i64 = 100_000;
+/// The shortest delay of the last one to two of these is the path without a queue.
+const BASE_US: i64 = 10_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
@@ -32,8 +37,44 @@ struct Group {
     last_arrival: i64,
 }
 
+/// Smallest value of the current and the previous span.
+#[derive(Clone, Copy, Debug, Default)]
+struct Least {
+    began: Option<i64>,
+    current: i64,
+    previous: Option<i64>,
+}
+
+impl Least {
+    fn add(&mut self, at: i64, value: i64, span: i64) {
+        match self.began {
+            Some(began) if at - began < span => self.current = self.current.min(value),
+            Some(_) => {
+                self.previous = Some(self.current);
+                self.current = value;
+                self.began = Some(at);
+            }
+            None => {
+                self.current = value;
+                self.began = Some(at);
+            }
+        }
+    }
+
+    /// `None` before a whole span was seen.
+    fn get(&self) -> Option<i64> {
+        self.previous.map(|previous| previous.min(self.current))
+    }
+
+    fn so_far(&self) -> i64 {
+        self.get().unwrap_or(self.current)
+    }
+}
+
 #[derive(Debug)]
 pub struct Trendline {
+    standing: Least,
+    base: Least,
     group: Option<Group>,
     previous: Option<Group>,
     accumulated: f64,
@@ -53,6 +94,8 @@ pub struct Trendline {
 impl Default for Trendline {
     fn default() -> Self {
         Trendline {
+            standing: Least::default(),
+            base: Least::default(),
             group: None,
             previous: None,
             accumulated: 0.0,
@@ -76,8 +119,20 @@ impl Trendline {
         self.usage
     }
 
+    /// Time that every packet spends in the queue now, microseconds.
+    pub fn standing(&self) -> u64 {
+        let queued = self
+            .standing
+            .get()
+            .map_or(0, |least| least - self.base.so_far());
+        queued.max(0) as u64
+    }
+
     /// One packet that arrived, in the order of sending.
     pub fn add(&mut self, sent: Time, arrival_us: i64) {
+        let delay = arrival_us - sent.micros() as i64;
+        self.standing.add(arrival_us, delay, STANDING_US);
+        self.base.add(arrival_us, delay, BASE_US);
         let Some(group) = self.group.as_mut() else {
             self.group = Some(Group {
                 first_sent: sent,

@@ -20,6 +20,9 @@ pub const MAX_TEMPORAL: usize = 4;
 const LIVE: u64 = 1_500 * MILLIS;
 const LIVE_SCREEN: u64 = 10 * SECONDS;
 
+/// Pauses between unanswered requests for a keyframe double this often.
+const MAX_BACK_OFF: u32 = 3;
+
 /// RTP timestamp at an instant of the engine's NTP time.
 #[derive(Clone, Copy, Debug)]
 pub struct Anchor {
@@ -33,7 +36,25 @@ pub struct FeedEncoding {
     pub structure: Option<Arc<Structure>>,
     pub last_arrival: Option<Time>,
     pub last_timestamp: u32,
+    /// When a keyframe was last asked for, and how often since one came.
     pub asked_keyframe: Option<Time>,
+    pub unanswered: u32,
+}
+
+impl FeedEncoding {
+    /// Whether a request for a keyframe may leave now, at most each `interval`; counts it. An encoder
+    /// that does not answer is asked less and less: it is off, and begins with a keyframe anyway.
+    pub fn may_ask(&mut self, now: Time, interval: u64) -> bool {
+        let pause = interval << self.unanswered.saturating_sub(1).min(MAX_BACK_OFF);
+        let early =
+            self.unanswered > 0 && self.asked_keyframe.is_some_and(|at| now.since(at) < pause);
+        if early {
+            return false;
+        }
+        self.asked_keyframe = Some(now);
+        self.unanswered = self.unanswered.saturating_add(1);
+        true
+    }
 }
 
 pub struct Feed {
@@ -79,6 +100,7 @@ impl Feed {
                 last_arrival: None,
                 last_timestamp: 0,
                 asked_keyframe: None,
+                unanswered: 0,
             });
         }
         self.call = call;
@@ -103,8 +125,18 @@ impl Feed {
             return false;
         };
         entry.ring.push(*facts, descriptor, payload);
+        if entry
+            .last_arrival
+            .is_none_or(|at| facts.arrival.since(at) >= LIVE)
+        {
+            // It speaks again, so it may be asked again.
+            entry.unanswered = 0;
+        }
         entry.last_arrival = Some(facts.arrival);
         entry.last_timestamp = facts.timestamp;
+        if facts.keyframe && facts.frame_start {
+            entry.unanswered = 0;
+        }
         if structure.is_some() {
             entry.structure = structure;
         }

@@ -3,7 +3,7 @@
 //! can be equalised; bytes second, straight into the arena.
 
 use crate::egress::feed::{Feed, FeedEncoding};
-use crate::egress::record::{AGAIN, FILL, MARKER, RTX, Record, STRIP_RED};
+use crate::egress::record::{AGAIN, FILL, MARKER, PROBE, RTX, Record, STRIP_RED};
 use crate::egress::subscription::{Route, Subscription};
 use crate::packet::Facts;
 use crate::spec::{Extensions, Kind};
@@ -88,15 +88,25 @@ impl<'a> Job<'a> {
     /// Length of header and payload, without padding and tag.
     pub fn plain_len(&self) -> usize {
         let mut len = 12 + self.payload.len() + self.fill_len();
-        if self.record.has(RTX) {
+        if self.names_original() {
             len += RTX_OSN_LEN;
         }
         len + self.extensions_len()
     }
 
-    /// A fill is one byte of padding: the shortest packet that says "nothing".
+    /// A fill is one byte of padding, the shortest packet that says "nothing"; as a probe it is
+    /// the longest.
     fn fill_len(&self) -> usize {
-        usize::from(self.record.has(FILL))
+        match (self.record.has(FILL), self.record.has(PROBE)) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 255,
+        }
+    }
+
+    /// Padding alone repeats no packet, so it names none.
+    fn names_original(&self) -> bool {
+        self.record.has(RTX) && !self.record.has(FILL)
     }
 
     fn extensions_len(&self) -> usize {
@@ -246,20 +256,24 @@ impl<'a> Job<'a> {
             writer.element(id, value);
         });
         let header_len = writer.finish().ok_or(srtp::SrtpError::Short)?;
-        let padding = if self.record.has(FILL) { 1 } else { padding };
-        self.fill(index, &header[..header_len], rtx, padding, keys, out)
+        let padding = if self.record.has(FILL) {
+            self.fill_len() as u8
+        } else {
+            padding
+        };
+        self.fill(index, &header[..header_len], padding, keys, out)
     }
 
     fn fill(
         &self,
         index: u64,
         header: &[u8],
-        rtx: bool,
         padding: u8,
         keys: &srtp::Sender,
         out: &mut [u8],
     ) -> Result<usize, srtp::SrtpError> {
         let mut at = header.len();
+        let rtx = self.names_original();
         let osn = if rtx { RTX_OSN_LEN } else { 0 };
         let needed =
             at + osn + self.payload.len() + usize::from(padding) + keys.profile().rtp_overhead();

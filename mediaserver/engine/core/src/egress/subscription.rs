@@ -69,8 +69,13 @@ pub struct Subscription {
     pub paused_by_bandwidth: bool,
     pub told_layer: Option<Layer>,
     pub asked_keyframe: Option<Time>,
-    /// When bandwidth last took a layer away.
+    /// When a layer was last taken away, and how long nothing rises after that.
     pub lowered: Option<Time>,
+    pub settle: u64,
+    /// When it last rose: what falls again soon after settles longer.
+    pub raised: Option<Time>,
+    /// Since when not even the lowest layer fits.
+    pub short: Option<Time>,
     pub last_report: Option<Time>,
 }
 
@@ -108,6 +113,9 @@ impl Subscription {
             told_layer: None,
             asked_keyframe: None,
             lowered: None,
+            settle: 0,
+            raised: None,
+            short: None,
             last_report: None,
             spec,
             settings,

@@ -72,7 +72,7 @@ impl KeyframeLimiter {
         self.fir_sequence
     }
 
-    /// A keyframe arrived: whoever waited has it.
+    /// A keyframe arrived, so whoever waited has it; or nobody waits any more.
     pub fn satisfied(&mut self) {
         self.wanted = false;
     }

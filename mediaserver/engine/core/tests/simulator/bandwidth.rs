@@ -182,7 +182,7 @@ fn bursts_of_loss_and_reordering_end_in_continuous_video() {
 fn a_path_too_small_for_video_pauses_it_and_says_so() {
     for seed in seeds() {
         let mut world = two_subscribers(seed);
-        world.down[1].rate = 110_000;
+        world.down[1].rate = 70_000;
         world.run(15 * SECONDS);
         let paused = world
             .events
@@ -243,5 +243,133 @@ fn a_subscriber_without_any_feedback_gets_the_best_layer() {
             layers(&world.clients[1].sinks[&20], world.now - SECONDS),
             vec![2_020]
         );
+    }
+}
+
+/// One subscriber of audio and one encoding, with a receiver that sleeps now and then and reports
+/// in batches: what a busy machine looks like.
+fn busy_receiver(seed: u64) -> World {
+    let mut world = World::new(seed, 1);
+    let publisher = world.join(0);
+    let audio = world.publish(publisher, specs::audio("0"), Source::audio("0", 1_000));
+    let source = Source::video("1", 2_000, &[600_000]);
+    let video = world.publish(publisher, specs::video("1", 1), source);
+    let subscriber = world.join(0);
+    for (publication, spec) in [
+        (audio, specs::subscription("a", 10, vec![specs::opus()])),
+        (video, specs::subscription("b", 20, vec![specs::vp8()])),
+    ] {
+        world.subscribe(subscriber, publication, publisher, spec);
+    }
+    world.clients[1].feedback_every = 150 * MILLIS;
+    world.down[1].jitter = 8 * MILLIS;
+    world.down[1].stalls = 80 * MILLIS;
+    world.up[0].stalls = 80 * MILLIS;
+    world
+}
+
+fn pauses(world: &World) -> usize {
+    let paused = |e: &Event| matches!(e, Event::StreamStateChanged { paused: true, .. });
+    world.events.iter().filter(|(_, e)| paused(e)).count()
+}
+
+#[test]
+fn random_loss_at_a_busy_receiver_never_pauses_video() {
+    for seed in seeds() {
+        for loss in [0.05, 0.10] {
+            let mut world = busy_receiver(seed);
+            world.run(4 * SECONDS);
+            for link in [&mut world.up[1], &mut world.down[1]] {
+                link.loss = loss;
+                link.delay += 20 * MILLIS;
+            }
+            world.run(12 * SECONDS);
+            assert_eq!(pauses(&world), 0, "paused at {loss} loss");
+            let sink = &world.clients[1].sinks[&20];
+            let got = frames(sink, Time::from_millis(5_000), world.now);
+            assert!(got >= 320, "{got} frames in 11 s at {loss} loss");
+            let gap = sink.longest_gap(Time::from_millis(4_000), world.now);
+            assert!(gap < 500 * MILLIS, "a gap of {} ms", gap / MILLIS);
+        }
+    }
+}
+
+#[test]
+fn video_comes_back_soon_after_a_pause() {
+    for seed in seeds() {
+        let mut world = busy_receiver(seed);
+        world.run(4 * SECONDS);
+        world.down[1].rate = 150_000;
+        world.run(6 * SECONDS);
+        assert!(
+            pauses(&world) > 0,
+            "a path of a quarter of its rate pauses it"
+        );
+        world.down[1].rate = 5_000_000;
+        let healed = world.now;
+        world.run(6 * SECONDS);
+        let got = frames(&world.clients[1].sinks[&20], healed, world.now);
+        assert!(got >= 60, "{got} frames in 6 s after the path healed");
+    }
+}
+
+/// Every layer was asked for a keyframe at most twice a second.
+fn assert_patient(world: &World) {
+    for encoder in world.clients[0].sources.iter().flat_map(|s| &s.encoders) {
+        for pair in encoder.plis.windows(2) {
+            let apart = pair[1].since(pair[0]) / MILLIS;
+            assert!(apart >= 490, "{:?}: {apart} ms apart", encoder.rid);
+        }
+    }
+}
+
+fn asked(world: &World, since: Time) -> usize {
+    let encoders = world.clients[0].sources[1].encoders.iter();
+    encoders
+        .flat_map(|e| &e.plis)
+        .filter(|at| **at >= since)
+        .count()
+}
+
+#[test]
+fn a_silent_encoder_is_asked_less_and_less() {
+    for seed in seeds() {
+        let mut world = two_subscribers(seed);
+        world.run(5 * SECONDS);
+        for encoder in &mut world.clients[0].sources[1].encoders {
+            encoder.enabled = false;
+        }
+        let stopped = world.now;
+        for _ in 0..100 {
+            world.run(100 * MILLIS);
+            for client in 1..3 {
+                let pli = world.clients[client].rtcp(|c| {
+                    c.pli(1, 20);
+                });
+                world.client_sends(client, &pli);
+            }
+        }
+        assert_patient(&world);
+        let asked = asked(&world, stopped);
+        assert!((1..=6).contains(&asked), "asked {asked} times in 10 s");
+    }
+}
+
+#[test]
+fn a_layer_that_comes_and_goes_causes_no_storm_of_keyframe_requests() {
+    for seed in seeds() {
+        let mut world = two_subscribers(seed);
+        world.run(5 * SECONDS);
+        let began = world.now;
+        for step in 0..10 {
+            let on = step % 2 == 1;
+            for encoder in &mut world.clients[0].sources[1].encoders[1..] {
+                encoder.enabled = on;
+            }
+            world.run(2 * SECONDS);
+        }
+        assert_patient(&world);
+        let asked = asked(&world, began);
+        assert!(asked <= 25, "asked {asked} times in 20 s");
     }
 }

@@ -65,6 +65,7 @@ pub struct Client {
     pub twcc_out: u16,
     arrivals: ArrivalLog,
     pub gives_feedback: bool,
+    pub feedback_every: u64,
     pub sends_nack: bool,
     pub nacks_received: u64,
     next_check: Time,
@@ -117,6 +118,7 @@ impl Client {
             twcc_out: 1,
             arrivals: ArrivalLog::default(),
             gives_feedback: true,
+            feedback_every: 50 * MILLIS,
             sends_nack: true,
             nacks_received: 0,
             next_check: Time::ZERO,
@@ -168,7 +170,7 @@ impl Client {
             out.push(self.protect(mid, &packet));
         }
         if now >= self.next_feedback {
-            self.next_feedback = now + 50 * MILLIS;
+            self.next_feedback = now + self.feedback_every;
             self.feedback(&mut out);
         }
         self.nack(now, &mut out);

@@ -18,6 +18,9 @@ pub struct Link {
     pub jitter: u64,
     pub loss: f64,
     pub bursts: Option<Bursts>,
+    /// The receiver sleeps once a second, up to this long, and then has everything at once.
+    pub stalls: u64,
+    stall: (Time, Time),
     pub reorder: f64,
     pub duplicate: f64,
     /// bit/s; 0 is unlimited.
@@ -41,6 +44,8 @@ impl Link {
             jitter: 0,
             loss: 0.0,
             bursts: None,
+            stalls: 0,
+            stall: (Time::ZERO, Time::ZERO),
             reorder: 0.0,
             duplicate: 0.0,
             rate: 0,
@@ -80,8 +85,24 @@ impl Link {
             at = at.max(self.last_arrival);
             self.last_arrival = at;
         }
+        if self.stalls > 0 {
+            at = self.awake(at);
+        }
         let twice = (self.rng.unit() < self.duplicate).then_some(at + MILLIS);
         [Some(at), twice]
+    }
+
+    fn awake(&mut self, at: Time) -> Time {
+        if at > self.stall.1 + SECONDS / 2 {
+            let begin = at + self.rng.below(SECONDS / 2);
+            let quarter = self.stalls / 4;
+            self.stall = (
+                begin,
+                begin + quarter + self.rng.below(self.stalls - quarter),
+            );
+        }
+        let (begin, end) = self.stall;
+        if at >= begin && at < end { end } else { at }
     }
 
     fn drops(&mut self) -> bool {
