@@ -165,7 +165,8 @@ def parse(text: str, *, max_bytes: int = 1_000_000, max_sections: int = 500) -> 
             continue
         if len(line) > MAX_LINE or len(line) < 2 or line[1] != "=":
             raise bad_sdp(f"line {number + 1} is not a description line")
-        count += 1
+        # Candidates have a bound of their own: those beyond it are ignored, never an error.
+        count += not line.startswith("a=candidate:")
         if line[0] == "m":
             if len(result.sections) >= max_sections:
                 raise ClientError(Code.SDP_TOO_LARGE, 413, f"more than {max_sections} sections")

@@ -119,6 +119,13 @@ def test_malformed_lines_are_refused(line: str) -> None:
     refused(OFFER + line + "\r\n")
 
 
+def test_thousands_of_candidates_are_ignored_and_counted_not_refused() -> None:
+    lines = (f"a=candidate:{n} 1 udp 1 192.0.2.{n % 250} {n + 1} typ host\r\n" for n in range(5000))
+    candidates = parse(OFFER + "".join(lines)).candidates
+    assert len(candidates.kept) == 30
+    assert candidates.ignored >= 4970
+
+
 def test_candidates_are_kept_counted_and_bounded() -> None:
     lines = [
         "1 1 udp 1 192.0.2.1 5000 typ host",
