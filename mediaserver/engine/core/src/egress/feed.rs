@@ -18,6 +18,8 @@ pub const MAX_TEMPORAL: usize = 4;
 /// An encoding from which nothing came for this long is not there to be chosen. Screen shares
 /// pause between changes, so theirs lasts longer.
 const LIVE: u64 = 1_500 * MILLIS;
+/// The rate of an encoding is known after this long.
+const UNMEASURED: u64 = SECONDS;
 const LIVE_SCREEN: u64 = 10 * SECONDS;
 
 /// Pauses between unanswered requests for a keyframe double this often.
@@ -39,6 +41,8 @@ pub struct FeedEncoding {
     /// When a keyframe was last asked for, and how often since one came.
     pub asked_keyframe: Option<Time>,
     pub unanswered: u32,
+    /// When it began to flow, at first or after a silence.
+    pub began: Option<Time>,
 }
 
 impl FeedEncoding {
@@ -101,6 +105,7 @@ impl Feed {
                 last_timestamp: 0,
                 asked_keyframe: None,
                 unanswered: 0,
+                began: None,
             });
         }
         self.call = call;
@@ -131,6 +136,7 @@ impl Feed {
         {
             // It speaks again, so it may be asked again.
             entry.unanswered = 0;
+            entry.began = Some(facts.arrival);
         }
         entry.last_arrival = Some(facts.arrival);
         entry.last_timestamp = facts.timestamp;
@@ -206,7 +212,16 @@ impl Feed {
             if !flows || (!allowed && !out.is_empty()) {
                 continue;
             }
+            let lower = out.last().map_or(0, |(_, rate)| *rate);
+            let first = out.len();
             self.push_temporals(now, spatial as u8, max_temporal, out);
+            let began = self.encodings.get(spatial).and_then(|e| e.began);
+            if !svc && began.is_some_and(|at| now.since(at) < UNMEASURED) {
+                // Its rate is not known yet, but a larger picture is not cheaper than a smaller.
+                for (_, rate) in &mut out[first..] {
+                    *rate = (*rate).max(lower * 2);
+                }
+            }
             if !allowed {
                 break;
             }
