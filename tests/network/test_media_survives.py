@@ -74,6 +74,10 @@ async def _cut_and_resumed(call: Call, seconds: float) -> None:
     await flowing(alice)
 
 
+# In the long run until the estimate holds at 300 kbit/s with real clients: audio with RED takes a
+# third of it, and video falls to its base temporal layer (about 4 frames/s). The simulator holds.
+@pytest.mark.long
+@pytest.mark.part("network")
 async def test_slow_and_fast_subscriber_side_by_side(tmp_path: Path) -> None:
     async with calling(tmp_path, direct=("alice",), impaired=("slow", "fast")) as call:
         slow, fast = call["slow"], call["fast"]
