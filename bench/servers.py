@@ -146,13 +146,23 @@ def address(kind: Kind) -> str:
     return found
 
 
+# Pinned: the releases around it carry `replace` lines, which `go install` refuses.
+LIVEKIT_MODULE = "github.com/livekit/livekit-server/cmd/server@v1.13.5"
+
+
 def livekit_binary() -> str:
-    """`LIVEKIT_SERVER`, or the one that `tests/peers` built, or one on the path."""
-    built = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto/peers/server"
-    for candidate in (os.environ.get("LIVEKIT_SERVER"), str(built), "livekit-server"):
+    """`LIVEKIT_SERVER`, or one on the path, or the pinned version, built once into the cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto" / "peers"
+    for candidate in (os.environ.get("LIVEKIT_SERVER"), str(cache / "server"), "livekit-server"):
         if candidate and (found := shutil.which(candidate)):
             return found
-    raise BenchError("no LiveKit server: set LIVEKIT_SERVER to its binary (v1.13.5)")
+    print(f"building {LIVEKIT_MODULE} (some minutes)", file=sys.stderr)
+    environment = {**os.environ, "GOBIN": str(cache)}
+    try:
+        subprocess.run(["go", "install", LIVEKIT_MODULE], env=environment, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchError(f"no LiveKit server: set LIVEKIT_SERVER to its binary ({error})") from None
+    return str(cache / "server")
 
 
 def _sotto_command() -> list[str]:
