@@ -1,0 +1,1 @@
+"""Who somebody is: accounts and their roles, sign-in, factors, invitations, guests, sessions."""
