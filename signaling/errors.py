@@ -12,6 +12,8 @@ in one function.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -34,6 +36,11 @@ class Code(StrEnum):
     TOKEN_MISSING = "token_missing"  # noqa: S105 - the name of an error, not a secret
     TOKEN_INVALID = "token_invalid"  # noqa: S105
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    REAUTHENTICATION_REQUIRED = "reauthentication_required"
+    ORIGIN_REFUSED = "origin_refused"
+    VERSION_UNSUPPORTED = "version_unsupported"
     NOT_PERMITTED = "not_permitted"
     ROOM_FULL = "room_full"
     BAD_SDP = "bad_sdp"
@@ -41,16 +48,47 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     UNIMPLEMENTED = "unimplemented"
     INTERNAL = "internal"
+    FIELDS_INVALID = "fields_invalid"
+    PARAMETER_DUPLICATED = "parameter_duplicated"
+    CURSOR_INVALID = "cursor_invalid"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
+    TLS_REQUIRED = "tls_required"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a request: `pointer` is a JSON Pointer (RFC 6901) into its body."""
+
+    pointer: str
+    code: str
+    message: str
 
 
 class ClientError(Exception):
-    """The other side is wrong; `status` is the HTTP status that says so."""
+    """The other side is wrong; `status` is the HTTP status that says so.
 
-    def __init__(self, code: Code, status: int, message: str) -> None:
+    `errors` name the fields at fault; `members` are further members of the problem document (a
+    protocol's own error body, say) and `headers` further fields of the answer.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        status: int,
+        message: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.message = message
+        self.errors = tuple(errors)
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
 
 
 class Refused(ClientError):  # noqa: N818 - names what happened

@@ -19,6 +19,11 @@ export const SERVER_CODES = [
   'token_missing',
   'token_invalid',
   'token_expired',
+  'token_revoked',
+  'insufficient_scope',
+  'reauthentication_required',
+  'origin_refused',
+  'version_unsupported',
   'not_permitted',
   'room_full',
   'bad_sdp',
@@ -26,6 +31,12 @@ export const SERVER_CODES = [
   'unavailable',
   'unimplemented',
   'internal',
+  'fields_invalid',
+  'parameter_duplicated',
+  'cursor_invalid',
+  'idempotency_mismatch',
+  'idempotency_in_flight',
+  'tls_required',
 ] as const;
 
 export const PAGE_CODES = [
