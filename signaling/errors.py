@@ -54,6 +54,12 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
     TLS_REQUIRED = "tls_required"
+    KEY_DESTROYED = "key_destroyed"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_INACTIVE = "key_inactive"
+    KEY_IN_USE = "key_in_use"
+    SECOND_APPROVER_NEEDED = "second_approver_needed"
+    INTEGRITY_ERROR = "integrity_error"
 
 
 @dataclass(frozen=True, slots=True)

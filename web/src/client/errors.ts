@@ -37,6 +37,12 @@ export const SERVER_CODES = [
   'idempotency_mismatch',
   'idempotency_in_flight',
   'tls_required',
+  'key_destroyed',
+  'key_unknown',
+  'key_inactive',
+  'key_in_use',
+  'second_approver_needed',
+  'integrity_error',
 ] as const;
 
 export const PAGE_CODES = [
