@@ -1,7 +1,8 @@
 """The life of a key, as a table of what may follow what. Pure.
 
 One life for master keys (in the KMS) and data keys (wrapped in the store). A `KeySet` holds the
-versions of one key; at most one of them is active. NIST SP 800-57 part 1 section 7 gives the states.
+versions of one key; at most one of them is active. The states are those of NIST SP 800-57 part 1,
+section 7.
 """
 
 from __future__ import annotations
@@ -139,9 +140,11 @@ def shredded(keys: KeySet, now: float) -> KeySet:
     """Every version destroyed at once, whatever its state: erasure, not an operator's verb."""
     return each(
         keys,
-        lambda v: v
-        if v.state is State.DESTROYED
-        else replace(v, state=State.DESTROYED, changed=now, wrapped=b"", due=None),
+        lambda v: (
+            v
+            if v.state is State.DESTROYED
+            else replace(v, state=State.DESTROYED, changed=now, wrapped=b"", due=None)
+        ),
     )
 
 

@@ -1,10 +1,10 @@
 """What the rest of the server uses of key management: sealing, and the KMS behind it.
 
-    ClientError
-    ├── KeyDestroyed     410 key_destroyed: nobody reads this any more, and that was meant
-    ├── UnknownKey       422 key_unknown: this installation has no such key
-    ├── KeyInactive      409 key_inactive: disabled, scheduled for destruction, not yet active
-    └── IntegrityError   500 integrity_error: the sealed bytes or the wrapped key were changed
+ClientError
+├── KeyDestroyed     410 key_destroyed: nobody reads this any more, and that was meant
+├── UnknownKey       422 key_unknown: this installation has no such key
+├── KeyInactive      409 key_inactive: disabled, scheduled for destruction, not yet active
+└── IntegrityError   500 integrity_error: the sealed bytes or the wrapped key were changed
 """
 
 from __future__ import annotations
