@@ -161,7 +161,7 @@ def client_address(request: web.Request, proxies: Sequence[Network]) -> str:
     if not proxies:
         return address
     hops = [h.strip() for h in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
-    while hops and _within(address, proxies):
+    while hops and is_within(address, proxies):
         hop = hops.pop()
         if not hop:
             break
@@ -172,10 +172,10 @@ def client_address(request: web.Request, proxies: Sequence[Network]) -> str:
 def is_proxy(config: Config) -> Callable[[str], bool]:
     """Loopback and the trusted proxies: many people come through each."""
     proxies = parse_networks(config.http.trusted_proxies)
-    return lambda address: is_loopback(address) or _within(address, proxies)
+    return lambda address: is_loopback(address) or is_within(address, proxies)
 
 
-def _within(address: str, networks: Sequence[Network]) -> bool:
+def is_within(address: str, networks: Sequence[Network]) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

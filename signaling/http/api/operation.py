@@ -147,6 +147,7 @@ class Operation:
     if_match: bool = False  # without If-Match: 428
     errors: tuple[Code, ...] = ()  # besides those that every such operation may answer
     base: str = PREFIX  # "" for protocols that fix their own paths
+    max_body: int = 64 * 1024
     form: bool = False  # the body is a form (RFC 6749), not JSON
     raw: bool = False  # the handler answers a web.StreamResponse: sockets
     any_origin: bool = False  # pages of other origins may call; no cookie is read then

@@ -1,0 +1,364 @@
+"""One operation as aiohttp serves it: every step between the bytes of a request and its handler.
+
+In this order, so that the cheap refusals come first: transport and origin, who it is, how often,
+whether they may, the shape of the request, whether it was done before, the handler; then the audit.
+Driven by `router`. Decides nothing about rooms, accounts or keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from signaling.accounts.principal import (
+    Authenticator,
+    Kind,
+    Principal,
+    require_recent,
+    require_role,
+    require_scope,
+    require_session,
+)
+from signaling.clock import Clock
+from signaling.compliance.audit.port import Audit, AuditEvent, Result, truncated
+from signaling.config import Limits
+from signaling.errors import ClientError, Code
+from signaling.http.api import decode
+from signaling.http.api.cursor import PARAMETERS, Cursors
+from signaling.http.api.idempotency import Idempotency, Kept, Ticket, read_key
+from signaling.http.api.operation import Auth, Call, Operation, Page, PageAsk, Recording, Reply
+from signaling.http.api.rates import RateLimiter
+from signaling.http.body import read_body
+from signaling.http.problem import from_exception
+from signaling.http.request_id import request_id_of
+
+# RFC 9110 section 8.8.3, without weak tags: ours are all strong.
+NO_STORE = {"Cache-Control": "no-store"}
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What every endpoint borrows from the composition root.
+
+    `client_address` sees through trusted proxies; `check_transport` and `check_origin` raise.
+    """
+
+    app: str  # whose requests these are before anybody is known
+    authenticator: Authenticator
+    audit: Audit
+    rates: RateLimiter
+    idempotency: Idempotency
+    cursors: Cursors
+    clock: Clock
+    limits: Limits
+    reauth_seconds: float
+    client_address: Callable[[web.Request], str]
+    check_transport: Callable[[web.Request], None]
+    check_origin: Callable[[web.Request], None]
+
+
+class Endpoint:
+    """Callable by aiohttp. Holds nothing of a request."""
+
+    def __init__(self, operation: Operation, ports: Ports) -> None:
+        self._operation = operation
+        self._ports = ports
+        self._also = PARAMETERS if operation.paged else frozenset()
+        self._encode = msgspec.json.Encoder().encode
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        address = self._ports.client_address(request)
+        call: Call[Any] = Call(
+            principal=Principal(app=self._ports.app),
+            body=None,
+            query=None,
+            path=request.match_info,
+            request_id=request_id_of(request),
+            now=self._ports.clock.unix(),
+            if_match=None,
+            client_address=truncated(address),
+            throttle_address=address,
+            page=PageAsk(),
+            idempotency_key=None,
+            request=request,
+        )
+        refusal: Exception | None = None
+        try:
+            response = await self._answer(call)
+        except Exception as error:
+            refusal = error
+            response = from_exception(error, call.request_id, self._operation.problem_type)
+            if self._operation.auth is Auth.NONE and _asks_for_bearer(response):
+                # Such an operation takes no bearer token, so none is asked for.
+                del response.headers["WWW-Authenticate"]
+        try:
+            await self._record(call, response.status, refusal)
+        except Exception as error:
+            return from_exception(error, call.request_id, self._operation.problem_type)
+        return response
+
+    async def _answer(self, call: Call[Any]) -> web.StreamResponse:
+        operation, request = self._operation, call.request
+        self._check_edge(request)
+        if operation.auth is not Auth.NONE:
+            call.principal = await self._ports.authenticator.authenticate(request)
+        fields = await self._ports.rates.take(operation.rate, operation.id, _caller(call))
+        try:
+            self._authorise(call)
+            await self._read(call)
+            response = await self._once(call)
+        except ClientError as error:
+            error.headers = {**fields, **error.headers}
+            raise
+        if not response.prepared:
+            response.headers.update(fields)
+        return response
+
+    def _check_edge(self, request: web.Request) -> None:
+        self._ports.check_transport(request)
+        decode.check_path(request.raw_path)
+        if self._operation.unsafe and not self._operation.any_origin:
+            self._ports.check_origin(request)
+
+    def _authorise(self, call: Call[Any]) -> None:
+        operation, principal = self._operation, call.principal
+        if operation.auth in (Auth.NONE, Auth.OPTIONAL):
+            return
+        require_session(principal)
+        if operation.auth is Auth.ROLE:
+            require_role(principal, *operation.roles)
+        if operation.scope is not None:
+            require_scope(principal, operation.scope)
+        if operation.reauth:
+            require_recent(principal, call.now, self._ports.reauth_seconds)
+
+    async def _read(self, call: Call[Any]) -> None:
+        operation, request = self._operation, call.request
+        call.query, ours = decode.query(
+            request.rel_url.raw_query_string, operation.query, self._also
+        )
+        if operation.paged:
+            call.page = self._ports.cursors.ask(ours, operation.id, call.principal)
+        call.if_match = entity_tags(request.headers.get("If-Match"))
+        if operation.if_match and call.if_match is None:
+            message = "Say with If-Match which version you change."
+            raise ClientError(Code.PRECONDITION_REQUIRED, 428, message)
+        if operation.method == "POST":
+            call.idempotency_key = read_key(request.headers.get("Idempotency-Key"))
+        if operation.raw:
+            return
+        if operation.body is not None:
+            _check_type(request, FORM if operation.form else JSON)
+        call.raw = await read_body(request, self._ports.limits, operation.max_body)
+        if operation.body is None:
+            _check_empty(call.raw)
+        elif operation.form:
+            call.body = decode.form_body(call.raw, operation.body)
+        else:
+            call.body = decode.json_body(call.raw, operation.body)
+
+    async def _once(self, call: Call[Any]) -> web.StreamResponse:
+        """The handler, or the answer that it gave to the same Idempotency-Key before."""
+        key = call.idempotency_key
+        if key is None or not self._operation.idempotent or self._operation.raw:
+            return await self._handle(call)
+        path = call.request.raw_path.encode()
+        said = b"\0".join((self._operation.id.encode(), path, call.raw))
+        begun = await self._ports.idempotency.begin(call.principal, self._operation.id, key, said)
+        if isinstance(begun, Kept):
+            return _replayed(begun)
+        return await self._handle_once(call, begun)
+
+    async def _handle_once(self, call: Call[Any], ticket: Ticket) -> web.StreamResponse:
+        idempotency = self._ports.idempotency
+        try:
+            response = await self._handle(call)
+        except ClientError as error:
+            shown = from_exception(error, call.request_id, self._operation.problem_type)
+            await idempotency.keep(ticket, shown.status, _kept_headers(shown), _bytes_of(shown))
+            raise
+        except BaseException:
+            await idempotency.drop(ticket)
+            raise
+        if isinstance(response, web.Response):
+            headers = _kept_headers(response)
+            await idempotency.keep(ticket, response.status, headers, _bytes_of(response))
+        else:
+            await idempotency.drop(ticket)
+        return response
+
+    async def _handle(self, call: Call[Any]) -> web.StreamResponse:
+        answer = await self._operation.handler(call)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        return await self._reply(call, reply)
+
+    async def _reply(self, call: Call[Any], reply: Reply) -> web.StreamResponse:
+        status = reply.status or self._operation.status
+        body, links = reply.body, ""
+        if isinstance(body, Page):
+            body, links = self._page(call, body)
+        if isinstance(body, AsyncIterator):
+            return await _stream(call.request, status, reply, body)
+        data = body if isinstance(body, bytes) else b"" if body is None else self._encode(body)
+        etag = f'"{reply.etag}"' if reply.etag is not None else None
+        asked = call.request.headers.get("If-None-Match") if not self._operation.unsafe else None
+        if etag is not None and asked is not None and _matches(asked, reply.etag or ""):
+            return web.Response(status=304, headers={**NO_STORE, "ETag": etag})
+        kind = reply.content_type if body is not None else None
+        response = web.Response(status=status, body=data or None, headers=NO_STORE)
+        if kind is not None:
+            response.content_type = kind
+        if etag is not None:
+            response.headers["ETag"] = etag
+        if links:
+            response.headers["Link"] = links
+        _add(response, reply.headers)
+        return response
+
+    def _page(self, call: Call[Any], page: Page) -> tuple[bytes, str]:
+        """The envelope of a list, and its Link field (RFC 8288)."""
+        cursors, name = self._ports.cursors, self._operation.id
+        after = None if page.next is None else cursors.after(name, call.principal, page.next)
+        before = None if page.prev is None else cursors.before(name, call.principal, page.prev)
+        links = []
+        for relation, cursor in (("next", after), ("prev", before)):
+            if cursor is not None:
+                there = call.request.rel_url.update_query(cursor=cursor)
+                links.append(f'<{there}>; rel="{relation}"')
+        envelope = {"items": page.items, "next_cursor": after, "prev_cursor": before}
+        return self._encode(envelope), ", ".join(links)
+
+    async def _record(self, call: Call[Any], status: int, error: Exception | None) -> None:
+        recording = self._operation.recording
+        if recording is Recording.OWN and error is None:
+            return
+        event = _event(self._operation, call, status, error)
+        if recording is Recording.DURABLE and error is None:
+            await self._ports.audit.record(event)
+        else:
+            self._ports.audit.note(event)
+
+
+def entity_tags(text: str | None) -> tuple[str, ...] | None:
+    """RFC 9110 section 13.1.1. A weak tag never matches strongly, so it is left out."""
+    if text is None:
+        return None
+    if text.strip() == "*":
+        return ("*",)
+    listed = [part.strip() for part in text.split(",")]
+    return tuple(part[1:-1] for part in listed if len(part) > 1 and part[0] == part[-1] == '"')
+
+
+def _matches(header: str, etag: str) -> bool:
+    tags = entity_tags(header.replace('W/"', '"')) or ()
+    return tags == ("*",) or etag in tags
+
+
+def _caller(call: Call[Any]) -> str:
+    """Who is counted: the account or client, and its address; strangers by address alone."""
+    principal = call.principal
+    who = principal.account or principal.client or principal.session or ""
+    address = call.throttle_address
+    # An IPv6 host has a whole /64 to itself (RFC 6177).
+    network = ":".join(address.split(":")[:4]) if ":" in address else address
+    return f"{principal.app}:{who}:{network}"
+
+
+def _asks_for_bearer(response: web.StreamResponse) -> bool:
+    return response.headers.get("WWW-Authenticate", "").startswith("Bearer")
+
+
+def _check_type(request: web.Request, wanted: str) -> None:
+    charset = request.charset
+    if request.content_type != wanted or (charset or "utf-8").lower() != "utf-8":
+        message = f"The body must be {wanted} in UTF-8."
+        raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, message)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, "The body must not be compressed.")
+
+
+def _check_empty(data: bytes) -> None:
+    if data.strip() not in (b"", b"{}"):
+        raise ClientError(Code.BAD_REQUEST, 400, "This operation takes no body.")
+
+
+def _replayed(kept: Kept) -> web.Response:
+    response = web.Response(status=kept.status, body=kept.body or None)
+    response.headers.clear()
+    for name, value in kept.headers:
+        response.headers.add(name, value)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _kept_headers(response: web.StreamResponse) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in response.headers.items())
+
+
+def _bytes_of(response: web.Response) -> bytes:
+    return response.body if isinstance(response.body, bytes) else b""
+
+
+def _add(response: web.StreamResponse, headers: Any) -> None:
+    for name, value in headers:
+        if name.lower() == "set-cookie":
+            response.headers.add(name, value)
+        else:
+            response.headers[name] = value
+
+
+async def _stream(
+    request: web.Request, status: int, reply: Reply, parts: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers=NO_STORE)
+    response.content_type = reply.content_type
+    _add(response, reply.headers)
+    await response.prepare(request)
+    async for part in parts:
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+def _event(
+    operation: Operation, call: Call[Any], status: int, error: Exception | None
+) -> AuditEvent:
+    note, principal = call.note, call.principal
+    details = {"status": str(status), "method": operation.method, **note.details}
+    if principal.session is not None:
+        details["session"] = principal.session
+    return AuditEvent(
+        at=call.now,
+        app=note.app or principal.app,
+        actor=note.actor or actor_of(principal),
+        action=operation.id,
+        target=note.target or "/".join(call.path.values()),
+        result=_result(status),
+        code=str(getattr(error, "code", "")) if error is not None else "",
+        request_id=call.request_id,
+        token_id=note.token or principal.token or "",
+        address=call.client_address,
+        details=details,
+    )
+
+
+def actor_of(principal: Principal) -> str:
+    if principal.account is not None:
+        return f"account:{principal.account}"
+    if principal.kind is not Kind.ANONYMOUS and principal.client is not None:
+        return f"client:{principal.client}"
+    return "anonymous"
+
+
+def _result(status: int) -> Result:
+    if status in (401, 403):
+        return "denied"
+    return "allowed" if status < 400 else "failed"
