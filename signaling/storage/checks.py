@@ -69,3 +69,8 @@ def check_blob(app: str, name: str, data: bytes) -> None:
         raise ValueError("a blob's name is [a-z0-9._-], at most 128 characters")
     if len(data) > MAX_VALUE:
         raise ValueError(f"a blob has at most {MAX_VALUE} bytes")
+
+
+def is_start(after: str) -> bool:
+    """Where a scan may begin."""
+    return is_name(after, empty=True)

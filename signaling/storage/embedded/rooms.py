@@ -1,0 +1,253 @@
+"""`Log` on SQLite: the op log of every room, with one row per (room, ident) against duplicates.
+
+The writer knows the tail of the rooms it wrote lately; readers see the file, that is what was
+acknowledged. A random unique index per message halved the speed, so idents keep a cursor instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from signaling.storage import checks
+from signaling.storage.embedded.reader import Reader
+from signaling.storage.embedded.writer import Writer
+from signaling.storage.port import (
+    GENESIS,
+    MAX_VERSION,
+    Appended,
+    Head,
+    NewOp,
+    Op,
+    is_name,
+    link,
+)
+
+# Rooms and idents remembered; beyond, everything is forgotten and read again.
+REMEMBERED = 50_000
+# Rows deleted or erased in one transaction.
+CHUNK = 1000
+
+
+@dataclass
+class Tail:
+    """Where a room ends, as the open transaction sees it."""
+
+    rid: int
+    seq: int
+    chain: bytes
+
+
+class Rooms:
+    """Owned by `EmbeddedStore`."""
+
+    def __init__(self) -> None:
+        self._tails: dict[tuple[str, str], Tail] = {}
+        self._cursors: dict[tuple[int, str], tuple[int, int]] = {}
+        self._rids: dict[tuple[str, str], int] = {}
+
+    def use(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    def forget(self) -> None:
+        """After a rollback: what was remembered may never have been."""
+        self._tails.clear()
+        self._cursors.clear()
+
+    async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
+        checks.check_append(app, room, ops)
+        if not ops:
+            return []
+        return await self._writer.write(lambda on: self._append(on, app, room, ops))
+
+    def _append(
+        self, on: sqlite3.Connection, app: str, room: str, ops: Sequence[NewOp]
+    ) -> list[Appended]:
+        tail = self._tails.get((app, room)) or self._load(on, app, room)
+        answers: list[Appended] = []
+        rows: list[tuple[int, int, str, int, bytes, bytes, bytes]] = []
+        moved: dict[str, tuple[int, int]] = {}
+        seq, chain = tail.seq, tail.chain
+        for op in ops:
+            version, last = moved.get(op.ident) or self._cursor(on, tail.rid, op.ident)
+            if op.version <= version:
+                answers.append(Appended(last if op.version == version else 0, duplicate=True))
+                continue
+            seq += 1
+            chain = link(chain, op.ident, op.version, hashlib.sha256(op.body).digest())
+            rows.append((tail.rid, seq, op.ident, op.version, op.body, chain, b""))
+            moved[op.ident] = (op.version, seq)
+            answers.append(Appended(seq))
+        if rows:
+            on.executemany("INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            on.executemany(
+                "REPLACE INTO cursor VALUES (?, ?, ?, ?)",
+                [(tail.rid, ident, *cursor) for ident, cursor in moved.items()],
+            )
+            tail.seq, tail.chain = seq, chain
+            for ident, cursor in moved.items():
+                self._cursors[tail.rid, ident] = cursor
+        return answers
+
+    def _load(self, on: sqlite3.Connection, app: str, room: str) -> Tail:
+        if len(self._tails) >= REMEMBERED:
+            self._tails.clear()
+        found = on.execute(
+            "SELECT rid, floor, chain FROM room WHERE app = ? AND room = ?", (app, room)
+        ).fetchone()
+        if found is None:
+            cursor = on.execute(
+                "INSERT INTO room (app, room, floor, chain, gone) VALUES (?, ?, 0, ?, 0)",
+                (app, room, GENESIS),
+            )
+            tail = Tail(cursor.lastrowid or 0, 0, GENESIS)
+        else:
+            tail = Tail(*(on.execute(_NEWEST, (found[0], found[1])).fetchone() or found))
+        self._tails[app, room] = tail
+        return tail
+
+    def _cursor(self, on: sqlite3.Connection, rid: int, ident: str) -> tuple[int, int]:
+        known = self._cursors.get((rid, ident))
+        if known is None:
+            if len(self._cursors) >= REMEMBERED:
+                self._cursors.clear()
+            row = on.execute(
+                "SELECT version, seq FROM cursor WHERE rid = ? AND ident = ?", (rid, ident)
+            ).fetchone()
+            known = self._cursors[rid, ident] = row or (0, 0)
+        return known
+
+    def _room(self, app: str, room: str) -> int | None:
+        """The number of a committed room; it never changes."""
+        rid = self._rids.get((app, room))
+        if rid is None and checks.readable(app, room):
+            row = self._reader.row("SELECT rid FROM room WHERE app = ? AND room = ?", (app, room))
+            if row is not None:
+                if len(self._rids) >= REMEMBERED:
+                    self._rids.clear()
+                rid = self._rids[app, room] = row[0]
+        return rid
+
+    async def read(
+        self,
+        app: str,
+        room: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> list[Op]:
+        checks.check_limit(limit)
+        rid = self._room(app, room)
+        if rid is None:
+            return []
+        low = min(max(after or 0, 0), MAX_VERSION)
+        high = MAX_VERSION if before is None else min(max(before, 0), MAX_VERSION)
+        order = "ASC" if after is not None else "DESC"
+        rows = self._reader.rows(_PAGE[order], (rid, rid, low, high, limit))
+        if after is None:
+            rows.reverse()
+        return [Op(*row) for row in rows]
+
+    async def head(self, app: str, room: str) -> Head:
+        rid = self._room(app, room)
+        if rid is None:
+            return Head()
+        row = self._reader.row(_HEAD, (rid,))
+        return Head(*row)
+
+    async def cursor(self, app: str, room: str, ident: str) -> int:
+        rid = self._room(app, room)
+        if rid is None or not is_name(ident):
+            return 0
+        row = self._reader.row(
+            "SELECT version FROM cursor WHERE rid = ? AND ident = ?", (rid, ident)
+        )
+        return row[0] if row else 0
+
+    async def purge(self, app: str, room: str, upto: int) -> None:
+        rid = self._room(app, room)
+        upto = min(upto, MAX_VERSION)
+        if rid is None or upto < 1:
+            return
+        if await self._writer.write(lambda on: _raise_floor(on, rid, upto)):
+            await self._remove_purged(rid)
+            await self._writer.truncate()
+
+    async def _remove_purged(self, rid: int) -> None:
+        while await self._writer.write(lambda on: _remove_chunk(on, rid)):
+            pass
+
+    async def sweep(self) -> None:
+        """Finish purges that a crash cut short, and what a reader held back."""
+        rows = self._reader.rows("SELECT rid FROM room WHERE gone < floor LIMIT ?", (CHUNK,))
+        for (rid,) in rows:
+            await self._remove_purged(rid)
+        if rows or self._writer.truncate_due:
+            await self._writer.truncate()
+
+    async def erase(self, app: str, room: str, seqs: Sequence[int]) -> None:
+        rid = self._room(app, room)
+        if rid is None or not seqs:
+            return
+        wanted = sorted({seq for seq in seqs if 0 < seq <= MAX_VERSION})
+        for start in range(0, len(wanted), CHUNK):
+            await self._writer.write(partial(_erase, rid=rid, seqs=wanted[start : start + CHUNK]))
+        await self._writer.truncate()
+
+
+_NEWEST = "SELECT rid, seq, chain FROM op WHERE rid = ? AND seq > ? ORDER BY seq DESC LIMIT 1"
+_PAGE = {
+    order: (
+        "SELECT seq, ident, version, body, chain, digest FROM op WHERE rid = ?"  # noqa: S608
+        " AND seq > max((SELECT floor FROM room WHERE rid = ?), ?) AND seq < ?"
+        f" ORDER BY seq {order} LIMIT ?"
+    )
+    for order in ("ASC", "DESC")
+}
+_HEAD = (
+    "SELECT ifnull(o.seq, r.floor), ifnull(o.chain, r.chain), r.floor FROM room AS r"
+    " LEFT JOIN op AS o ON o.rid = r.rid AND o.seq > r.floor"
+    " WHERE r.rid = ? ORDER BY o.seq DESC LIMIT 1"
+)
+
+
+def _raise_floor(on: sqlite3.Connection, rid: int, upto: int) -> bool:
+    """To `upto`, or to the head if that is lower. The floor keeps the chain of its op."""
+    on_floor = on.execute(
+        "SELECT seq, chain FROM op WHERE rid = ? AND seq > (SELECT floor FROM room WHERE rid = ?)"
+        " AND seq <= ? ORDER BY seq DESC LIMIT 1",
+        (rid, rid, upto),
+    ).fetchone()
+    if on_floor is None:
+        return False
+    on.execute("UPDATE room SET floor = ?, chain = ? WHERE rid = ?", (*on_floor, rid))
+    return True
+
+
+def _remove_chunk(on: sqlite3.Connection, rid: int) -> bool:
+    """Whether there is more."""
+    floor, gone = on.execute("SELECT floor, gone FROM room WHERE rid = ?", (rid,)).fetchone()
+    gone = min(floor, gone + CHUNK)
+    on.execute("DELETE FROM op WHERE rid = ? AND seq <= ?", (rid, gone))
+    on.execute("UPDATE room SET gone = ? WHERE rid = ?", (gone, rid))
+    return bool(gone < floor)
+
+
+def _erase(on: sqlite3.Connection, rid: int, seqs: Sequence[int]) -> None:
+    for seq in seqs:
+        row: Any = on.execute(
+            "SELECT body FROM op WHERE rid = ? AND seq = ? AND digest = x''"
+            " AND seq > (SELECT floor FROM room WHERE rid = ?)",
+            (rid, seq, rid),
+        ).fetchone()
+        if row is not None:
+            on.execute(
+                "UPDATE op SET body = x'', digest = ? WHERE rid = ? AND seq = ?",
+                (hashlib.sha256(row[0]).digest(), rid, seq),
+            )
