@@ -17,7 +17,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from signaling.config.tree import Config, Section
+from signaling.config.section import Section
+from signaling.config.tree import Config
 from signaling.errors import ConfigError
 from signaling.secret import Secret, read_secret
 

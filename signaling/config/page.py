@@ -15,7 +15,8 @@ from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from signaling.config.tree import Config, Section
+from signaling.config.section import Section
+from signaling.config.tree import Config
 from signaling.secret import Secret
 
 HEAD = """# Configuration

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from mediaserver.api import MediaLimits
+from signaling.config.api import Api
+from signaling.config.section import Section
+from signaling.config.sessions import OAuth, Sessions, Sync
+from signaling.config.store import Bus, Store
 from signaling.rtc.limits import RtcLimits, RtcSettings, RtcTimes
 from signaling.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 DEV_KEY = "devkey"
 DEV_SECRET = "secret"  # noqa: S105 - the published development secret; `sotto serve` refuses it
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file. Its docstring opens its part of the reference page."""
 
 
 class Http(Section, frozen=True):
@@ -374,9 +374,15 @@ class Config(Section, frozen=True):
     turn: Turn = field(default_factory=Turn)
     calls: Calls = field(default_factory=Calls)
     webhooks: Webhooks = field(default_factory=Webhooks)
+    api: Api = field(default_factory=Api)
+    sessions: Sessions = field(default_factory=Sessions)
+    oauth: OAuth = field(default_factory=OAuth)
+    sync: Sync = field(default_factory=Sync)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
+    store: Store = field(default_factory=Store)
+    bus: Bus = field(default_factory=Bus)
     signaling_limits: RtcLimits = field(default_factory=RtcLimits)
     signaling_times: RtcTimes = field(default_factory=RtcTimes)
     media_limits: MediaLimits = field(default_factory=MediaLimits)
