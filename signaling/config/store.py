@@ -1,0 +1,100 @@
+"""The tables of the store and the bus."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from signaling.config.section import Section
+from signaling.secret import Secret
+
+
+class Store(Section, frozen=True):
+    """Where everything lasting is kept: one SQLite file, or MongoDB."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description=(
+                "Empty: SQLite in `directory`. `mongodb://` or `mongodb+srv://`: MongoDB, with the "
+                "options of its driver; name and password belong in `user` and `password`. "
+                "`memory:` keeps nothing (not in production)."
+            )
+        ),
+    ] = ""
+    directory: Annotated[
+        str,
+        Meta(
+            description=(
+                "Directory of the SQLite file and of attachments. Empty: `store` below "
+                "`process.state_dir`."
+            )
+        ),
+    ] = ""
+    database: Annotated[
+        str,
+        Meta(min_length=1, max_length=38, description="Name of the database in MongoDB."),
+    ] = "sotto"
+    user: Annotated[str, Meta(description="MongoDB user. Empty: as the URL says.")] = ""
+    password: Annotated[Secret | None, Meta(description="Its password.")] = None
+    ca: Annotated[
+        str,
+        Meta(description="PEM file of the authorities that sign MongoDB's certificate."),
+    ] = ""
+    certificate: Annotated[
+        str,
+        Meta(description="PEM file with our certificate and key, where MongoDB asks for one."),
+    ] = ""
+    insecure_without_auth: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Accept a MongoDB without TLS and without sign-in, on loopback only; "
+                "`/readyz` shows it. For tests and stand-ins."
+            )
+        ),
+    ] = False
+    timeout_seconds: Annotated[
+        float,
+        Meta(gt=0, le=60, description="How long one call may wait for MongoDB before 503."),
+    ] = 10.0
+
+
+class Bus(Section, frozen=True):
+    """How several processes tell each other to look; the store stays the truth."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description=(
+                "Empty: this process only. `rediss://host:6379/0`: Redis 6.2 or later, over TLS."
+            )
+        ),
+    ] = ""
+    user: Annotated[str, Meta(description="The ACL user of Redis.")] = ""
+    password: Annotated[Secret | None, Meta(description="Its password.")] = None
+    ca: Annotated[
+        str, Meta(description="PEM file of the authorities that sign Redis's certificate.")
+    ] = ""
+    certificate: Annotated[
+        str, Meta(description="PEM file of our certificate, where Redis asks for one.")
+    ] = ""
+    key: Annotated[str, Meta(description="Its private key.")] = ""
+    prefix: Annotated[
+        str,
+        Meta(max_length=64, description="Before every key and channel; an ACL can name it."),
+    ] = "sotto:"
+    insecure_plaintext: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Accept a Redis without TLS or without sign-in, on loopback only; `/readyz` "
+                "shows it."
+            )
+        ),
+    ] = False
+    timeout_seconds: Annotated[
+        float,
+        Meta(gt=0, le=10, description="How long one call may wait for Redis."),
+    ] = 0.5
