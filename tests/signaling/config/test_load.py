@@ -71,13 +71,13 @@ def test_secrets_come_from_files_and_the_environment_and_print_as_stars(tmp_path
         tmp_path,
         f"[turn]\nsecret = {{ file = '{tmp_path}/secret' }}\n[keys]\na = {{ env = 'KEY_A' }}\n",
     )
-    config = load(file, {"KEY_A": "from-env", "SOTTO_KEYS__b": "direct"})
+    config = load(file, {"KEY_A": "from-env", "SOTTO_KEYS__b": "verbatim"})
     assert config.turn.secret is not None
     assert config.turn.secret.reveal() == "from-a-file"
-    assert {name: s.reveal() for name, s in config.keys.items()} == {"a": "from-env", "b": "direct"}
+    assert {name: s.reveal() for name, s in config.keys.items()} == {"a": "from-env", "b": "verbatim"}
     shown = f"{config} {config.turn.secret!s} {config.turn.secret:>10}"
     assert "***" in shown
-    assert not any(text in shown for text in ("from-a-file", "from-env", "direct"))
+    assert not any(text in shown for text in ("from-a-file", "from-env", "verbatim"))
 
 
 def test_the_tree_is_frozen() -> None:
