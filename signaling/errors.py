@@ -60,6 +60,18 @@ class Code(StrEnum):
     KEY_IN_USE = "key_in_use"
     SECOND_APPROVER_NEEDED = "second_approver_needed"
     INTEGRITY_ERROR = "integrity_error"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_UP_CLOSED = "sign_up_closed"
+    LOGIN_REFUSED = "login_refused"
+    LOGIN_TAKEN = "login_taken"
+    PASSWORD_TOO_SHORT = "password_too_short"  # noqa: S105
+    PASSWORD_TOO_LONG = "password_too_long"  # noqa: S105
+    PASSWORD_COMMON = "password_common"  # noqa: S105
+    PASSWORD_GUESSABLE = "password_guessable"  # noqa: S105
+    LINK_INVALID = "link_invalid"
+    LAST_OWNER = "last_owner"
+    SECOND_FACTOR_NEEDED = "second_factor_needed"
+    PROVIDER_REFUSED = "provider_refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,13 @@ class InsufficientScope(Refused):
     """403 with `insufficient_scope` (RFC 6750 section 3.1); names the scope that was missing."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(Code.INSUFFICIENT_SCOPE, 403, f"The token lacks the scope {scope}.")
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(
+            Code.INSUFFICIENT_SCOPE,
+            403,
+            f"The token lacks the scope {scope}.",
+            headers={"WWW-Authenticate": challenge},
+        )
         self.scope = scope
 
 

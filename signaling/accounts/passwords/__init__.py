@@ -1,0 +1,1 @@
+"""Passwords: rules (pure), the offline block-list, and hashing in a bounded pool."""

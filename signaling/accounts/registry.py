@@ -1,0 +1,201 @@
+"""Accounts and apps as rows: created once each, changed by compare and set, forgotten whole.
+
+Decides nothing about who may ask (`roles`, `administration`). Implements `Directory` for sessions,
+OAuth and the Access Manager.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from signaling.accounts import names
+from signaling.accounts.model import Account, App, Claim, view
+from signaling.accounts.principal import Kind, Role
+from signaling.accounts.signin import AccountView
+from signaling.accounts.tables import Tables, account_scope, app_row
+from signaling.clock import Clock
+from signaling.errors import ClientError, Code
+from signaling.storage.port import Conflict
+from signaling.storage.table import Missing, Row
+
+# A claim whose account does not exist: whoever made it died in between. Nobody takes that long.
+ABANDONED = 60.0
+KEPT_AFTER_LIFE = 3600.0
+
+
+class Registry:
+    """Owned by the composition root, made before sessions are."""
+
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    # Apps
+
+    async def ensure_app(self, app: str, name: str = "") -> App:
+        space, key = app_row(app)
+        row = await self._tables.apps.get(space, key)
+        if row is None:
+            made = App(id=app, name=name, created=self._clock.unix())
+            try:
+                return (await self._tables.apps.create(space, key, made)).value
+            except Conflict:
+                return await self.ensure_app(app, name)
+        return row.value
+
+    async def rename_app(self, app: str, name: str) -> App:
+        space, key = app_row(app)
+        return (await self._tables.apps.change(space, key, lambda a: replace(a, name=name))).value
+
+    async def add_owner(self, app: str, account: str) -> None:
+        space, key = app_row(app)
+
+        def add(row: App) -> App:
+            return replace(row, owners=tuple(dict.fromkeys((*row.owners, account))))
+
+        await self._tables.apps.change(space, key, add)
+
+    async def drop_owner(self, app: str, account: str) -> None:
+        """Raises ClientError 409 for the last one, also when the last two leave at once."""
+        space, key = app_row(app)
+
+        def drop(row: App) -> App:
+            left = tuple(owner for owner in row.owners if owner != account)
+            if not left:
+                raise ClientError(Code.LAST_OWNER, 409, "Somebody must stay the owner.")
+            return replace(row, owners=left)
+
+        await self._tables.apps.change(space, key, drop)
+
+    # Accounts
+
+    async def create(self, app: str, account: Account, password: str | None = None) -> Account:
+        """`password` is a hash. Raises ClientError 409 when the login name is taken."""
+        claim = self._tables.login_key(app, names.canonical(account.login))
+        if account.login:
+            await self._claim(app, claim, account.id, password)
+        expires = None
+        if account.lives_until is not None:
+            expires = account.lives_until + KEPT_AFTER_LIFE
+        try:
+            row = await self._tables.accounts.create(app, account.id, account, expires=expires)
+        except Exception:
+            with contextlib.suppress(Exception):
+                await self._tables.claims.delete(app, claim)
+            raise
+        return row.value
+
+    async def _claim(self, app: str, key: str, account: str, password: str | None = None) -> None:
+        mine = Claim(account=account, made=self._clock.unix(), password=password)
+        try:
+            await self._tables.claims.create(app, key, mine)
+        except Conflict:
+            row = await self._tables.claims.get(app, key)
+            if row is None or not await self._abandoned(app, row):
+                raise taken() from None
+            try:
+                await self._tables.claims.replace(app, row, mine)
+            except Conflict:
+                raise taken() from None
+
+    async def _abandoned(self, app: str, row: Row[Claim]) -> bool:
+        old = row.value.made + ABANDONED < self._clock.unix()
+        return old and await self._tables.accounts.get(app, row.value.account) is None
+
+    async def get(self, app: str, account: str) -> Account | None:
+        row = await self._tables.accounts.get(app, account) if account else None
+        return None if row is None else row.value
+
+    async def require(self, app: str, account: str) -> Account:
+        """Raises ClientError 404."""
+        found = await self.get(app, account)
+        if found is None:
+            raise not_found()
+        return found
+
+    async def claim_of(self, app: str, login: str) -> Claim | None:
+        row = await self._tables.claims.get(
+            app, self._tables.login_key(app, names.canonical(login))
+        )
+        return None if row is None else row.value
+
+    async def by_login(self, app: str, login: str) -> Account | None:
+        claim = await self.claim_of(app, login)
+        return None if claim is None else await self.get(app, claim.account)
+
+    async def by_identity(self, app: str, issuer: str, subject: str) -> Account | None:
+        key = self._tables.identity_key(app, issuer, subject)
+        row = await self._tables.claims.get(app, key)
+        return None if row is None else await self.get(app, row.value.account)
+
+    async def set_password(
+        self, app: str, account: Account, password: str, unless: str | None = None
+    ) -> None:
+        """A hash. With `unless`, only while that one is still the stored one (a rehash)."""
+
+        def put(claim: Claim) -> Claim:
+            if claim.account != account.id or (unless is not None and claim.password != unless):
+                return claim
+            return replace(claim, password=password)
+
+        key = self._tables.login_key(app, names.canonical(account.login))
+        try:
+            await self._tables.claims.change(app, key, put)
+        except Missing:
+            raise not_found() from None
+
+    async def claim_identity(self, app: str, issuer: str, subject: str, account: str) -> None:
+        """Raises ClientError 409 when the identity belongs to another account."""
+        await self._claim(app, self._tables.identity_key(app, issuer, subject), account)
+
+    async def change(self, app: str, account: str, change: Callable[[Account], Account]) -> Account:
+        """Raises ClientError 404, and what `change` raises."""
+        try:
+            return (await self._tables.accounts.change(app, account, change)).value
+        except Missing:
+            raise not_found() from None
+
+    async def page(self, app: str, after: str, limit: int) -> list[Account]:
+        """By id, which is by age."""
+        return [
+            row.value for row in await self._tables.accounts.scan(app, after=after, limit=limit)
+        ]
+
+    async def forget(self, app: str, account: Account) -> None:
+        """The row, the claim and the data key. Sessions and devices are the caller's to end."""
+        if Role.OWNER in account.roles:
+            await self.drop_owner(app, account.id)
+        if account.login:
+            key = self._tables.login_key(app, names.canonical(account.login))
+            await self._tables.claims.delete(app, key)
+        for identity in account.identities:
+            key = self._tables.identity_key(app, identity.issuer, identity.subject)
+            await self._tables.claims.delete(app, key)
+        await self._tables.accounts.delete(app, account.id)
+        await self._tables.sealer.shred(app, account_scope(account.id))
+
+    # Directory
+
+    async def view(self, app: str, account: str) -> AccountView | None:
+        found = await self.get(app, account)
+        if found is None:
+            return None
+        seen = view(app, found)
+        over = found.lives_until is not None and found.lives_until <= self._clock.unix()
+        return replace(seen, disabled=True) if over else seen
+
+    async def guest_left(self, app: str, account: str) -> None:
+        found = await self.get(app, account)
+        if found is not None and found.kind is Kind.GUEST:
+            await self.forget(app, found)
+
+
+def taken() -> ClientError:
+    return ClientError(Code.LOGIN_TAKEN, 409, "This login name is taken.")
+
+
+def not_found() -> ClientError:
+    return ClientError(Code.NOT_FOUND, 404, "There is no such account.")
