@@ -1,1 +1,1 @@
-"""Key management: the KMS port and its providers, and envelope encryption of every sensitive field."""
+"""Key management: the KMS port, its providers, and envelope encryption of sensitive fields."""

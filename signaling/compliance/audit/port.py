@@ -1,8 +1,8 @@
 """What everybody calls to leave a trace in the audit, and what a trace may hold. Pure.
 
-`note` for the many (reads, calls, refusals), `record` for acts that change rights, keys or accounts:
-such an act answers only when its record is durable. `details` is an allow-list: what is not in
-`DETAILS` is dropped and counted, so a token, a body or a secret has no place to be in.
+`note` for the many (reads, calls, refusals), `record` for acts that change rights, keys or
+accounts: such an act answers only when its record is durable. `details` is an allow-list: what is
+not in `DETAILS` is dropped and counted, so a token, a body or a secret has no place to be in.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ DETAILS = frozenset(
         "network", "close_code", "redacted",
     }
 )  # fmt: skip
-"""Names of details. Their values are ids, names of things and numbers, never what somebody wrote."""
+"""Names of details. Their values are ids, names of things and numbers, never what people wrote."""
 
 TEXT_BOUND = 256
 _SECRET = re.compile(
-    r"\b(?:cs|cr|am|bot|ct|whsec|sk|pk|sec|sub|pub)_[A-Za-z0-9_\-.]{16,}"  # our tokens and keys
-    r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"  # JSON Web Tokens
-    r"|(?i:\b(?:bearer|basic|dpop)\s+\S+)"
-    r"|\b[A-Za-z0-9+/_\-]{64,}={0,2}"  # anything long and random-looking
+    # Ours: a prefix, then noise.
+    r"\b[a-z]{2,8}_(?=[\w\-]*[A-Z])(?=[\w\-]*\d)[\w\-]{20,}(?:\.[\w\-]+)*"
+    r"|\beyJ[\w\-]{8,}\.[\w\-]+(?:\.[\w\-]*)*"  # JSON Web Tokens
+    r"|(?i:\b(?:bearer|basic|dpop|digest)\s+\S+)"
+    r"|[\w+=\-]{100,}"  # longer than any id or name that we make
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
