@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,18 @@ def config_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None
     )
 
 
+def store_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store", metavar="URL", help="mongodb://..., instead of SQLite (store.url)"
+    )
+    parser.add_argument("--bus", metavar="URL", help="rediss://..., for several servers (bus.url)")
+    parser.add_argument(
+        "--insecure-store-without-auth",
+        action="store_true",
+        help="take a MongoDB on loopback that knows neither TLS nor sign-in; /readyz shows it",
+    )
+
+
 def ready_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ready-file",
@@ -61,7 +73,15 @@ def flags(arguments: argparse.Namespace) -> list[tuple[str, str]]:
         if not equals:
             raise ConfigError("--set", f"{item!r} is not KEY=VALUE")
         found.append((key.strip(), value))
-    return found
+    return [*_store_flags(arguments), *found]
+
+
+def _store_flags(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    for name, key in (("store", "store.url"), ("bus", "bus.url")):
+        if getattr(arguments, name, None) is not None:
+            yield key, getattr(arguments, name)
+    if getattr(arguments, "insecure_store_without_auth", False):
+        yield "store.insecure_without_auth", "true"
 
 
 def read(

@@ -49,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir", metavar="DIR", type=Path, help="default ~/.local/share/sotto"
     )
+    common.store_arguments(parser)
     common.ready_argument(parser)
     common.config_arguments(parser, required=False)
 

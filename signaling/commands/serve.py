@@ -23,6 +23,7 @@ A second SIGTERM ends at once."""
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common.config_arguments(parser, required=True)
+    common.store_arguments(parser)
     common.ready_argument(parser)
 
 

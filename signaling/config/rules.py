@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 from collections.abc import Iterator
 
+from signaling.config.store_rules import check_bus, check_store
 from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
 from signaling.errors import ConfigError
 from signaling.secret import Secret
@@ -37,12 +38,25 @@ def is_loopback(host: str) -> bool:
 
 def check_production(config: Config) -> list[ConfigError]:
     """Everything `sotto serve` refuses, all at once so that it is mended in one go."""
-    return [*_keys(config), *_listeners(config), *_turn(config), *_webhooks(config)]
+    return [
+        *_keys(config),
+        *_listeners(config),
+        *_turn(config),
+        *_webhooks(config),
+        *check_store(config.store, production=True),
+        *check_bus(config.bus),
+    ]
 
 
 def check_any(config: Config) -> list[ConfigError]:
     """What holds for `sotto dev` as well."""
-    return [*_plain(config), *_ranges(config), *_bounds(config)]
+    return [
+        *_plain(config),
+        *_ranges(config),
+        *_bounds(config),
+        *check_store(config.store, production=False),
+        *check_bus(config.bus),
+    ]
 
 
 def _keys(config: Config) -> Iterator[ConfigError]:

@@ -55,6 +55,15 @@ class Store(Section, frozen=True):
             )
         ),
     ] = False
+    sidecar: Annotated[
+        bool,
+        Meta(
+            description=(
+                "A sidecar on this machine (stunnel) carries the connection over TLS: the URL is "
+                "plain and names loopback only; sign-in is still needed."
+            )
+        ),
+    ] = False
     timeout_seconds: Annotated[
         float,
         Meta(gt=0, le=60, description="How long one call may wait for MongoDB before 503."),
@@ -91,6 +100,15 @@ class Bus(Section, frozen=True):
             description=(
                 "Accept a Redis without TLS or without sign-in, on loopback only; `/readyz` "
                 "shows it."
+            )
+        ),
+    ] = False
+    sidecar: Annotated[
+        bool,
+        Meta(
+            description=(
+                "A sidecar on this machine (spiped, stunnel) carries the connection: the URL is "
+                "plain and names loopback only; sign-in is still needed."
             )
         ),
     ] = False

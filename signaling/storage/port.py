@@ -172,9 +172,12 @@ class Blobs(Protocol):
 class Store(Protocol):
     """An open store. Owned by the composition root; everybody else borrows it."""
 
-    meta: Meta
-    log: Log
-    blobs: Blobs
+    @property
+    def meta(self) -> Meta: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def blobs(self) -> Blobs: ...
 
     async def ready(self) -> None:
         """Returns if reads and durable writes work now, otherwise raises `Unavailable`."""

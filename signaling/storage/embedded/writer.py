@@ -45,15 +45,19 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
 class _Write:
     """One caller's work, and the future that it waits on."""
 
-    __slots__ = ("future", "result", "work")
+    __slots__ = ("error", "future", "result", "work")
 
     def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
         self.work = work
         self.future = future
         self.result: Any = None
+        self.error: Exception | None = None
 
     def succeed(self) -> None:
-        if not self.future.done():
+        """The transaction is on the disk: also the one that the work's own refusal was based on."""
+        if self.error is not None:
+            self.fail(self.error)
+        elif not self.future.done():
             self.future.set_result(self.result)
 
     def fail(self, error: BaseException) -> None:
@@ -163,9 +167,14 @@ class Writer:
             self._again += [*self._batch, entry]
             self._batch = []
         except Exception as error:
-            entry.fail(error)
             if not self._batch:
+                entry.fail(error)
                 self._roll_back()
+                return
+            # It may be due to what is not committed yet (a conflict): whoever reads again must then
+            # see that, and if the batch is undone the work is done again.
+            entry.error = error
+            self._batch.append(entry)
         else:
             self._batch.append(entry)
 
@@ -215,6 +224,7 @@ class Writer:
                 entry.succeed()
 
     async def _do_alone(self, entry: _Write) -> None:
+        entry.error = None
         try:
             connection = self._connection or self._open()
             connection.execute("BEGIN IMMEDIATE")
