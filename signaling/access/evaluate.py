@@ -16,8 +16,6 @@ from signaling.access.grant import Grant, Permissions, is_name
 from signaling.access.patterns import Patterns
 from signaling.access.permissions import (
     EVERYTHING,
-    OPERATIONS,
-    SCOPE,
     Kind,
     Needs,
     Operation,
@@ -194,7 +192,7 @@ def evaluate(holder: Holder, ask: Ask, who: tuple[str, ...], now: float) -> Deci
     or the one that a bare token's bearer claims. Empty for nobody in particular.
     """
     operation, channels, groups, uuids = ask
-    needs = OPERATIONS[operation]
+    needs = operation.needs
     if not needs.credential:
         return ALLOWED
     if holder.fault is not None:
@@ -203,21 +201,20 @@ def evaluate(holder: Holder, ask: Ask, who: tuple[str, ...], now: float) -> Deci
         return Decision(Reason.EXPIRED, channels, groups, uuids)
     if holder.bound is not None and holder.bound not in who:
         return Decision(Reason.OTHER_UUID, channels, groups, uuids)
-    if holder.scopes is not None and SCOPE[operation] not in holder.scopes:
+    if holder.scopes is not None and operation.scope not in holder.scopes:
         return Decision(Reason.SCOPE, channels, groups, uuids)
-    if not _is_whole(needs, ask, holder, who):
-        return Decision(Reason.NOT_GRANTED, channels, groups, uuids)
-    need_channel, need_group, need_uuid = needs[:3]
-    if len(channels) == 1 and not groups and not uuids:
+    if len(channels) == 1 and not groups and not uuids and not needs.uuid and needs.channel:
         # Nearly every question: one room.
-        if need_channel and holder.channels[channels[0]] & need_channel == need_channel:
+        if holder.channels[channels[0]] & needs.channel == needs.channel:
             return ALLOWED
         return Decision(Reason.NOT_GRANTED, channels)
+    if not _is_whole(needs, ask, holder, who):
+        return Decision(Reason.NOT_GRANTED, channels, groups, uuids)
     refused = Decision(
         Reason.NOT_GRANTED,
-        _refused(channels, holder.channels, need_channel),
-        _refused(groups, holder.groups, need_group),
-        () if needs.own else _refused(uuids, holder.uuids, need_uuid),
+        _refused(channels, holder.channels, needs.channel),
+        _refused(groups, holder.groups, needs.group),
+        () if needs.own else _refused(uuids, holder.uuids, needs.uuid),
     )
     return refused if any(refused[1:]) else ALLOWED
 

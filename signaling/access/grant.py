@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -27,6 +28,8 @@ _DEPTH = 6
 # PubNub's clients before v3 said user and space; its Python client still sends both words.
 _ALIASES = {"users": Kind.UUID, "spaces": Kind.CHANNEL}
 _KINDS = {**{kind.value: kind for kind in Kind}, **_ALIASES}
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Masks = dict[str, int]
 Scalar = str | int | float | bool | None
@@ -187,7 +190,7 @@ def is_name(text: str) -> bool:
         size = len(text.encode())
     except UnicodeEncodeError:
         return False
-    return 0 < size <= NAME_BYTES and not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text)
+    return 0 < size <= NAME_BYTES and _CONTROL.search(text) is None
 
 
 def _check_patterns(patterns: Permissions) -> None:

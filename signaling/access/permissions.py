@@ -51,8 +51,33 @@ PRESENCE_SUFFIX = "-pnpres"
 EVERYTHING = ".*"
 
 
+class Needs(NamedTuple):
+    """The bits an operation needs on each kind that it names; a kind without bits is not named.
+
+    `any_kind`: naming one of the kinds is enough (a subscription to rooms, to groups, or both);
+    otherwise each kind with bits must be named. `credential`: some valid token or session must be
+    there even though no bit is asked. `own`: every uuid named is one of the caller's proven ones.
+    `everything`: needs `.*` on that kind and the key set's `listing` switch.
+    """
+
+    channel: int = 0
+    group: int = 0
+    uuid: int = 0
+    any_kind: bool = False
+    credential: bool = True
+    own: bool = False
+    everything: Kind | None = None
+
+
 class Operation(StrEnum):
-    """Everything that the Access Manager is asked about."""
+    """Everything that the Access Manager is asked about.
+
+    `needs` and `scope` are its rows of the tables below. They are on the member because the hash of
+    an enum is a Python call, which would be a third of a decision.
+    """
+
+    needs: Needs
+    scope: str
 
     PUBLISH = "publish"
     SIGNAL = "signal"
@@ -99,24 +124,6 @@ class Operation(StrEnum):
     JOIN_CALL = "join_call"
     PUBLISH_IN_CALL = "publish_in_call"
     MODERATE_CALL = "moderate_call"
-
-
-class Needs(NamedTuple):
-    """The bits an operation needs on each kind that it names; a kind without bits is not named.
-
-    `any_kind`: naming one of the kinds is enough (a subscription to rooms, to groups, or both);
-    otherwise each kind with bits must be named. `credential`: some valid token or session must be
-    there even though no bit is asked. `own`: every uuid named is one of the caller's proven ones.
-    `everything`: needs `.*` on that kind and the key set's `listing` switch.
-    """
-
-    channel: int = 0
-    group: int = 0
-    uuid: int = 0
-    any_kind: bool = False
-    credential: bool = True
-    own: bool = False
-    everything: Kind | None = None
 
 
 def _channel(*bits: Permission) -> Needs:
@@ -232,3 +239,7 @@ SCOPE: dict[Operation, str] = {
     Operation.PUBLISH_IN_CALL: "calls:join",
     Operation.MODERATE_CALL: "calls:join",
 }
+
+for _operation in Operation:
+    _operation.needs = OPERATIONS[_operation]
+    _operation.scope = SCOPE[_operation]
