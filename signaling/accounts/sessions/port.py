@@ -73,8 +73,18 @@ class Holder(Protocol):
         """Looked again: these are the rights from now on."""
         ...
 
+    def unsure(self) -> None:
+        """Rights changed and the store could not be asked: close so that it may come again."""
+        ...
+
 
 class Holders(Protocol):
-    def hold(self, holder: Holder, *, room: str | None = None) -> Callable[[], None]:
-        """Register; call the answer when it is closed."""
+    def hold(
+        self, holder: Holder, *, room: str | None = None, token: str | None = None
+    ) -> Callable[[], None]:
+        """Register; call the answer when it is closed. `token`: the thing's own, if it has one.
+
+        Then ask the store once more whether it may be open: a revocation may have come between
+        the first look and this.
+        """
         ...
