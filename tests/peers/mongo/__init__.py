@@ -1,0 +1,1 @@
+"""A MongoDB wire server for tests: mongo-java-server behind a launcher of ours."""

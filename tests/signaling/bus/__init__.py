@@ -1,0 +1,1 @@
+"""Both buses against one contract; a bus that loses, repeats and reorders."""

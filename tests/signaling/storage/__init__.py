@@ -1,0 +1,1 @@
+"""Every store adapter against one contract, and what each promises beyond it."""

@@ -1,0 +1,50 @@
+"""The adapters as fixtures; the MongoDB stand-in runs once for a session."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from signaling.clock import FakeClock
+from signaling.storage.port import Store
+from tests.peers.mongo.stand_in import StandIn
+from tests.signaling.storage import places
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[Callable[[], int]]:
+    """Starts it when first asked; the port."""
+    running: list[StandIn] = []
+
+    @functools.cache
+    def port() -> int:
+        running.append(StandIn.start())
+        return running[0].port
+
+    yield port
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=places.NAMES)
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, stand_in: Callable[[], int]
+) -> AsyncIterator[places.Place]:
+    made = places.make(request.param, tmp_path, stand_in)
+    yield made
+    await made.clear()
+
+
+@pytest.fixture
+async def store(place: places.Place, clock: FakeClock) -> AsyncIterator[Store]:
+    opened = await place.open(clock)
+    yield opened
+    await opened.close()
