@@ -21,6 +21,9 @@ from aiohttp import web
 from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
+from signaling.compose.api import Collected, serve_api
+from signaling.compose.core import open_core
+from signaling.compose.sessions import Nobody
 from signaling.config import Config, parse_address
 from signaling.http.client import Client, find_client
 from signaling.http.guests import Guests
@@ -89,6 +92,7 @@ class App:
         self._media = media
         self._state = state
         self._authority = authority
+        self._development = development
         self._keys = ApiKeys(config.keys)
         self._gate = Gate(config.limits, is_proxy(config))
         self._lag = LoopLag()
@@ -110,6 +114,7 @@ class App:
 
     async def _start(self) -> None:
         limit_buffers()
+        self._core = await open_core(self._config, self._state, self._stack)
         await self._start_turn()
         self._hooks = self._make_hooks()
         if self._hooks is not None:
@@ -160,14 +165,18 @@ class App:
     def _turn_up(self) -> bool:
         return self._turn is None or self._turn.up
 
-    def _public_application(self) -> web.Application:
+    async def _public_application(self) -> web.Application:
         app = web.Application(
             middlewares=self._middleware.chain(), client_max_size=self._config.limits.body_bytes
         )
         app.on_response_prepare.append(self._middleware.finish)
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
-        Guests(self._config, self._keys, self._new_identity).add_routes(app)
+        collected = Collected()
+        guests = Guests(self._config, self._keys, self._new_identity)
+        collected.operations += guests.operations()
+        authenticator = Nobody(self._core.app)
+        await serve_api(app, self._core, collected, authenticator, development=self._development)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority)
         client.add_routes(app)
@@ -175,7 +184,7 @@ class App:
 
     async def _start_public(self) -> None:
         config = self._config
-        runner = await self._runner(self._public_application())
+        runner = await self._runner(await self._public_application())
         for address in config.http.plain:
             await self._listen(runner, "http", parse_address(address, "http.plain"))
         if not config.http.listen:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from signaling.config import Config
 from signaling.errors import ClientError, Code
+from signaling.http.api.operation import Auth, Call, Operation
 from signaling.http.body import read_json
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, Claims, issue
@@ -47,8 +48,28 @@ class Guests:
         self._new_identity = new_identity
         self._clock = clock
 
-    def add_routes(self, app: web.Application) -> None:
-        app.router.add_post("/api/join", self.join)
+    def operations(self) -> list[Operation]:
+        """One, which reads its body itself: newer pages may send more than we know."""
+        return [
+            Operation(
+                method="POST",
+                path="/join",
+                id="joinAsGuest",
+                summary="A call token for a guest, where the operator allows it",
+                handler=self._join,
+                body=JoinRequest,
+                answer=JoinAnswer,
+                auth=Auth.NONE,
+                base="/api",
+                raw=True,
+                idempotent=False,
+                errors=(Code.NOT_PERMITTED,),
+                tag="calls",
+            )
+        ]
+
+    async def _join(self, call: Call[None]) -> web.Response:
+        return await self.join(call.request)
 
     async def join(self, request: web.Request) -> web.Response:
         if not self._config.calls.guest_join:

@@ -21,6 +21,8 @@ from signaling.config import Config
 from signaling.errors import ClientError, Code
 from signaling.http.problem import from_exception
 from signaling.http.rates import Buckets
+from signaling.http.request_id import HEADER as REQUEST_ID
+from signaling.http.request_id import request_id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -43,7 +45,12 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Server": "sotto",
 }
-HSTS = "max-age=31536000"
+# What is no page renders nothing and belongs to nobody else's page (ASVS 3.4.3, 3.5.8).
+DATA_POLICY = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+HSTS = "max-age=31536000; includeSubDomains"
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:]{2,45}\](:\d{1,5})?")
 
 
@@ -122,6 +129,9 @@ class Middleware:
     async def finish(self, request: web.Request, response: web.StreamResponse) -> None:
         """`on_response_prepare`: also reaches answers that a handler prepared itself."""
         response.headers.update(ALWAYS)
+        response.headers[REQUEST_ID] = request_id_of(request)
+        for name, value in DATA_POLICY.items():
+            response.headers.setdefault(name, value)
         if is_open(request.path):
             response.headers.update(PREFLIGHT if request.method == "OPTIONS" else CORS)
         if self._hsts and is_secure(request, self._public_url):
@@ -131,7 +141,7 @@ class Middleware:
         try:
             response = await handler(request)
         except Exception as error:
-            response = from_exception(error)
+            response = from_exception(error, request_id_of(request))
         self.requests[(_route(request), response.status)] += 1
         return response
 

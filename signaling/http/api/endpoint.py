@@ -64,7 +64,7 @@ class Ports:
 
 
 class Endpoint:
-    """Callable by aiohttp. Holds nothing of a request."""
+    """`serve` is the handler that aiohttp calls. Holds nothing of a request."""
 
     def __init__(self, operation: Operation, ports: Ports) -> None:
         self._operation = operation
@@ -72,7 +72,7 @@ class Endpoint:
         self._also = PARAMETERS if operation.paged else frozenset()
         self._encode = msgspec.json.Encoder().encode
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         address = self._ports.client_address(request)
         call: Call[Any] = Call(
             principal=Principal(app=self._ports.app),

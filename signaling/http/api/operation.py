@@ -149,7 +149,7 @@ class Operation:
     base: str = PREFIX  # "" for protocols that fix their own paths
     max_body: int = 64 * 1024
     form: bool = False  # the body is a form (RFC 6749), not JSON
-    raw: bool = False  # the handler answers a web.StreamResponse: sockets
+    raw: bool = False  # the handler reads the body itself and answers a web.StreamResponse
     any_origin: bool = False  # pages of other origins may call; no cookie is read then
     problem_type: str = "application/problem+json"
     answer_type: str = "application/json"
@@ -161,7 +161,7 @@ class Operation:
         if self.auth is Auth.ROLE and not self.roles:
             raise ValueError(f"{self.id}: a role is asked for, but none is named")
         for kind in (self.body, self.query):
-            if kind is not None and not refuses_unknown(kind):
+            if kind is not None and not self.raw and not refuses_unknown(kind):
                 raise ValueError(f"{self.id}: {kind.__name__} takes fields that it does not know")
 
     @property

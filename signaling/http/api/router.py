@@ -38,7 +38,7 @@ def add_routes(app: web.Application, operations: Sequence[Operation], ports: Por
         resource = app.router.add_resource(path)
         methods: set[str] = set()
         for operation in by_path[path]:
-            endpoint = Endpoint(operation, ports)
+            endpoint = Endpoint(operation, ports).serve
             resource.add_route(operation.method, endpoint)
             methods.add(operation.method)
             if operation.method == "GET" and not operation.raw:

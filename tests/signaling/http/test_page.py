@@ -86,7 +86,8 @@ async def test_the_page_has_a_strict_policy(house: Running) -> None:
 async def test_production_asks_for_https_ever_after(tmp_path: Path) -> None:
     async with serving(tmp_path, development=False) as house:
         async with house.client.get(house.https + "/", headers=HTML) as answer:
-            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+            held = answer.headers["Strict-Transport-Security"]
+            assert held == "max-age=31536000; includeSubDomains"
         async with house.client.get(house.http + "/", headers=HTML) as answer:
             assert "Strict-Transport-Security" not in answer.headers
 

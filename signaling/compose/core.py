@@ -1,0 +1,77 @@
+"""Store, bus, keys and audit of one server: what every other part stands on.
+
+`open_core` opens them in order and registers their closing on the caller's stack.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from signaling.bus.local import LocalBus
+from signaling.bus.port import Bus
+from signaling.clock import Clock, SystemClock
+from signaling.compliance.audit.port import Audit
+from signaling.compliance.audit.signer import Signers
+from signaling.compliance.audit.writer import AuditLog
+from signaling.config import Config
+from signaling.ids import Entropy, Ids, SystemEntropy, SystemIds
+from signaling.keys.envelope import Envelope
+from signaling.keys.masters import Masters
+from signaling.keys.providers.local import LocalKms
+from signaling.keys.table import KeyTable
+from signaling.storage.embedded import EmbeddedStore
+from signaling.storage.port import Store
+
+# The app that a new installation has.
+DEFAULT_APP = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Owned by the app; everybody else borrows its parts."""
+
+    config: Config
+    state: Path
+    clock: Clock
+    ids: Ids
+    entropy: Entropy
+    store: Store
+    bus: Bus
+    sealer: Envelope
+    masters: Masters
+    keys: KeyTable
+    audit: Audit
+    signers: Signers
+    app: str = DEFAULT_APP
+
+
+async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStack) -> Core:
+    """Raises ConfigError, or Unavailable when the store or the KMS does not answer."""
+    clock = SystemClock()
+    ids, entropy = SystemIds(clock), SystemEntropy()
+    store = cast("Store", EmbeddedStore(_directory(config, state), clock, entropy))
+    stack.push_async_callback(store.close)
+    bus = LocalBus(clock)
+    stack.push_async_callback(bus.close)
+    audit = AuditLog(store.meta, store.log, clock, ids)
+    table = KeyTable(store.meta)
+    masters = Masters(table, {"local": LocalKms(state / "keys", entropy)}, audit, clock)
+    stack.push_async_callback(masters.close)
+    await masters.ensure("local")
+    sealer = Envelope(table, masters, audit, clock, entropy)
+    await sealer.start()
+    signers = Signers(store.meta, sealer, clock, entropy)
+    await signers.start()
+    # What the keys noted so far waits in the queue: the audit seals with them.
+    await audit.start(sealer, signers)
+    stack.push_async_callback(audit.close)
+    return Core(
+        config, state, clock, ids, entropy, store, bus, sealer, masters, table, audit, signers
+    )
+
+
+def _directory(config: Config, state: Path) -> Path:
+    return Path(config.store.directory) if config.store.directory else state / "store"

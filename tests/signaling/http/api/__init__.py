@@ -1,0 +1,1 @@
+"""Tests of the API framework, over operations made for them."""
