@@ -72,6 +72,14 @@ class Code(StrEnum):
     LAST_OWNER = "last_owner"
     SECOND_FACTOR_NEEDED = "second_factor_needed"
     PROVIDER_REFUSED = "provider_refused"
+    ACCESS_DENIED = "access_denied"
+    ACCESS_TOKEN_INVALID = "access_token_invalid"  # noqa: S105
+    ACCESS_TOKEN_EXPIRED = "access_token_expired"  # noqa: S105
+    ACCESS_TOKEN_REVOKED = "access_token_revoked"  # noqa: S105
+    GRANT_INVALID = "grant_invalid"
+    SIGNATURE_INVALID = "signature_invalid"
+    TIMESTAMP_SKEWED = "timestamp_skewed"
+    REQUEST_REPLAYED = "request_replayed"
 
 
 @dataclass(frozen=True, slots=True)

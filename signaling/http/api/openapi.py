@@ -57,6 +57,9 @@ STATUSES: dict[str, int] = {
     "token_missing": 401, "token_invalid": 401, "token_expired": 401, "token_revoked": 401,
     "precondition_failed": 412, "bad_request": 400, "too_large": 413, "rate_limited": 429,
     "fields_invalid": 422, "origin_refused": 403, "unavailable": 503,
+    "access_denied": 403, "access_token_invalid": 403, "access_token_expired": 403,
+    "access_token_revoked": 403, "grant_invalid": 400, "signature_invalid": 403,
+    "timestamp_skewed": 400, "request_replayed": 409,
 }  # fmt: skip
 
 

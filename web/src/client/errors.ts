@@ -43,6 +43,14 @@ export const SERVER_CODES = [
   'key_in_use',
   'second_approver_needed',
   'integrity_error',
+  'access_denied',
+  'access_token_invalid',
+  'access_token_expired',
+  'access_token_revoked',
+  'grant_invalid',
+  'signature_invalid',
+  'timestamp_skewed',
+  'request_replayed',
 ] as const;
 
 export const PAGE_CODES = [
