@@ -1,10 +1,10 @@
 """The text of an access token: `am_` and 64 characters. Says nothing but when it ends.
 
-    key set (8) | ends (4, Unix seconds) | random (20) | tag (16: HMAC-SHA256 of what is before)
+    ends (4, Unix seconds) | random (28) | tag (16: HMAC-SHA256 of what is before, cut)
 
-The tag is made with a key of the installation, so a text that nobody issued falls before anything
-is looked up; what the token gives is in the store, under the SHA-256 of its text. Why not the
-whole grant inside: docs/decisions.
+The tag is made with a key of the app, so a text that nobody issued falls before anything is looked
+up, and one that ended needs no look-up either; what the token gives is in the store, under the
+SHA-256 of its text. Why the grant is not inside: docs/decisions.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import hmac
 from typing import NamedTuple
 
 PREFIX = "am_"
-_HANDLE, _ENDS, _RANDOM, _TAG = 8, 4, 20, 16
-RANDOM_BYTES = _RANDOM
-_SIZE = _HANDLE + _ENDS + _RANDOM + _TAG
+RANDOM_BYTES = 28
+_ENDS, _TAG = 4, 16
+_SIZE = _ENDS + RANDOM_BYTES + _TAG
 LENGTH = len(PREFIX) + _SIZE * 4 // 3
 
 
@@ -26,18 +26,13 @@ class Parsed(NamedTuple):
     """A text whose tag is ours. `ident` is its id: what is stored, audited and published."""
 
     ident: str
-    handle: bytes
     ends: int
 
 
-def handle_of(subscribe_key: str) -> bytes:
-    return hashlib.sha256(subscribe_key.encode()).digest()[:_HANDLE]
-
-
-def make(key: bytes, subscribe_key: str, ends: int, random: bytes) -> str:
-    if len(random) != _RANDOM:
-        raise ValueError(f"{_RANDOM} random bytes make a token")
-    body = handle_of(subscribe_key) + ends.to_bytes(_ENDS, "big") + random
+def make(key: bytes, ends: int, random: bytes) -> str:
+    if len(random) != RANDOM_BYTES:
+        raise ValueError(f"{RANDOM_BYTES} random bytes make a token")
+    body = ends.to_bytes(_ENDS, "big") + random
     return PREFIX + base64.urlsafe_b64encode(body + _tag(key, body)).decode()
 
 
@@ -47,9 +42,9 @@ def parse(key: bytes, text: str) -> Parsed | None:
     body, tag = raw[:-_TAG], raw[-_TAG:]
     genuine = hmac.compare_digest(_tag(key, body), tag)
     ident = ident_of(text)
-    if not genuine or len(text) != LENGTH:
+    if not genuine:
         return None
-    return Parsed(ident, body[:_HANDLE], int.from_bytes(body[_HANDLE : _HANDLE + _ENDS], "big"))
+    return Parsed(ident, int.from_bytes(body[:_ENDS], "big"))
 
 
 def ident_of(text: str) -> str:
@@ -61,8 +56,7 @@ def _decode(text: str) -> bytes:
     """The bytes, or as many zeros: what is no token costs what a token costs."""
     if len(text) == LENGTH and text.startswith(PREFIX) and text.isascii():
         try:
-            # Of two texts for the same bytes only the one that we write is a token; 48 bytes fill
-            # 64 characters without a spare bit, so there is only one.
+            # 48 bytes fill 64 characters without a spare bit: one text for each token.
             return base64.b64decode(text[len(PREFIX) :], altchars=b"-_", validate=True)
         except binascii.Error:
             pass
