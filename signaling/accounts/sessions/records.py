@@ -71,9 +71,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> float:
         return min(self.used_at + self.idle, self.ends_at)
 
-    def has(self, token: str) -> bool:
-        return any(item.id == token for item in self.access)
-
 
 def slack(session: Session) -> float:
     """`used_at` may lag so far behind, to spare a write for every request."""
@@ -129,7 +126,7 @@ def principal_again(
     than it had; a token that was taken back before its time closes what it opened. Raises Refused.
     """
     token = before.token
-    if token is None or session.has(token):
+    if token is None or any(a.id == token and a.expires_at > now for a in session.access):
         return principal_of(session, before.app, token, view, now, before.via)
     if now < before.valid_until:
         raise Refused(Code.TOKEN_INVALID, 401, "The token was taken back.")
