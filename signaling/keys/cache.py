@@ -19,6 +19,8 @@ V = TypeVar("V")
 
 # Between two attempts to refresh an entry that still serves.
 REFRESH_PAUSE = 5.0
+# After a failure nobody else is made to wait for the same time-out, nor is the KMS pressed harder.
+AWAY_PAUSE = 1.0
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Cache(Generic[K, V]):
         self._bound = entries
         self._entries: dict[K, _Entry[V]] = {}
         self._loading: dict[K, asyncio.Task[V]] = {}
+        self._away: tuple[float, Unavailable] | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -49,6 +52,8 @@ class Cache(Generic[K, V]):
         entry = self._entries.get(key)
         now = self._clock.monotonic()
         if entry is None or now - entry.loaded >= self._seconds:
+            if self._away is not None and now < self._away[0]:
+                raise self._away[1]
             return await self._shared(key)
         stale = now - entry.loaded >= self._seconds / 2 and now - entry.tried >= REFRESH_PAUSE
         if stale and key not in self._loading:
@@ -94,6 +99,11 @@ class Cache(Generic[K, V]):
         task = asyncio.current_task()
         try:
             value = await self._load(key)
+        except Unavailable as error:
+            self._away = (self._clock.monotonic() + AWAY_PAUSE, error)
+            raise
+        else:
+            self._away = None
             if self._loading.get(key) is task:
                 self._keep(key, value)
             return value

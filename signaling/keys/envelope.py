@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from signaling.clock import Clock
 from signaling.compliance.audit.port import Audit, AuditEvent
-from signaling.errors import Unavailable
+from signaling.errors import ClientError, Code, Unavailable
 from signaling.ids import Entropy
 from signaling.keys import header
 from signaling.keys.cache import Cache
@@ -36,13 +36,16 @@ from signaling.keys.lifecycle import (
 )
 from signaling.keys.masters import SYSTEM, Masters
 from signaling.keys.port import INSTALLATION, Context, IntegrityError, KeyDestroyed, UnknownKey
-from signaling.keys.table import KeyTable, key_id
+from signaling.keys.table import MASTER_ID, KeyTable, key_id
 
 log = logging.getLogger(__name__)
 
 BLIND_SCOPE = "blind"
 KEY_BYTES = 32
 """AES-256."""
+
+# More versions than a key lives to have; a hint that names more is nonsense.
+MAX_HINTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,29 @@ class Envelope:
         before = await self._ensure(app, scope)
         return await self._replace(before, writable(before).number)
 
+    async def prepare(self, keys: KeySet) -> KeySet:
+        """A further version that waits to be activated."""
+        made = await self._make(keys, keys.newest() + 1)
+
+        def change(before: KeySet | None) -> KeySet:
+            if before is None or before.newest() >= made.number:
+                raise ClientError(Code.CONFLICT, 409, "The key was changed in the meantime.")
+            return add(before, made)
+
+        return await self._table.change(keys.app, keys.id, change)
+
     def forget(self, keys: KeySet) -> None:
-        self._active.forget((keys.app, keys.scope))
-        for version in keys.versions:
-            self._open.forget((keys.app, bytes.fromhex(keys.id), version.number))
+        self.forget_named(keys.app, keys.scope, keys.id, keys.newest())
+
+    def forget_named(self, app: str, scope: str, key: str, versions: int) -> None:
+        """As a hint from another process names it."""
+        if key == MASTER_ID:
+            self.forget_all()
+            return
+        ident = bytes.fromhex(key)
+        self._active.forget((app, scope))
+        for number in range(1, min(versions, MAX_HINTED) + 1):
+            self._open.forget((app, ident, number))
 
     def forget_all(self) -> None:
         """A master key changed its state: every data key is asked for again."""

@@ -114,6 +114,19 @@ def schedule(keys: KeySet, number: int, who: str, now: float, due: float) -> Key
     return _put(moved, replace(moved.version(number), requested=who, due=due))
 
 
+def cancel(keys: KeySet, number: int, now: float) -> KeySet:
+    """Back to disabled; whoever asks again needs a second person again."""
+    if keys.version(number).state is not State.SCHEDULED:
+        raise illegal(keys.version(number), State.DISABLED)
+    return move(keys, number, State.DISABLED, now)
+
+
+def enable(keys: KeySet, number: int, now: float) -> KeySet:
+    if keys.version(number).state is not State.DISABLED:
+        raise illegal(keys.version(number), State.DECRYPT_ONLY)
+    return move(keys, number, State.DECRYPT_ONLY, now)
+
+
 def approve(keys: KeySet, number: int, who: str) -> KeySet:
     """The second of the two. The same person twice is 409."""
     version = keys.version(number)

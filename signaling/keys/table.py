@@ -42,9 +42,12 @@ def master_term(number: int) -> str:
 
 
 def _terms(keys: KeySet) -> list[str]:
-    """Which masters still wrap something of this key."""
+    """Which masters still wrap something of this key, and whether destruction is scheduled."""
     live = {v.master for v in keys.versions if v.master and v.state is not State.DESTROYED}
-    return sorted(master_term(number) for number in live)
+    terms = [master_term(number) for number in sorted(live)]
+    if any(version.state is State.SCHEDULED for version in keys.versions):
+        terms.append(State.SCHEDULED.value)
+    return terms
 
 
 def _load(app: str, document: Document) -> KeySet:
@@ -114,6 +117,10 @@ class KeyTable:
             for document in page:
                 after = document.key
                 yield _load(app, document)
+
+    async def page(self, app: str, after: str, limit: int) -> list[KeySet]:
+        found = await self._meta.scan(app, KIND, after=after, limit=limit)
+        return [_load(app, document) for document in found]
 
     async def wrapped_under(self, number: int) -> int:
         """How many key sets a master's version still wraps."""

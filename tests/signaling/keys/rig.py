@@ -9,10 +9,12 @@ from signaling.clock import FakeClock
 from signaling.compliance.audit.port import MemoryAudit
 from signaling.errors import Unavailable
 from signaling.ids import SeededEntropy
+from signaling.keys.custodian import Custodian
 from signaling.keys.envelope import Envelope, Policy
 from signaling.keys.masters import Masters
 from signaling.keys.port import Context, Kms
 from signaling.keys.providers.local import LocalKms
+from signaling.keys.rewrap import Rewrap
 from signaling.keys.table import KeyTable
 from signaling.storage.memory import MemoryStore
 
@@ -68,6 +70,10 @@ class Rig:
         self.table = KeyTable(self.store.meta)
         self.masters = Masters(self.table, {"local": self.kms}, self.audit, self.clock)
         self.envelope = self.another()
+        self.custodian = Custodian(
+            self.table, self.masters, self.envelope, self.audit, self.clock, wait_seconds=3600
+        )
+        self.rewrap = Rewrap(self.table, self.masters)
 
     def another(self) -> Envelope:
         return Envelope(
