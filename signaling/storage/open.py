@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from signaling.clock import Clock, SystemClock
 from signaling.config.store import Store as Settings
-from signaling.errors import ConfigError
+from signaling.errors import Unavailable
 from signaling.ids import Entropy, SystemEntropy
 from signaling.storage.port import Store
 
@@ -39,7 +40,12 @@ async def open_store(
         from signaling.storage.embedded import EmbeddedStore
 
         return EmbeddedStore(directory, clock, entropy)
-    raise ConfigError("store.url", "this version keeps everything in SQLite")
+    from signaling.storage.mongo import MongoStore
+
+    store = MongoStore(settings, directory, clock, entropy)
+    with contextlib.suppress(Unavailable):
+        await store.prepare()
+    return store
 
 
 def insecurities(settings: Settings) -> list[str]:

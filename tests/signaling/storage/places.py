@@ -20,7 +20,7 @@ from signaling.storage.memory import MemoryStore
 from signaling.storage.open import open_store
 from signaling.storage.port import Store
 
-NAMES = ["memory", "embedded"]
+NAMES = ["memory", "embedded", "mongo"]
 if "SOTTO_TEST_MONGODB" in os.environ:
     NAMES.append("mongodb")
 
@@ -71,6 +71,7 @@ class MongoPlace:
 
     async def clear(self) -> None:
         from pymongo import AsyncMongoClient
+
         from signaling.storage.mongo.connect import arguments
 
         client: AsyncMongoClient[dict[str, object]] = AsyncMongoClient(**arguments(self.settings))

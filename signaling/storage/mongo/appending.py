@@ -1,0 +1,266 @@
+"""Appending to one room without a transaction: exactly once, without a gap.
+
+Seqs are the tail's and up, in one ordered insert; `_id` is unique, so of two writers on one seq one
+gets an error. On any error the tail and the cursors are forgotten, read again, what is stored is
+taken out, and the rest is tried again. Cursors are read after the tail: an op that came between
+makes the insert fail. What arrives during an insert is the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from bson import Binary
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import PyMongoError
+
+from signaling.clock import Clock
+from signaling.ids import Entropy
+from signaling.storage.mongo.connect import Row, is_duplicate, is_passing, unavailable
+from signaling.storage.mongo.lease import Lease
+from signaling.storage.mongo.schema import Database
+from signaling.storage.port import GENESIS, MAX_BATCH, Appended, NewOp, link
+
+log = logging.getLogger(__name__)
+
+Open = Callable[[], Awaitable[Database]]
+
+# One insert command: below the driver's 48 MB, so that it stays one command.
+INSERT_BYTES = 8 * 1024 * 1024
+# The first wait after an error; doubles, with jitter, up to the last.
+FIRST_WAIT, LAST_WAIT = 0.01, 0.5
+# Idents of one room that are remembered.
+IDENTS = 10_000
+
+
+def op_id(key: bytes, seq: int) -> Binary:
+    return Binary(key + seq.to_bytes(8, "big"))
+
+
+def seq_of(place: bytes) -> int:
+    return int.from_bytes(place[-8:], "big")
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Where a room ends."""
+
+    seq: int
+    chain: bytes
+
+    @classmethod
+    async def read(cls, database: Database, key: bytes) -> Tail:
+        span = {"_id": {"$gt": op_id(key, 0), "$lte": Binary(key + b"\xff" * 8)}}
+        rows = await database["op"].find(span, {"c": 1}).sort("_id", DESCENDING).limit(1).to_list()
+        return cls(seq_of(rows[0]["_id"]), rows[0]["c"]) if rows else cls(0, GENESIS)
+
+
+@dataclass(frozen=True)
+class Ident:
+    """The newest op of one ident: its version and seq."""
+
+    version: int = 0
+    seq: int = 0
+
+    @staticmethod
+    def place(key: bytes, ident: str) -> Binary:
+        return Binary(key + ident.encode())
+
+    @classmethod
+    async def read(cls, database: Database, key: bytes, ident: str) -> Ident:
+        """From the ops, or from what was kept when they were purged."""
+        query = {"r": Binary(key), "i": ident}
+        newest = database["op"].find(query, {"n": 1}).sort("n", DESCENDING).limit(1).to_list()
+        kept = database["cursor"].find_one({"_id": cls.place(key, ident)})
+        rows, row = await asyncio.gather(newest, kept)
+        found = cls(rows[0]["n"], seq_of(rows[0]["_id"])) if rows else cls()
+        if row is not None and row["v"] > found.version:
+            return cls(row["v"], row["s"])
+        return found
+
+
+@dataclass
+class Batch:
+    """The ops of one caller. `mark` tells those that an earlier try stored from other people's."""
+
+    ops: Sequence[NewOp]
+    mark: Binary
+    future: asyncio.Future[list[Appended]]
+    stored: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(len(op.body) for op in self.ops)
+
+
+class Appending:
+    """One room's writer on this node. States: idle -> busy -> idle. Owned by `Rooms`."""
+
+    def __init__(
+        self,
+        database: Open,
+        where: str,
+        key: bytes,
+        node: Binary,
+        clock: Clock,
+        entropy: Entropy,
+        patience: float,
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._clock = clock
+        self._entropy = entropy
+        self._patience = patience
+        self._lease = Lease(where, node, clock)
+        self._waiting: list[Batch] = []
+        self._task: asyncio.Task[None] | None = None
+        self._tail: Tail | None = None
+        self._idents: dict[str, Ident] = {}
+
+    @property
+    def idle(self) -> bool:
+        return self._task is None
+
+    @property
+    def owned(self) -> bool:
+        return self._lease.held
+
+    async def append(self, ops: Sequence[NewOp]) -> list[Appended]:
+        future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Batch(ops, Binary(self._entropy.token(8)), future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._settle(self._take())
+        finally:
+            self._task = None
+
+    def _take(self) -> list[Batch]:
+        """As many as fit one insert, at least one."""
+        count, ops, size = 0, 0, 0
+        for batch in self._waiting:
+            ops, size = ops + len(batch.ops), size + batch.size
+            if count and (ops > MAX_BATCH or size > INSERT_BYTES):
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    async def _settle(self, batches: list[Batch]) -> None:
+        try:
+            answers = await self._insist(batches)
+        except Exception as error:
+            for batch in batches:
+                if not batch.future.done():
+                    batch.future.set_exception(error)
+        else:
+            for batch, answer in zip(batches, answers, strict=True):
+                if not batch.future.done():
+                    batch.future.set_result(answer)
+
+    async def _insist(self, batches: list[Batch]) -> list[list[Appended]]:
+        """Until it is stored, or patience ends. An error that cannot pass is raised at once."""
+        end = self._clock.monotonic() + self._patience
+        wait = FIRST_WAIT
+        before: int | None = None
+        while True:
+            try:
+                return await self._try(batches, before)
+            except PyMongoError as error:
+                passing = is_passing(error) or is_duplicate(error)
+                if before is None and self._tail is not None:
+                    before = self._tail.seq
+                self._forget()
+                left = end - self._clock.monotonic()
+                if not passing or left <= 0:
+                    raise unavailable(error) from error
+                log.debug("an append is tried again", extra={"error": type(error).__name__})
+            await asyncio.sleep(min(wait * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter
+            wait = min(wait * 2, LAST_WAIT)
+
+    def _forget(self) -> None:
+        self._tail = None
+        self._idents.clear()
+        self._lease.drop()
+
+    async def _try(self, batches: list[Batch], before: int | None) -> list[list[Appended]]:
+        """`before`: where the room ended when the first try was made, if there was one."""
+        database = await self._database()
+        if not await self._lease.keep(database["room"]) or self._tail is None:
+            self._idents.clear()
+            self._tail = await Tail.read(database, self._key)
+            if before is not None:
+                await self._find_stored(database, batches, before)
+        names = {op.ident for batch in batches for op in batch.ops} - self._idents.keys()
+        if len(self._idents) + len(names) > IDENTS:
+            self._idents.clear()
+            names = {op.ident for batch in batches for op in batch.ops}
+        for name in names:
+            self._idents[name] = await Ident.read(database, self._key, name)
+        rows, answers, tail, moved = self._plan(batches, self._tail)
+        if rows:
+            await database["op"].insert_many(rows, ordered=True)
+        self._tail = tail
+        self._idents |= moved
+        return answers
+
+    async def _find_stored(self, database: Database, batches: list[Batch], before: int) -> None:
+        """What an earlier try stored although we never heard of it."""
+        span: Row = {
+            "_id": {"$gt": op_id(self._key, before), "$lt": Binary(self._key + b"\xff" * 8)},
+            "m": {"$in": [batch.mark for batch in batches]},
+        }
+        page = database["op"].find(span, {"i": 1, "n": 1, "m": 1}).sort("_id", ASCENDING)
+        by_mark = {bytes(batch.mark): batch for batch in batches}
+        for row in await page.to_list():
+            by_mark[bytes(row["m"])].stored[row["i"], row["n"]] = seq_of(row["_id"])
+
+    def _plan(
+        self, batches: list[Batch], tail: Tail
+    ) -> tuple[list[Row], list[list[Appended]], Tail, dict[str, Ident]]:
+        """What to insert, and what to answer once that is done."""
+        rows: list[Row] = []
+        moved: dict[str, Ident] = {}
+        seq, chain = tail.seq, tail.chain
+        answers = []
+        for batch in batches:
+            answer = []
+            for op in batch.ops:
+                last = moved.get(op.ident) or self._idents[op.ident]
+                if op.version <= last.version:
+                    answer.append(self._old(batch, op, last))
+                    continue
+                seq += 1
+                chain = link(chain, op.ident, op.version, hashlib.sha256(op.body).digest())
+                rows.append(self._row(batch, op, seq, chain))
+                moved[op.ident] = Ident(op.version, seq)
+                answer.append(Appended(seq))
+            answers.append(answer)
+        return rows, answers, Tail(seq, chain), moved
+
+    @staticmethod
+    def _old(batch: Batch, op: NewOp, last: Ident) -> Appended:
+        seq = batch.stored.pop((op.ident, op.version), 0)
+        if seq:
+            return Appended(seq)
+        return Appended(last.seq if op.version == last.version else 0, duplicate=True)
+
+    def _row(self, batch: Batch, op: NewOp, seq: int, chain: bytes) -> Row:
+        return {
+            "_id": op_id(self._key, seq),
+            "r": Binary(self._key),
+            "i": op.ident,
+            "n": op.version,
+            "d": Binary(op.body),
+            "c": Binary(chain),
+            "m": batch.mark,
+        }
