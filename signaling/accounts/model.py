@@ -62,6 +62,7 @@ class Account(Struct, frozen=True, kw_only=True):
     mail: str = ""
     disabled: bool = False
     changed: int = 0
+    epoch: int = 0  # grows with the password: sign-ins that began before it do not end after it
     totp: Totp | None = None
     totp_wish: Totp | None = None  # begun, not confirmed
     recovery: tuple[str, ...] = ()
@@ -128,7 +129,8 @@ class Device(Struct, frozen=True, kw_only=True):
 class Why(StrEnum):
     SIGN_IN = "sign_in"
     AGAIN = "again"  # the owner of a session proves again who they are
-    SIGN_UP = "sign_up"  # with a passkey: the account does not exist yet
+    REGISTER = "register"  # a passkey for an account that exists
+    SIGN_UP = "sign_up"  # ... for one that does not exist yet
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -137,6 +139,7 @@ class Pending(Struct, frozen=True, kw_only=True):
     why: Why
     progress: Progress = Progress()
     account: str = ""
+    epoch: int = 0
     session: str = ""
     challenge: bytes = b""
     device: str = ""  # recognised

@@ -31,6 +31,7 @@ def login(text: str) -> str:
 
 def canonical(text: str) -> str:
     """Compatibility caseless matching, Unicode section 3.13 D146. Total: for look-ups."""
+    text = text.encode("utf-8", "replace").decode()  # a lone surrogate is nobody's name
     folded = unicodedata.normalize("NFKC", text.strip()).casefold()
     return unicodedata.normalize("NFKC", folded)
 

@@ -146,6 +146,8 @@ class Registry:
             await self._tables.claims.change(app, key, put)
         except Missing:
             raise not_found() from None
+        if unless is None:
+            await self.change(app, account.id, lambda row: replace(row, epoch=row.epoch + 1))
 
     async def claim_identity(self, app: str, issuer: str, subject: str, account: str) -> None:
         """Raises ClientError 409 when the identity belongs to another account."""

@@ -103,7 +103,14 @@ class Concluding:
     ) -> Outcome:
         if progress.state is not State.DONE:
             ticket = await self.open(
-                app, replace(pending, account=account.id, progress=progress, challenge=b"")
+                app,
+                replace(
+                    pending,
+                    account=account.id,
+                    epoch=account.epoch,
+                    progress=progress,
+                    challenge=b"",
+                ),
             )
             return Outcome(
                 state=progress.state,
@@ -136,6 +143,13 @@ class Concluding:
             device=device,
             lives_until=account.lives_until,
         )
+
+
+def usable(account: Account | None, pending: Pending) -> Account:
+    """Raises Refused when the account was disabled or got a new password since the first step."""
+    if account is None or account.disabled or account.epoch != pending.epoch:
+        raise failed()
+    return account
 
 
 def factors(account: Account) -> tuple[str, ...]:
@@ -225,9 +239,7 @@ class Signing:
         proof = await self._spend(app, pending.account, digits, bare)
         await self._throttle.right(app, subject)
         await self.concluding.take(app, row)
-        account = await self._registry.require(app, pending.account)
-        if account.disabled:
-            raise failed()
+        account = usable(await self._registry.get(app, pending.account), pending)
         return await self.concluding.conclude(app, account, pending, proof, where)
 
     def code_subject(self, app: str, account: str) -> str:

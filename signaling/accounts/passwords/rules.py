@@ -7,6 +7,7 @@ blocked words with runs, years and punctuation between: `password123456789` is o
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Collection, Container, Iterable
 
@@ -18,7 +19,10 @@ LONGEST = 128
 MIN_ALONE = 15  # section 3.1.1.2: where the password is the only factor
 MIN_WITH_SECOND = 8  # ... and where policy asks everybody for a second one
 WORD_MIN, WORD_MAX = 3, 24  # of block-list entries looked for inside a password
-BLOCKED_WORDS = 2  # this many blocked words in a row are guessed by anybody's word list
+# What a guesser's work is worth; a password must cost more than the budget. Two blocked words and a
+# year are within it; eight random marks are not.
+WORD_COST, NUMBER_COST, MARK_COST = 10, 6, 4
+BUDGET = 2 * WORD_COST + NUMBER_COST
 PRODUCT = ("sotto",)
 
 ROWS = (
@@ -32,6 +36,7 @@ ROWS = (
     "zxcvbnm",
 )
 RUNS = tuple(row for line in ROWS for row in (line, line[::-1]))
+MARKS = frozenset(string.punctuation + " ")
 LOOKALIKES = str.maketrans("0134578@$!+", "oleastbasit")
 
 
@@ -86,22 +91,23 @@ def _words(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _guessable(text: str, blocked: Container[str], context: Collection[str]) -> bool:
-    """Can the whole text be covered with at most `BLOCKED_WORDS` blocked words and fillers?"""
+    """Can the whole text be put together from blocked words and fillers within the budget?"""
     unit = _unit(text)
     if unit != text and (unit in blocked or len(unit) < WORD_MIN * 2):
         return True
-    best = [BLOCKED_WORDS + 1] * (len(unit) + 1)
+    best = [BUDGET + 1] * (len(unit) + 1)
     best[0] = 0
     for at in range(len(unit)):
-        if best[at] > BLOCKED_WORDS:
+        so_far = best[at]
+        if so_far > BUDGET:
             continue
-        for end in _free_ends(unit, at, context):
-            best[end] = min(best[end], best[at])
-        if best[at] < BLOCKED_WORDS:
+        for end, cost in _fillers(unit, at, context):
+            best[end] = min(best[end], so_far + cost)
+        if so_far + WORD_COST <= BUDGET:
             for end in range(at + WORD_MIN, min(len(unit), at + WORD_MAX) + 1):
-                if best[end] > best[at] + 1 and unit[at:end] in blocked:
-                    best[end] = best[at] + 1
-    return best[-1] <= BLOCKED_WORDS
+                if best[end] > so_far + WORD_COST and unit[at:end] in blocked:
+                    best[end] = so_far + WORD_COST
+    return best[-1] <= BUDGET
 
 
 def _unit(text: str) -> str:
@@ -110,22 +116,18 @@ def _unit(text: str) -> str:
     return text[:size]
 
 
-def _free_ends(text: str, at: int, context: Collection[str]) -> set[int]:
-    """Where something ends that begins at `at` and gives a guesser no work."""
-    ends = {at + len(word) for word in context if text.startswith(word, at)}
-    if not text[at].isalnum():
-        ends.add(at + 1)
-    if text[at].isdecimal():  # years and short numbers
-        size = 1
-        while size <= 4 and text[at : at + size].isdecimal() and at + size <= len(text):
-            ends.add(at + size)
-            size += 1
-        if text[at : at + 5].isdecimal() and len(text) >= at + 5:
-            ends -= {at + 1, at + 2, at + 3, at + 4}
-    run = max((_run(row, text, at) for row in RUNS), default=0)
+def _fillers(text: str, at: int, context: Collection[str]) -> set[tuple[int, int]]:
+    """Where something ends that begins at `at` and gives a guesser little work, and how little."""
+    found = {(at + len(word), 0) for word in context if text.startswith(word, at)}
     same = len(text) - at - len(text[at:].lstrip(text[at]))
-    ends.update(at + size for size in (run, same) if size >= WORD_MIN)
-    return ends
+    if text[at] in MARKS:
+        found |= {(at + 1, MARK_COST), (at + same, MARK_COST)}
+    digits = next((n for n in range(5) if not text[at + n : at + n + 1].isdecimal()), 5)
+    if 1 <= digits <= 4:  # years and short numbers, never a part of a long one
+        found.add((at + digits, NUMBER_COST))
+    run = max(_run(row, text, at) for row in RUNS)
+    found.update((at + size, 0) for size in (run, same) if size >= WORD_MIN)
+    return found
 
 
 def _run(row: str, text: str, at: int) -> int:
