@@ -24,6 +24,8 @@ from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.core import open_core
 from signaling.compose.sessions import Nobody
+from signaling.compose.standing import CoreStanding
+from signaling.compose.upkeep import upkeep
 from signaling.config import Config, parse_address
 from signaling.http.client import Client, find_client
 from signaling.http.guests import Guests
@@ -133,6 +135,7 @@ class App:
         await self._start_operator()
         self._spawn(self._lag.run())
         self._spawn(watchdog())
+        self._spawn(upkeep(self._core))
         self._health.up()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -206,6 +209,7 @@ class App:
             self._gate,
             self._middleware,
             self._lag,
+            CoreStanding(self._core),
             watched,
         )
         address = parse_address(self._config.operator.listen, "operator.listen")

@@ -8,12 +8,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from signaling.bus.local import LocalBus
+from signaling.bus.open import open_bus
 from signaling.bus.port import Bus
 from signaling.clock import Clock, SystemClock
-from signaling.compliance.audit.port import Audit
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import AuditLog
 from signaling.config import Config
@@ -22,7 +20,7 @@ from signaling.keys.envelope import Envelope
 from signaling.keys.masters import Masters
 from signaling.keys.providers.local import LocalKms
 from signaling.keys.table import KeyTable
-from signaling.storage.embedded import EmbeddedStore
+from signaling.storage.open import open_store
 from signaling.storage.port import Store
 
 # The app that a new installation has.
@@ -43,7 +41,7 @@ class Core:
     sealer: Envelope
     masters: Masters
     keys: KeyTable
-    audit: Audit
+    audit: AuditLog
     signers: Signers
     app: str = DEFAULT_APP
 
@@ -52,9 +50,9 @@ async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStac
     """Raises ConfigError, or Unavailable when the store or the KMS does not answer."""
     clock = SystemClock()
     ids, entropy = SystemIds(clock), SystemEntropy()
-    store = cast("Store", EmbeddedStore(_directory(config, state), clock, entropy))
+    store = await open_store(config.store, state, clock, entropy)
     stack.push_async_callback(store.close)
-    bus = LocalBus(clock)
+    bus = await open_bus(config.bus, clock, entropy)
     stack.push_async_callback(bus.close)
     audit = AuditLog(store.meta, store.log, clock, ids)
     table = KeyTable(store.meta)
@@ -71,7 +69,3 @@ async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStac
     return Core(
         config, state, clock, ids, entropy, store, bus, sealer, masters, table, audit, signers
     )
-
-
-def _directory(config: Config, state: Path) -> Path:
-    return Path(config.store.directory) if config.store.directory else state / "store"

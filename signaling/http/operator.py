@@ -47,6 +47,13 @@ class Health:
         self.ready, self.reason = False, reason
 
 
+class Standing(Protocol):
+    """How what the server depends on stands: `reasons` make it unready, `notes` are only told."""
+
+    async def reasons(self) -> list[str]: ...
+    def notes(self) -> list[str]: ...
+
+
 class Operator:
     """Routes of the listener. `turn_up` is None when no relay is supervised here."""
 
@@ -58,9 +65,11 @@ class Operator:
         gate: Gate,
         middleware: Middleware,
         lag: LoopLag,
+        standing: Standing,
         turn_up: Callable[[], bool] | None = None,
     ) -> None:
         self._health = health
+        self._standing = standing
         self._media = media
         self._calls = calls
         self._gate = gate
@@ -88,9 +97,13 @@ class Operator:
         return web.Response(text="ok\n")
 
     async def readyz(self, request: web.Request) -> web.Response:
-        if self._health.ready:
-            return web.Response(text="ready\n")
-        return web.Response(status=503, text=f"{self._health.reason}\n")
+        """One line of the state, then what the operator should know of the configuration."""
+        if not self._health.ready:
+            return web.Response(status=503, text=f"{self._health.reason}\n")
+        reasons = await self._standing.reasons()
+        lines = ["ready" if not reasons else "; ".join(reasons), *self._standing.notes()]
+        text = "".join(f"{line}\n" for line in lines)
+        return web.Response(status=503 if reasons else 200, text=text)
 
     async def metrics(self, request: web.Request) -> web.Response:
         families = [

@@ -109,6 +109,7 @@ class Endpoint:
         if operation.auth is not Auth.NONE:
             call.principal = await self._ports.authenticator.authenticate(request)
         fields = await self._ports.rates.take(operation.rate, operation.id, _caller(call))
+        call.fields.update(fields)
         try:
             self._authorise(call)
             await self._read(call)
@@ -206,7 +207,7 @@ class Endpoint:
         if isinstance(body, Page):
             body, links = self._page(call, body)
         if isinstance(body, AsyncIterator):
-            return await _stream(call.request, status, reply, body)
+            return await _stream(call, status, reply, body)
         data = body if isinstance(body, bytes) else b"" if body is None else self._encode(body)
         etag = f'"{reply.etag}"' if reply.etag is not None else None
         asked = call.request.headers.get("If-None-Match") if not self._operation.unsafe else None
@@ -300,7 +301,7 @@ def _replayed(kept: Kept) -> web.Response:
 
 
 def _kept_headers(response: web.StreamResponse) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in response.headers.items())
+    return tuple((str(name), value) for name, value in response.headers.items())
 
 
 def _bytes_of(response: web.Response) -> bytes:
@@ -316,12 +317,12 @@ def _add(response: web.StreamResponse, headers: Any) -> None:
 
 
 async def _stream(
-    request: web.Request, status: int, reply: Reply, parts: AsyncIterator[bytes]
+    call: Call[Any], status: int, reply: Reply, parts: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers=NO_STORE)
+    response = web.StreamResponse(status=status, headers={**NO_STORE, **call.fields})
     response.content_type = reply.content_type
     _add(response, reply.headers)
-    await response.prepare(request)
+    await response.prepare(call.request)
     async for part in parts:
         await response.write(part)
     await response.write_eof()

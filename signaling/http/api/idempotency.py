@@ -28,7 +28,8 @@ RUNNING_SECONDS = 60
 MAX_ANSWER = 256 * 1024
 # Statuses after which nothing was done and the same request may succeed later.
 RETRIED = frozenset({401, 403, 408, 409, 425, 429})
-_KEY = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,128})"?')
+_VISIBLE = r"[\x21\x23-\x5b\x5d-\x7e]{1,128}"
+_KEY = re.compile(rf'"({_VISIBLE})"|({_VISIBLE})')
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ def read_key(text: str | None) -> str | None:
     if found is None:
         message = "Idempotency-Key is 1 to 128 visible characters, such as a UUID."
         raise ClientError(Code.BAD_REQUEST, 400, message)
-    return found[1]
+    return found[1] or found[2]
 
 
 class Idempotency:

@@ -110,6 +110,7 @@ class Call(Generic[B]):
     request: web.Request  # for what only HTTP knows: cookies, sockets, the raw query
     raw: bytes = b""  # the body as it came, for signatures over it
     note: AuditNote = field(default_factory=AuditNote)
+    fields: dict[str, str] = field(default_factory=dict)  # the framework's own of the answer
 
     def expect(self, etag: str) -> None:
         """Raises 412 unless `If-Match` names this version (RFC 9110 section 13.1.1)."""

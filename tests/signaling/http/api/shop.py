@@ -188,7 +188,7 @@ class Open:
         url = self.base + (path if path.startswith("/oauth") else "/api/v1" + path)
         async with self.client.request(method, url, headers=headers, **more) as answer:
             text = await answer.text()
-            is_json = "json" in answer.headers.get("Content-Type", "")
+            is_json = text and "json" in answer.headers.get("Content-Type", "")
             body = (
                 msgspec.json.decode(text) if is_json and "nd" not in answer.content_type else text
             )
