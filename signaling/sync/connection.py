@@ -1,0 +1,312 @@
+"""One sync socket: frames in and out, pings, bounds, and its end. An adapter; decides no rights.
+
+    OPEN --peer closed, ended, silent, flooding, too slow, shutting down--> ENDING --> closed
+
+A socket that is idle must be small: it is one task (the reader) and one timer; frames are written
+straight to the transport, whose buffer is the only queue. Owned by its `Door`; implements `Holder`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from signaling.accounts.principal import Principal
+from signaling.accounts.sessions.port import Revocation
+from signaling.config.sessions import Sync
+from signaling.rtc.pacing import TokenBucket
+from signaling.sync import frames
+from signaling.sync.errors import Action, Close, Fault, SyncCode, translate
+
+if TYPE_CHECKING:
+    from signaling.sync.door import Door
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 2.0
+"""What a closing handshake may take; then the connection is cut."""
+_TEXT = 0x81  # FIN and opcode 1 (RFC 6455 section 5.2); a server does not mask
+
+
+def text_frame(data: bytes) -> bytes:
+    """RFC 6455 section 5.2."""
+    size = len(data)
+    if size < 126:
+        return bytes((_TEXT, size)) + data
+    if size < 65536:
+        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + data
+    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + data
+
+
+class Connection:
+    """See the module. `principal` is replaced when rights change."""
+
+    __slots__ = (
+        "__weakref__",
+        "_bucket",
+        "_door",
+        "_ending",
+        "_heard",
+        "_interval",
+        "_loop",
+        "_ping_id",
+        "_pinged_at",
+        "_socket",
+        "_timeout",
+        "_timer",
+        "_transport",
+        "answering",
+        "close_code",
+        "data",
+        "id",
+        "principal",
+        "rtt_ms",
+        "version",
+    )
+
+    def __init__(
+        self,
+        door: Door,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        principal: Principal,
+        version: int,
+        identity: str,
+    ) -> None:
+        limits = door.limits
+        self.id = identity
+        self.principal = principal
+        self.version = version
+        self.rtt_ms: int | None = None
+        self.answering: Any = None
+        """The id of the message in hand, for the error that answers it."""
+        self.data: Any = None
+        """Whatever the room that lives on this socket keeps with it."""
+        self.close_code = 0
+        self._door = door
+        self._socket = socket
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._bucket = TokenBucket(limits.messages_per_second, limits.messages_burst)
+        self._interval, self._timeout = limits.ping_seconds, limits.pong_seconds
+        self._ending = False
+        self._heard = True
+        self._ping_id = 0
+        self._pinged_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def limits(self) -> Sync:
+        return self._door.limits
+
+    @property
+    def lapse(self) -> float:
+        """The longest silence of a socket that is alive, in seconds."""
+        return self._interval + self._timeout
+
+    # Out
+
+    def send(self, frame: msgspec.Struct) -> None:
+        self.send_bytes(frames.encode(frame))
+
+    def send_bytes(self, data: bytes) -> None:
+        """One text frame that is encoded already. Never waits; who reads too slowly is cut."""
+        if self._ending:
+            return
+        self._transport.write(text_frame(data))
+        if self._transport.get_write_buffer_size() > self.limits.outbox_bytes:
+            self._cut(Close.TRY_LATER)
+
+    def fault(self, fault: Fault, *, session: int = 0, reply_to: str | None = None) -> None:
+        """Tell the client, and end when the fault says so."""
+        self.send(
+            frames.ErrorFrame(
+                code=fault.code,
+                name=fault.code.name.lower(),
+                session=session,
+                status=fault.status,
+                reply_to=reply_to,
+                body=fault.body,
+            )
+        )
+        if fault.close is not None:
+            self.end(fault.close, fault.body.message)
+
+    def end(self, code: Close, reason: str) -> None:
+        """Close with a handshake, which is cut when it takes too long. Idempotent."""
+        if self._ending:
+            return
+        self._ending = True
+        self.close_code = code
+        self._stop_timer()
+        self.spawn(self._close(code, reason))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._door.spawn(work)
+
+    async def _close(self, code: Close, reason: str) -> None:
+        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.close(code=code, message=reason.encode()[:120])
+        self._transport.abort()
+
+    def _cut(self, code: Close) -> None:
+        """A close frame would wait behind all that the peer left unread."""
+        self._ending = True
+        self.close_code = code
+        self._stop_timer()
+        self._transport.abort()
+
+    # In
+
+    async def run(self) -> None:
+        """Until it ends, whoever ends it."""
+        self.send(self._hello())
+        self._next_beat(self._interval)
+        try:
+            async for message in self._socket:
+                self._heard = True
+                if self._ending or not await self._take(message.type, message.data):
+                    return
+        finally:
+            self._stop_timer()
+            if not self.close_code:
+                self.close_code = self._socket.close_code or 1006
+            self._ending = True
+
+    def _hello(self) -> frames.Hello:
+        who, limits = self.principal, self.limits
+        return frames.Hello(
+            version=self.version,
+            connection=self.id,
+            account=who.account,
+            device=who.device,
+            session=who.session,
+            scopes=sorted(who.scopes),
+            roles=sorted(role.value for role in who.roles),
+            server_time=self._door.clock.unix(),
+            ping_seconds=limits.ping_seconds,
+            pong_seconds=limits.pong_seconds,
+            background_seconds=limits.background_seconds,
+            frame_bytes=limits.frame_bytes,
+            messages_per_second=limits.messages_per_second,
+            messages_burst=limits.messages_burst,
+        )
+
+    async def _take(self, kind: WSMsgType, data: Any) -> bool:
+        """One frame. False when nothing more is read."""
+        if not self._bucket.take(self._loop.time()):
+            self._flooded()
+            return False
+        if kind is WSMsgType.TEXT:
+            await self._understand(data)
+        elif kind is WSMsgType.PING:
+            await self._socket.pong(data)
+        elif kind is WSMsgType.BINARY:
+            self.end(Close.BINARY, "text frames only")
+        elif kind is not WSMsgType.PONG:
+            return False  # ERROR: too large or broken; aiohttp has closed with its code
+        return not self._ending
+
+    def _flooded(self) -> None:
+        self.fault(
+            Fault(
+                SyncCode.LIMITS_EXCEEDED,
+                "Too many messages.",
+                try_again=True,
+                action=Action.APPLICATION_BUG,
+                status=429,
+                close=Close.FLOOD,
+            )
+        )
+
+    async def _understand(self, data: str) -> None:
+        try:
+            await self._door.registry.dispatch(self, data)
+        except Exception as error:
+            fault = translate(error)
+            if fault is None:
+                log.exception("a message could not be handled")
+                fault = Fault(
+                    SyncCode.OTHER_ERROR,
+                    "Our error.",
+                    try_again=True,
+                    action=Action.TRANSIENT,
+                    status=500,
+                    close=Close.INTERNAL,
+                )
+            answering = self.answering if isinstance(self.answering, str) else None
+            self.fault(fault, reply_to=answering)
+
+    # Pings
+
+    def ping(self, frame: frames.Ping) -> None:
+        self.send(frames.Pong(frame.id))
+
+    def pong(self, frame: frames.Pong) -> None:
+        if frame.id == self._ping_id:
+            self.rtt_ms = int((self._loop.time() - self._pinged_at) * 1000)
+
+    def pace(self, frame: frames.Pace) -> None:
+        """In the background both the interval and the patience grow."""
+        limits = self.limits
+        if frame.background:
+            asked = frame.seconds or limits.background_seconds
+            slow = min(max(asked, limits.ping_seconds), limits.background_seconds)
+            self._interval, self._timeout = slow, max(slow, limits.pong_seconds)
+        else:
+            self._interval, self._timeout = limits.ping_seconds, limits.pong_seconds
+        self._next_beat(self._interval)
+
+    def _next_beat(self, seconds: float, beat: Callable[[], None] | None = None) -> None:
+        self._stop_timer()
+        if not self._ending:
+            self._timer = self._loop.call_later(seconds, beat or self._beat)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self) -> None:
+        self._heard = False
+        self._ping_id += 1
+        self._pinged_at = self._loop.time()
+        self.send(frames.Ping(self._ping_id, self.rtt_ms))
+        self._next_beat(self._timeout, self._listened)
+        self._door.beat(self)
+
+    def _listened(self) -> None:
+        """Anything that came since the ping shows that somebody is there."""
+        if not self._heard:
+            self.end(Close.SILENT, "no answer to a ping")
+            return
+        self._next_beat(max(0.0, self._interval - self._timeout))
+
+    # Holder
+
+    def ended(self, revocation: Revocation) -> None:
+        self.fault(
+            Fault(
+                SyncCode.CONNECTION_CLOSED,
+                "The session is over.",
+                action=Action.LOG_OUT_USER,
+                status=401,
+                close=Close.SIGNED_OUT,
+            )
+        )
+
+    def changed(self, principal: Principal) -> None:
+        before, self.principal = self.principal, principal
+        if (before.scopes, before.roles) != (principal.scopes, principal.roles):
+            roles = sorted(role.value for role in principal.roles)
+            self.send(frames.Rights(scopes=sorted(principal.scopes), roles=roles))
+
+    def unsure(self) -> None:
+        self.end(Close.TRY_LATER, "rights cannot be checked now")

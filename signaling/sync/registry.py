@@ -1,0 +1,92 @@
+"""Which messages the socket understands: each type with its handler. Others add theirs here.
+
+A room that lives on the socket (chat) registers its frames at start, before the first socket opens;
+it is told when a socket closes by `on_close`. Owned by the composition root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from signaling.accounts.principal import require_scope
+from signaling.sync.errors import Action, Close, Fault, SyncCode
+from signaling.sync.frames import type_of
+
+if TYPE_CHECKING:
+    from signaling.sync.connection import Connection
+
+T = TypeVar("T", bound=msgspec.Struct)
+Handler = Callable[["Connection", T], Awaitable[None]]
+Closed = Callable[["Connection"], None]
+
+
+class Entry(Generic[T]):
+    """One type of message."""
+
+    __slots__ = ("decode", "handler", "kind", "scope", "summary")
+
+    def __init__(self, kind: type[T], handler: Handler[T], scope: str | None, summary: str) -> None:
+        self.kind = kind
+        self.handler = handler
+        self.scope = scope
+        self.summary = summary
+        self.decode = msgspec.json.Decoder(kind).decode
+
+
+class Registry:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry[Any]] = {}
+        self._closed: list[Closed] = []
+
+    def register(
+        self, kind: type[T], handler: Handler[T], *, scope: str | None = None, summary: str = ""
+    ) -> None:
+        """`kind` is a struct with a string tag, its `type` on the wire. The handler may raise
+        ClientError, Unavailable or Fault. `scope` is what the sender must have, at that moment."""
+        tag = kind.__struct_config__.tag
+        if not isinstance(tag, str) or tag in self._entries:
+            raise ValueError(f"{kind.__name__} has no tag of its own")
+        self._entries[tag] = Entry(kind, handler, scope, summary)
+
+    def on_close(self, callback: Closed) -> None:
+        self._closed.append(callback)
+
+    def entries(self) -> list[Entry[Any]]:
+        return list(self._entries.values())
+
+    async def dispatch(self, connection: Connection, data: str) -> None:
+        """Raises Fault for what cannot be read, and whatever the handler raises."""
+        connection.answering = None
+        try:
+            name = type_of(data)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise _bad_syntax() from error
+        entry = self._entries.get(name)
+        if entry is None:
+            raise Fault(SyncCode.UNKNOWN_MESSAGE, "A message of this type is not known here.")
+        try:
+            message = entry.decode(data)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise _bad_syntax() from error
+        connection.answering = getattr(message, "id", None)
+        if entry.scope is not None:
+            require_scope(connection.principal, entry.scope)
+        await entry.handler(connection, message)
+
+    def closed(self, connection: Connection) -> None:
+        for callback in self._closed:
+            callback(connection)
+
+
+def _bad_syntax() -> Fault:
+    return Fault(
+        SyncCode.BAD_SYNTAX,
+        "A message could not be read.",
+        action=Action.APPLICATION_BUG,
+        close=Close.BAD_SYNTAX,
+    )
