@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 from collections.abc import Iterator
 
+from signaling.config.kms_rules import check_audit, check_kms
 from signaling.config.store_rules import check_bus, check_store
 from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
 from signaling.errors import ConfigError
@@ -45,6 +46,8 @@ def check_production(config: Config) -> list[ConfigError]:
         *_webhooks(config),
         *check_store(config.store, production=True),
         *check_bus(config.bus),
+        *check_kms(config),
+        *check_audit(config),
     ]
 
 
@@ -56,6 +59,8 @@ def check_any(config: Config) -> list[ConfigError]:
         *_bounds(config),
         *check_store(config.store, production=False),
         *check_bus(config.bus),
+        *check_kms(config),
+        *check_audit(config),
     ]
 
 

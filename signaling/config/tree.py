@@ -14,6 +14,8 @@ from msgspec import Meta, field
 
 from mediaserver.api import MediaLimits
 from signaling.config.api import Api
+from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, AuditWebhook
+from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
 from signaling.config.store import Bus, Store
@@ -383,6 +385,15 @@ class Config(Section, frozen=True):
     process: Process = field(default_factory=Process)
     store: Store = field(default_factory=Store)
     bus: Bus = field(default_factory=Bus)
+    kms: Kms = field(default_factory=Kms)
+    kms_aws: KmsAws = field(default_factory=KmsAws)
+    kms_vault: KmsVault = field(default_factory=KmsVault)
+    kms_pkcs11: KmsPkcs11 = field(default_factory=KmsPkcs11)
+    audit: Audit = field(default_factory=Audit)
+    audit_syslog: AuditSyslog = field(default_factory=AuditSyslog)
+    audit_webhook: AuditWebhook = field(default_factory=AuditWebhook)
+    audit_otlp: AuditOtlp = field(default_factory=AuditOtlp)
+    audit_file: AuditFile = field(default_factory=AuditFile)
     signaling_limits: RtcLimits = field(default_factory=RtcLimits)
     signaling_times: RtcTimes = field(default_factory=RtcTimes)
     media_limits: MediaLimits = field(default_factory=MediaLimits)
