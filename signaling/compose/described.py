@@ -8,9 +8,13 @@ from __future__ import annotations
 from signaling.compose.api import Collected, documents
 from signaling.config import Config
 from signaling.http.api.operation import Operation
+from signaling.http.guests import Guests
+from signaling.rtc.tokens import ApiKeys
 
 
 def described() -> list[Operation]:
+    config = Config()
     collected = Collected()
-    documents(Config(), collected)
+    collected.operations += Guests(config, ApiKeys({}), str).operations()
+    documents(config, collected)
     return collected.operations

@@ -192,6 +192,36 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.PROVIDER_REFUSED: _said(
         (401, 403, 422), "The outside provider did not vouch for the sign-in.", "Begin again.",
     ),
+    Code.ACCESS_DENIED: _said(
+        403, "The access token grants no such permission on this resource, or there is none such.",
+        "Have your server grant it. What does not exist is answered in the same words.",
+    ),
+    Code.ACCESS_TOKEN_INVALID: _said(
+        403, "The access token is malformed, of another key set, or bound to somebody else.",
+        "Ask your server for a token; see docs/concepts/access.md.",
+    ),
+    Code.ACCESS_TOKEN_EXPIRED: _said(
+        403, "The access token has outlived its ttl.", "Ask your server for a new one.",
+    ),
+    Code.ACCESS_TOKEN_REVOKED: _said(
+        403, "The access token was revoked.", "Ask your server whether you get a new one.",
+    ),
+    Code.GRANT_INVALID: _said(
+        400, "What the signed request asks to grant or revoke cannot be granted or revoked.",
+        "`error.details` names each field, as the protocol's clients expect.",
+    ),
+    Code.SIGNATURE_INVALID: _said(
+        403, "The signature does not fit the request, or its key is not (or no longer) one.",
+        "Sign method, key, path, sorted query and body with the secret key; see "
+        "docs/concepts/access.md. Never from a browser.",
+    ),
+    Code.TIMESTAMP_SKEWED: _said(
+        400, "The timestamp of the signed request is more than a minute away from the server's.",
+        "Set the clock (NTP) and sign anew.",
+    ),
+    Code.REQUEST_REPLAYED: _said(
+        409, "This very signed request came before.", "Sign a new one, with a fresh timestamp.",
+    ),
 }  # fmt: skip
 
 

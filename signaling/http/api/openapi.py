@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from signaling.errors import Code
+from signaling.http.api.explanations import EXPLANATIONS
 from signaling.http.api.operation import PARAMETER, Auth, Operation
 from signaling.http.api.rates import RATES
 from signaling.http.problem import TITLES
@@ -49,18 +50,6 @@ IDEMPOTENT: dict[str, int] = {
     Code.IDEMPOTENCY_IN_FLIGHT: 409,
     Code.IDEMPOTENCY_MISMATCH: 422,
 }
-# Statuses of codes that handlers name in `errors`; what is not here is a 4xx of the room's own.
-STATUSES: dict[str, int] = {
-    "not_found": 404, "conflict": 409, "not_permitted": 403, "draining": 503,
-    "version_unsupported": 426, "key_destroyed": 410, "key_unknown": 422, "key_inactive": 409,
-    "integrity_error": 500, "reauthentication_required": 403, "insufficient_scope": 403,
-    "token_missing": 401, "token_invalid": 401, "token_expired": 401, "token_revoked": 401,
-    "precondition_failed": 412, "bad_request": 400, "too_large": 413, "rate_limited": 429,
-    "fields_invalid": 422, "origin_refused": 403, "unavailable": 503,
-    "access_denied": 403, "access_token_invalid": 403, "access_token_expired": 403,
-    "access_token_revoked": 403, "grant_invalid": 400, "signature_invalid": 403,
-    "timestamp_skewed": 400, "request_replayed": 409,
-}  # fmt: skip
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -105,7 +94,7 @@ def codes_of(operation: Operation) -> dict[str, int]:
     if operation.if_match:
         found |= {Code.PRECONDITION_FAILED: 412, Code.PRECONDITION_REQUIRED: 428}
     for code in operation.errors:
-        found.setdefault(code, STATUSES.get(code, 422))
+        found.setdefault(code, EXPLANATIONS[code].statuses[0] if code in EXPLANATIONS else 422)
     return {str(code): status for code, status in found.items()}
 
 
@@ -118,6 +107,9 @@ def document(operations: Sequence[Operation], server: str = "/") -> dict[str, An
     for operation in operations:
         at = paths.setdefault(operation.route, {})
         at[operation.method.lower()] = _operation(operation, by_type, components)
+    for operation in operations:
+        # Shown as parameters; nothing refers to the type itself.
+        components.pop(getattr(operation.query, "__name__", ""), None)
     tags = sorted({operation.tag for operation in operations if operation.tag})
     return {
         "openapi": "3.1.0",

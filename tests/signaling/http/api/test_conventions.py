@@ -41,7 +41,7 @@ async def test_a_post_sent_twice_is_done_once(shop: Open) -> None:
 
 async def test_a_key_in_flight_is_a_conflict_and_free_after_a_crash(shop: Open) -> None:
     running = asyncio.create_task(shop.ask("POST", "/wait", headers=key("k2")))
-    while not shop.shop.gate._waiters:  # type: ignore[attr-defined]
+    while not shop.shop.gate._waiters:
         await asyncio.sleep(0)
     got, body, headers = await shop.ask("POST", "/wait", headers=key("k2"))
     assert (got, body["code"], headers["Retry-After"]) == (409, "idempotency_in_flight", "1")
