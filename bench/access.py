@@ -91,7 +91,7 @@ def main() -> None:
         ]
         rounds["cold"].append(seconds(decide(granted, fresh)) * 10)
     middle = {name: ROUND / statistics.median(taken) for name, taken in rounds.items()}
-    figures = {f"{name}_per_second": round(rate) for name, rate in middle.items()}
+    figures: dict[str, float] = {f"{name}_per_second": round(rate) for name, rate in middle.items()}
     figures["bare_over_allowed"] = round(middle["bare"] / middle["allowed"], 1)
     figures["goal_per_second"] = GOAL
     print(json.dumps(figures, indent=2))

@@ -1,0 +1,486 @@
+"""Promises B22 to B27 and section 1.D over HTTP: what is sent, and exactly what comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from signaling.access.grant import read_grant
+from tests.signaling.access import oracle
+from tests.signaling.access.rig import APP, Client, serving
+
+ROOM = {"resources": {"channels": {"room": 3}}}
+SERVICE = "Access Manager"
+
+
+def pubnubs(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without the members of a problem, which must all be there."""
+    problem = {"type", "title", "code", "detail", "request_id"}
+    assert problem <= body.keys(), body
+    return {name: value for name, value in body.items() if name not in problem | {"errors"}}
+
+
+def refused(details: str, word: str, source: str, location: str, kind: str, status: int) -> Any:
+    return {
+        "error": {
+            "message": f"Invalid {word}",
+            "source": source,
+            "details": [{"message": details, "location": location, "locationType": kind}],
+        },
+        "service": SERVICE,
+        "status": status,
+    }
+
+
+async def test_b25_a_signed_grant(client: Client) -> None:
+    answer = await client.signed("POST", "/grant", {"ttl": 1, "permissions": ROOM})
+    assert answer.status == 200
+    token = answer.body["data"]["token"]
+    assert answer.body == {
+        "data": {"message": "Success", "token": token},
+        "service": SERVICE,
+        "status": 200,
+    }
+    assert token.startswith("am_")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert (await client.check(token, "publish", channels=["room"])).status == 200
+
+
+@pytest.mark.parametrize("ttl", [0, 43201, "text", None])
+async def test_b26_ttl_refused(client: Client, ttl: Any) -> None:
+    answer = await client.signed("POST", "/grant", {"ttl": ttl, "permissions": ROOM})
+    assert answer.status == 400
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert pubnubs(answer.body) == refused(
+        "Range should be 1 to 43200 minute(s).", "ttl", "grant", "ttl", "body", 400
+    )
+    assert answer.body["code"] == "grant_invalid"
+
+
+@pytest.mark.parametrize("ttl", [1, 43200])
+async def test_b26_ttl_accepted(client: Client, ttl: int) -> None:
+    token = await client.granted(ROOM, ttl)
+    client.process.clock.advance(ttl * 60 - 1)
+    assert (await client.check(token, "publish", channels=["room"])).status == 200
+    client.process.clock.advance(1)
+    answer = await client.check(token, "publish", channels=["room"])
+    assert answer.status == 403
+    assert pubnubs(answer.body) == {
+        "message": "Token is expired", "error": True, "service": SERVICE, "status": 403,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        {},
+        {"resources": {"uuids": {"ada": 2}}},
+        {"resources": {"groups": {"g": 128}}},
+        {"patterns": {"channels": {"(": 1}}},
+        {"patterns": {"channels": {"a{1001}": 1}}},
+        {"patterns": {"channels": {"a" * 4097: 1}}},
+        {**ROOM, "meta": {"k": []}},
+        {**ROOM, "meta": {"k": {}}},
+        {**ROOM, "more": 1},
+    ],
+)
+async def test_b26_grants_refused(client: Client, permissions: Any) -> None:
+    answer = await client.signed("POST", "/grant", {"ttl": 5, "permissions": permissions})
+    assert answer.status == 400
+    assert pubnubs(answer.body)["error"]["source"] == "grant"
+
+
+async def test_b22_an_exponential_pattern_is_accepted(client: Client) -> None:
+    token = await client.granted({"patterns": {"channels": {"^(a+)+$": 2}}})
+    name = "a" * 200
+    assert (await client.check(token, "publish", channels=[name])).status == 200
+    assert (await client.check(token, "publish", channels=[name + "!"])).status == 403
+
+
+WRONG = {
+    "another_secret": {"secret": "sec_" + "A" * 43},
+    "another_publish_key": {"publish": "pub_other"},
+    "an_unknown_key_set": {"subkey": "sub_unknown"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+async def test_b25_wrong_signatures_are_alike(client: Client, wrong: str) -> None:
+    body = {"ttl": 5, "permissions": ROOM}
+    answer = await client.signed("POST", "/grant", body, **WRONG[wrong])
+    assert answer.status == 403
+    assert pubnubs(answer.body) == refused(
+        "Client and server produced different signatures for the same inputs.",
+        "signature", "grant", "signature", "query", 403,
+    )  # fmt: skip
+    assert client.process.audit.actions()[-1] == ("grantToken", "denied")
+
+
+async def test_b25_no_signature(client: Client) -> None:
+    path = f"/v3/pam/{client.keyset.subscribe_key}/grant"
+    for query in ("", "?timestamp=1", "?signature=", "?signature=v2."):
+        answer = await client.send("POST", path + query, data=b"{}")
+        assert answer.status == 403
+        assert pubnubs(answer.body)["error"]["message"] == "Invalid signature"
+
+
+async def test_b25_the_secret_of_another_key_set(client: Client) -> None:
+    other = await client.process.keysets.create(APP, "other")
+    body = {"ttl": 5, "permissions": ROOM}
+    answer = await client.signed("POST", "/grant", body, secret=other.secrets[0].text)
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("seconds", [-61, 61, -3600])
+async def test_b25_a_skewed_clock(client: Client, seconds: int) -> None:
+    at = client.process.clock.unix() + seconds
+    answer = await client.signed("POST", "/grant", {"ttl": 5, "permissions": ROOM}, timestamp=at)
+    assert answer.status == 400
+    assert pubnubs(answer.body)["error"]["message"] == "Invalid timestamp"
+    unsigned = await client.signed(
+        "POST", "/grant", {"ttl": 5, "permissions": ROOM}, timestamp=at, secret="sec_wrong"
+    )
+    assert unsigned.status == 403
+
+
+async def test_b25_a_request_counts_once(client: Client) -> None:
+    body = msgspec.json.encode({"ttl": 5, "permissions": ROOM})
+    path = f"/v3/pam/{client.keyset.subscribe_key}/grant"
+    for query in ({}, {"nonce": "n1"}):
+        target = client.target("POST", path, body, **query)
+        assert (await client.send("POST", target, data=body)).status == 200
+        again = await client.send("POST", target, data=body)
+        assert again.status == 409
+        assert again.body["code"] == "request_replayed"
+    other = client.target("POST", path, body, nonce="n1", more="1")
+    assert (await client.send("POST", other, data=body)).status == 409
+    client.process.clock.advance(122)
+    later = client.target("POST", path, body, nonce="n1")
+    assert (await client.send("POST", later, data=body)).status == 200
+
+
+async def test_b25_a_nonce_is_spent_by_the_rightly_signed_only(client: Client) -> None:
+    body = {"ttl": 5, "permissions": ROOM}
+    wrong = await client.signed("POST", "/grant", body, nonce="n2", secret="sec_wrong")
+    assert wrong.status == 403
+    assert (await client.signed("POST", "/grant", body, nonce="n2")).status == 200
+
+
+async def test_b26_revocation(client: Client) -> None:
+    token = await client.granted(ROOM)
+    assert (await client.check(token, "publish", channels=["room"])).status == 200
+    done = {"data": {"message": "Success"}, "service": SERVICE, "status": 200}
+    for _ in range(2):
+        answer = await client.signed("DELETE", f"/grant/{token}")
+        assert (answer.status, answer.body) == (200, done)
+    for name in ("room", "nowhere"):
+        answer = await client.check(token, "publish", channels=[name])
+        assert answer.status == 403
+        assert pubnubs(answer.body) == {
+            "message": "Token is revoked", "error": True, "service": SERVICE, "status": 403,
+        }  # fmt: skip
+
+
+async def test_b26_what_cannot_be_revoked(client: Client) -> None:
+    token = await client.granted(ROOM, 1)
+    other = await client.process.keysets.create(APP, "other")
+    grant = read_grant(msgspec.json.encode({"ttl": 5, "permissions": ROOM}))
+    foreign = await client.process.grants.grant(APP, other, grant)
+    unknown = "Token is not one of this key set."
+    for text, detail in (
+        ("garbage", unknown),
+        (token[:-1], unknown),
+        (token[:-1] + ("A" if token[-1] != "A" else "B"), unknown),
+        (foreign, unknown),
+    ):
+        answer = await client.signed("DELETE", f"/grant/{text}")
+        assert answer.status == 400
+        assert pubnubs(answer.body) == refused(detail, "token", "revoke", "token", "path", 400)
+    client.process.clock.advance(60)
+    answer = await client.signed("DELETE", f"/grant/{token}")
+    assert answer.status == 400
+    assert pubnubs(answer.body) == refused(
+        "Token is expired.", "token", "revoke", "token", "path", 400
+    )
+
+
+async def test_b26_parse(client: Client) -> None:
+    permissions = {
+        "resources": {"channels": {"room": 129}, "groups": {"g": 5}, "uuids": {"ada": 104}},
+        "patterns": {"channels": {"^r.*$": 2}},
+        "meta": {"shift": "night", "floor": 3},
+        "uuid": "ada",
+    }
+    token = await client.granted(permissions, 15)
+
+    async def parse(text: str) -> Any:
+        return await client.send(
+            "POST", f"/v3/pam/{client.keyset.subscribe_key}/parse",
+            data=msgspec.json.encode({"token": text}),
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+
+    answer = await parse(token)
+    assert answer.status == 200
+    body = answer.body
+    assert body.keys() == {
+        "version", "timestamp", "ttl", "authorized_uuid", "resources", "patterns", "meta",
+    }  # fmt: skip
+    assert body["timestamp"] == int(client.process.clock.unix())
+    assert (body["ttl"], body["authorized_uuid"]) == (15, "ada")
+    assert body["meta"] == {"shift": "night", "floor": 3}
+    for side in ("resources", "patterns"):
+        for kind, names in body[side].items():
+            for name, words in names.items():
+                mask = permissions[side].get(kind, {})[name]
+                assert {w for w, yes in words.items() if yes} == oracle.words(mask)
+                assert words.keys() == oracle.words(oracle.SUMS[kind])
+    assert (await parse(token)).body == body
+    assert (await parse("am_" + "A" * 64)).status == 403
+    await client.signed("DELETE", f"/grant/{token}")
+    assert (await parse(token)).body["message"] == "Token is revoked"
+
+
+async def test_b26_list(client: Client) -> None:
+    tokens = [await client.granted({"resources": {"channels": {f"r{i}": 1}}}) for i in range(5)]
+    await client.signed("DELETE", f"/grant/{tokens[0]}")
+    listed: list[Any] = []
+    after = ""
+    while True:
+        answer = await client.signed("GET", "/grants", limit="2", after=after)
+        assert answer.status == 200
+        assert not any(token in answer.text for token in tokens)
+        listed += answer.body["data"]["tokens"]
+        if answer.body["data"]["next"] is None:
+            break
+        after = answer.body["data"]["next"]
+    assert len(listed) == len({item["id"] for item in listed}) == 5
+    assert sum(item["revoked"] for item in listed) == 1
+    assert {next(iter(i["grant"]["resources"]["channels"])) for i in listed} == {
+        f"r{i}" for i in range(5)
+    }
+    for bad in ("0", "101", "x", "-1"):
+        assert (await client.signed("GET", "/grants", limit=bad)).status == 400
+
+
+async def test_b27_never_from_a_browser(client: Client) -> None:
+    body = {"ttl": 5, "permissions": ROOM}
+    own = client.base
+    for headers in (
+        {"Origin": own},
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://friend.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Mode": "cors"},
+    ):
+        answer = await client.signed("POST", "/grant", body, headers=headers)
+        assert answer.status == 403, headers
+        assert answer.body["code"] == "origin_refused"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        event = client.process.audit.events[-1]
+        assert (event.action, event.result, event.code) == (
+            "grantToken",
+            "denied",
+            "origin_refused",
+        )
+    token = await client.granted(ROOM)
+    for method, tail in (("DELETE", f"/grant/{token}"), ("GET", "/grants")):
+        answer = await client.signed(method, tail, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status == 403
+    preflight = await client.send(
+        "OPTIONS", f"/v3/pam/{client.keyset.subscribe_key}/grant",
+        headers={"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"},
+    )  # fmt: skip
+    assert preflight.status >= 400
+    assert not any(name.lower().startswith("access-control-") for name in preflight.headers)
+
+
+async def test_b24_refusals_of_bad_tokens(client: Client) -> None:
+    token = await client.granted({**ROOM, "uuid": "ada"})
+    other = await client.granted(ROOM)
+    invalid = {"message": "Invalid token", "error": True, "service": SERVICE, "status": 403}
+    for bad in ("am_garbage", token[:-4], "am_" + token[4:] + "A", token.swapcase(), "am_", "am_é"):
+        if not bad.startswith("am_"):
+            continue
+        answer = await client.check(bad.encode().decode("latin-1"), "publish", channels=["room"])
+        assert answer.status == 403, bad
+        assert pubnubs(answer.body) == invalid
+        assert "WWW-Authenticate" not in answer.headers
+    forbidden = {
+        "message": "Forbidden", "payload": {"channels": ["room"]}, "error": True,
+        "service": SERVICE, "status": 403,
+    }  # fmt: skip
+    for uuid in (None, "bob", "ADA"):
+        answer = await client.check(token, "publish", channels=["room"], uuid=uuid)
+        assert pubnubs(answer.body) == forbidden
+    assert (await client.check(token, "publish", channels=["room"], uuid="ada")).status == 200
+    assert (await client.check(other, "publish", channels=["room"], uuid="bob")).status == 200
+
+
+async def test_b23_without_a_token(client: Client) -> None:
+    for operation in oracle.MATRIX:
+        answer = await client.check(None, operation, channels=["room"], groups=["g"], uuids=["u"])
+        assert answer.status == 403
+        assert pubnubs(answer.body) == {
+            "message": "Forbidden",
+            "payload": {"channels": ["room"], "channel-groups": ["g"], "uuids": ["u"]},
+            "error": True, "service": SERVICE, "status": 403,
+        }  # fmt: skip
+    for operation in oracle.NOTHING:
+        assert (await client.check(None, operation)).status == 200
+
+
+async def test_b22_every_cell_over_http(client: Client) -> None:
+    """A token with exactly what is needed, and one for each bit with everything but that."""
+    names = {"channels": ["room"], "groups": ["team"], "uuids": ["ada"]}
+    for operation, needs in oracle.MATRIX.items():
+        asked = {kind: names[kind] for kind, _ in needs}
+        enough = {
+            kind: {names[kind][0]: oracle.BITS[word]} for kind, word in needs
+        }  # one bit on each kind is all that any operation needs
+        token = await client.granted({"resources": enough})
+        answer = await client.check(token, operation, **asked)
+        assert (answer.status, answer.body) == (200, {"operation": operation, "allowed": True})
+        for kind, word in needs:
+            short = {
+                **{k: {names[k][0]: oracle.SUMS[k]} for k, _ in needs},
+                kind: {names[kind][0]: oracle.SUMS[kind] - oracle.BITS[word]},
+            }
+            token = await client.granted({"resources": short})
+            answer = await client.check(token, operation, **asked)
+            assert answer.status == 403, (operation, kind)
+            shown = "channel-groups" if kind == "groups" else kind
+            assert answer.body["payload"] == {shown: names[kind]}
+
+
+async def test_b22_a_subscription_names_the_refused(client: Client) -> None:
+    token = await client.granted({"resources": {"channels": {"a": 1}, "groups": {"g": 1}}})
+    answer = await client.check(
+        token, "subscribe", channels=["a", "not-permitted-channel"], groups=["g", "h"]
+    )
+    assert pubnubs(answer.body) == {
+        "message": "Forbidden",
+        "payload": {"channels": ["not-permitted-channel"], "channel-groups": ["h"]},
+        "error": True, "service": SERVICE, "status": 403,
+    }  # fmt: skip
+
+
+async def test_b22_groups_over_http(client: Client) -> None:
+    """add, remove, list and delete: group manage, and nothing else will do."""
+    manager = await client.granted({"resources": {"groups": {"team": 4}}})
+    reader = await client.granted(
+        {"resources": {"groups": {"team": 1, "other": 5}, "channels": {"team": 239, "a": 239}}}
+    )
+    path = "/api/v1/access/groups/team"
+
+    async def ask(token: str | None, method: str, body: Any = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None if body is None else msgspec.json.encode(body)
+        return await client.send(method, path, data=data, headers=headers)
+
+    for token in (reader, None):
+        for method, body in (
+            ("GET", None), ("POST", {"add": ["a"]}), ("POST", {"remove": ["a"]}), ("DELETE", None),
+        ):  # fmt: skip
+            answer = await ask(token, method, body)
+            assert answer.status == 403
+            assert answer.body["payload"] == {"channel-groups": ["team"]}
+    assert (await ask(manager, "GET")).body == {"name": "team", "rooms": []}
+    added = await ask(manager, "POST", {"add": ["b", "a", "c"]})
+    assert added.body == {"name": "team", "rooms": ["a", "b", "c"]}
+    assert (await ask(manager, "POST", {"remove": ["b"]})).body["rooms"] == ["a", "c"]
+    assert (await ask(manager, "GET")).body["rooms"] == ["a", "c"]
+    # A refusal does not tell a group that is there from one that is not.
+    there = await ask(reader, "GET")
+    assert (await ask(manager, "DELETE")).status == 204
+    gone = await ask(reader, "GET")
+    assert pubnubs(there.body) == pubnubs(gone.body)
+    assert (await ask(manager, "DELETE")).status == 204
+    assert (await ask(manager, "GET")).body["rooms"] == []
+    assert (await ask(manager, "POST", {"add": ["a\n"]})).status == 422
+
+
+async def test_decision_7_the_session_plane(client: Client) -> None:
+    async def ask(who: str | None, operation: str, **names: Any) -> int:
+        return (await client.check(who, operation, **names)).status
+
+    assert await ask("ann", "publish", channels=["anns"]) == 200
+    assert await ask("ann", "publish", channels=["elsewhere"]) == 403
+    assert await ask("root", "publish", channels=["anns"]) == 403
+    assert await ask("root", "moderate_call", channels=["anns"]) == 200
+    assert await ask("nobody-we-know", "publish", channels=["anns"]) == 401
+    assert await ask("narrow", "publish", channels=["anns"]) == 403
+    assert await ask("ann", "set_user", uuids=["ann"]) == 200
+    assert await ask("ann", "set_user", uuids=["ann-phone"]) == 200
+    assert await ask("ann", "set_user", uuids=["root"]) == 403
+    assert await ask("ann", "where_now", uuids=["ann"]) == 200
+    assert await ask("ann", "where_now", uuids=["root"]) == 403
+    assert await ask("root", "get_all_users") == 200
+    assert await ask("ann", "get_all_users") == 403
+    answer = await client.check("ann", "publish", channels=["elsewhere"])
+    assert "payload" not in answer.body
+    assert answer.body["code"] == "not_permitted"
+
+
+async def test_b27_key_sets_over_http(client: Client) -> None:
+    async def ask(who: str | None, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        if who:
+            headers["Authorization"] = f"Bearer {who}"
+        data = None if body is None else msgspec.json.encode(body)
+        headers["Content-Type"] = "application/json"
+        return await client.send(
+            method, f"/api/v1/access/key-sets{path}", data=data, headers=headers
+        )
+
+    for who, status in ((None, 401), ("ann", 403), ("unscoped", 403)):
+        assert (await ask(who, "POST", "", {"name": "x"})).status == status
+        assert (await ask(who, "GET", "")).status == status
+    made = await ask("root", "POST", "", {"name": "shop"})
+    assert made.status == 201
+    secret = made.body["secret_key"]
+    assert secret.startswith("sec_") and len(secret) == 47
+    ident = made.body["key_set"]["id"]
+    seen = [await ask("root", "GET", ""), await ask("root", "GET", f"/{ident}")]
+    assert all(secret not in answer.text for answer in seen)
+    etag = seen[1].headers["ETag"]
+    assert (await ask("root", "PATCH", f"/{ident}", {"listing": True})).status == 428
+    changed = await ask("root", "PATCH", f"/{ident}", {"listing": True}, **{"If-Match": etag})
+    assert changed.body["listing"] is True
+    assert (
+        await ask("root", "PATCH", f"/{ident}", {"listing": False}, **{"If-Match": etag})
+    ).status == 412
+
+    keyset = (await client.process.keysets.get(APP, ident)).value
+    async with serving(client.process, keyset) as shop:
+        token = await shop.granted({"patterns": {"uuids": {".*": 32}}})
+        assert (await shop.check(token, "get_all_users")).status == 200
+        rotated = await ask("root", "POST", f"/{ident}/rotate", {"overlap_seconds": 60})
+        fresh = rotated.body["secret_key"]
+        body = {"ttl": 5, "permissions": ROOM}
+        for key in (secret, fresh):
+            assert (await shop.signed("POST", "/grant", body, secret=key)).status == 200
+        client.process.clock.advance(60)
+        assert (await shop.signed("POST", "/grant", body, secret=secret)).status == 403
+        assert (await shop.signed("POST", "/grant", body, secret=fresh)).status == 200
+        assert (await ask("root", "DELETE", f"/{ident}")).status == 204
+        assert (await shop.signed("POST", "/grant", body, secret=fresh, nonce="z")).status == 403
+        assert (await shop.check(token, "get_all_users")).body["message"] == "Token is revoked"
+    assert (await ask("root", "GET", f"/{ident}")).status == 404
+
+
+async def test_b22_explain(client: Client) -> None:
+    token = await client.granted({"patterns": {"channels": {"room-": 1, "room-.*": 1}}})
+    body = {"token": token, "operation": "publish", "channels": ["room-1"]}
+    answer = await client.signed("POST", "/explain", body, nonce="a")
+    assert answer.status == 200
+    assert (answer.body["allowed"], answer.body["reason"]) == (False, "not_granted")
+    (part,) = answer.body["parts"]
+    assert (part["needs"], part["has"]) == (["write"], ["read"])
+    assert part["patterns"] == [["room-.*", ["read"]]]
+    assert (await client.signed("POST", "/explain", body, secret="sec_x")).status == 403
+    assert (await client.signed("POST", "/explain", {"token": 1}, nonce="b")).status == 422
