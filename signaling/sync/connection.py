@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,6 +50,7 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_bucket",
+        "_closing",
         "_door",
         "_ending",
         "_heard",
@@ -96,6 +97,7 @@ class Connection:
         self._bucket = TokenBucket(limits.messages_per_second, limits.messages_burst)
         self._interval, self._timeout = limits.ping_seconds, limits.pong_seconds
         self._ending = False
+        self._closing: asyncio.Task[None] | None = None
         self._heard = True
         self._ping_id = 0
         self._pinged_at = 0.0
@@ -145,10 +147,7 @@ class Connection:
         self._ending = True
         self.close_code = code
         self._stop_timer()
-        self.spawn(self._close(code, reason))
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._door.spawn(work)
+        self._closing = self._door.spawn(self._close(code, reason))
 
     async def _close(self, code: Close, reason: str) -> None:
         with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
@@ -176,6 +175,9 @@ class Connection:
                     return
         finally:
             self._stop_timer()
+            if self._closing is not None:
+                # aiohttp would end the socket in its own way as soon as its handler returns.
+                await asyncio.wait([self._closing])
             if not self.close_code:
                 self.close_code = self._socket.close_code or 1006
             self._ending = True
