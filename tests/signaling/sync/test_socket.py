@@ -7,6 +7,7 @@ import json
 import socket as sockets
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import WSMsgType
 from hypothesis import given
@@ -295,7 +296,7 @@ async def test_a_device_is_there_while_its_socket_is(step: Doorstep) -> None:
 # What other rooms add
 
 
-class Shout(frames.Struct, frozen=True, tag="shout"):
+class Shout(msgspec.Struct, frozen=True, tag="shout"):
     """A message of a room that lives on the socket."""
 
     id: str
