@@ -17,7 +17,7 @@ from signaling.accounts.factors import Factors
 from signaling.accounts.joining import Joining
 from signaling.accounts.links import Links
 from signaling.accounts.model import Account, Link, Purpose
-from signaling.accounts.parts import Parts, Where
+from signaling.accounts.parts import Parts
 from signaling.accounts.passwords.rules import normalise
 from signaling.accounts.principal import Kind, Role
 from signaling.accounts.registry import Registry, not_found
@@ -206,7 +206,7 @@ class Administration:
 
     # Resets
 
-    async def ask_reset(self, app: str, login: str, where: Where) -> None:
+    async def ask_reset(self, app: str, login: str) -> None:
         """Says nothing. A letter goes out if there is an account with a confirmed address.
 
         The caller answers first and lets this run beside, so that time tells nothing either.
@@ -230,7 +230,7 @@ class Administration:
         secret = await self._links.make(app, link, lives)
         return f"{self._parts.settings.public_url}/reset#{secret}"
 
-    async def reset(self, app: str, secret: str, password: str, joining: Joining) -> None:
+    async def reset(self, app: str, secret: str, password: str, joining: Joining) -> str:
         """A new password; every session ends; the second factor stays; nobody is signed in."""
         row = await self._links.look(app, Purpose.RESET, secret)
         account = await self._registry.require(app, row.value.account)
@@ -241,6 +241,7 @@ class Administration:
         await self._throttle.right(app, subject)
         await self._sessions.end(app, account.id)
         self._tell(app, account, "password_changed")
+        return account.id
 
     # Mail addresses
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from signaling.accounts import names
-from signaling.accounts.model import Account, App, Claim, view
+from signaling.accounts.model import Account, App, Claim, Identity, view
 from signaling.accounts.principal import Kind, Role
 from signaling.accounts.signin import AccountView
 from signaling.accounts.tables import Tables, account_scope, app_row
@@ -153,6 +153,10 @@ class Registry:
         """Raises ClientError 409 when the identity belongs to another account."""
         await self._claim(app, self._tables.identity_key(app, issuer, subject), account)
 
+    async def release_identity(self, app: str, identity: Identity) -> None:
+        key = self._tables.identity_key(app, identity.issuer, identity.subject)
+        await self._tables.claims.delete(app, key)
+
     async def change(self, app: str, account: str, change: Callable[[Account], Account]) -> Account:
         """Raises ClientError 404, and what `change` raises."""
         try:
@@ -174,8 +178,7 @@ class Registry:
             key = self._tables.login_key(app, names.canonical(account.login))
             await self._tables.claims.delete(app, key)
         for identity in account.identities:
-            key = self._tables.identity_key(app, identity.issuer, identity.subject)
-            await self._tables.claims.delete(app, key)
+            await self.release_identity(app, identity)
         await self._tables.accounts.delete(app, account.id)
         await self._tables.sealer.shred(app, account_scope(account.id))
 

@@ -5,12 +5,16 @@ Order matters to whoever wires: `Registry` (a `Directory`) first, then sessions,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from signaling.accounts.administration import Administration
 from signaling.accounts.devices import Devices
 from signaling.accounts.enrolling import Enrolling
 from signaling.accounts.factors import Factors
+from signaling.accounts.federation import Federation
 from signaling.accounts.joining import Joining
 from signaling.accounts.links import Links
+from signaling.accounts.oidc import Provider, Registration
 from signaling.accounts.parts import Parts
 from signaling.accounts.passkey_signing import PasskeySigning
 from signaling.accounts.registry import Registry
@@ -24,7 +28,12 @@ class Service:
     """Owned by the composition root. Its members are the services; each says what it does."""
 
     def __init__(
-        self, parts: Parts, registry: Registry, sessions: Sessions, revoker: Revoker
+        self,
+        parts: Parts,
+        registry: Registry,
+        sessions: Sessions,
+        revoker: Revoker,
+        providers: Sequence[Provider] = (),
     ) -> None:
         self.parts = parts
         self.registry = registry
@@ -42,6 +51,9 @@ class Service:
         self.joining = Joining(
             parts, registry, self.links, self.throttle, self.concluding, self.factors
         )
+        self.federation = Federation(
+            parts, registry, self.devices, self.throttle, self.concluding, providers
+        )
         self.administration = Administration(
             parts,
             registry,
@@ -52,3 +64,6 @@ class Service:
             sessions,
             revoker,
         )
+
+    def providers(self) -> list[Registration]:
+        return [provider.known for provider in self.federation.providers()]

@@ -120,8 +120,10 @@ class Concluding:
                 factors=factors(account) if progress.state is State.SECOND else (),
                 session=pending.session,
             )
-        known = await self._devices.recognise(app, where.device_token)
-        device, token = await self._devices.seen(app, account.id, where, known)
+        device, token = pending.device, None
+        if pending.why is not Why.AGAIN:
+            known = await self._devices.recognise(app, where.device_token)
+            device, token = await self._devices.seen(app, account.id, where, known)
         return Outcome(
             state=State.DONE,
             why=pending.why,

@@ -14,6 +14,7 @@ from signaling.accounts.model import (
     Pending,
     Purpose,
 )
+from signaling.accounts.oidc import Flow
 from signaling.keys.port import INSTALLATION, Sealer
 from signaling.storage.port import Store
 from signaling.storage.table import Table
@@ -45,6 +46,7 @@ class Tables:
             terms=lambda device: (device.account,),
         )
         self.pending = Table(store, "account_pending", Pending, sealer)
+        self.flows = Table(store, "account_flow", Flow, sealer)
         self.failures = Table(store, "account_failures", Failures)
 
     def login_key(self, app: str, canonical: str) -> str:

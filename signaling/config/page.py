@@ -137,7 +137,9 @@ def _name(kind: Any) -> str:
     if kind is Secret or Secret in get_args(kind):
         return "secret"
     if get_origin(kind) is tuple:
-        return "list of strings"
+        item = get_args(kind)[0]
+        tables = isinstance(item, type) and issubclass(item, Section)
+        return "list of tables" if tables else "list of strings"
     names = {str: "string", int: "integer", float: "number", bool: "true or false"}
     return names.get(kind) or " or ".join(f"`{choice}`" for choice in get_args(kind))
 

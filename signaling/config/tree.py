@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from mediaserver.api import MediaLimits
+from signaling.config.accounts import Accounts, Mail
 from signaling.config.api import Api
 from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, AuditWebhook
+from signaling.config.egress import Egress
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
@@ -377,6 +379,9 @@ class Config(Section, frozen=True):
     calls: Calls = field(default_factory=Calls)
     webhooks: Webhooks = field(default_factory=Webhooks)
     api: Api = field(default_factory=Api)
+    accounts: Accounts = field(default_factory=Accounts)
+    mail: Mail = field(default_factory=Mail)
+    egress: Egress = field(default_factory=Egress)
     sessions: Sessions = field(default_factory=Sessions)
     oauth: OAuth = field(default_factory=OAuth)
     sync: Sync = field(default_factory=Sync)

@@ -24,9 +24,11 @@ class Bloom:
         self._count = len(bits) * 8
         self._hashes = hashes
 
-    def __contains__(self, text: str) -> bool:
+    def __contains__(self, text: object) -> bool:
         bits = self._bits
-        return all(bits[at >> 3] >> (at & 7) & 1 for at in _places(text, self._hashes, self._count))
+        return all(
+            bits[at >> 3] >> (at & 7) & 1 for at in _places(str(text), self._hashes, self._count)
+        )
 
     @classmethod
     def loads(cls, data: bytes) -> Bloom:
