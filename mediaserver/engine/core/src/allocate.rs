@@ -287,7 +287,7 @@ impl Core {
                 && (flows || entry.paused_by_bandwidth)
                 && entry.spec.rtx_ssrc.is_some()
                 && !entry.identical
-                && newest(entry, 0).is_some()
+                && entry.history.holds(entry.rewriter.next_out())
         };
         let mut all = transport.subscriptions.iter().copied();
         let flowing = all.clone().find(|s| able(s, true));
@@ -310,11 +310,14 @@ impl Core {
         let (mut queued, mut back) = (0, 0);
         while queued < bytes && back < 256 {
             // When the stream is short of packets, the newest go round again.
-            let record = newest(entry, back % 16).or_else(|| newest(entry, 0));
+            let newest = |back| {
+                let highest = entry.rewriter.next_out().checked_sub(1)?;
+                entry.history.recent(now, source, highest, back)
+            };
+            let record = newest(back % 16).or_else(|| newest(0));
             back += 1;
             let Some(mut record) = record else { break };
             record.flags |= RTX | PROBE;
-            record.queued = now;
             if let (true, Some(source)) = (paused, latest(&record)) {
                 record.flags |= FILL;
                 record.source = source;
@@ -330,10 +333,4 @@ impl Core {
             dirty.push(index);
         }
     }
-}
-
-fn newest(entry: &crate::egress::subscription::Subscription, back: u64) -> Option<Record> {
-    entry
-        .history
-        .recent(entry.rewriter.next_out().checked_sub(1)?, back)
 }

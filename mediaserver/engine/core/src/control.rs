@@ -208,9 +208,11 @@ impl Core {
         let highest = entry.rewriter.next_out().wrapping_sub(1);
         let rtt = transport.rtt_or_guess();
         let times = self.cfg.limits.max_retransmissions;
-        let mut record: Record = entry.history.answer(now, sequence, highest, rtt, times)?;
+        let numbers = (sequence, highest);
+        let mut record: Record = entry
+            .history
+            .answer(now, subscription, numbers, rtt, times)?;
         record.flags |= if entry.identical { AGAIN } else { RTX };
-        record.queued = now;
         if !enqueue_again(transport, index, record, &mut self.dirty) {
             return Err(Drop::QueueOverflow);
         }

@@ -42,6 +42,8 @@ pub struct Core {
     pub(crate) calls: FastMap<CallId, Call>,
     /// Workers that asked for a publication before it was published here.
     pub(crate) early_joins: Vec<(PublicationId, u16)>,
+    /// Feeds with packets that were not offered yet.
+    pub(crate) waiting: Vec<u32>,
     /// Transports with something queued.
     pub(crate) dirty: Vec<u32>,
     pub(crate) scratch: Scratch,
@@ -72,6 +74,7 @@ impl Core {
             subscription_ids: FastMap::default(),
             calls: FastMap::default(),
             early_joins: Vec::new(),
+            waiting: Vec::new(),
             dirty: Vec::new(),
             scratch: Scratch::default(),
             ticks: BinaryHeap::new(),
@@ -119,6 +122,9 @@ impl Core {
     /// End of a socket drain: encrypts and sends the runs that are due.
     pub fn flush(&mut self, now: Time, io: &mut dyn Io) {
         self.send_due = None;
+        if !self.waiting.is_empty() {
+            self.offer_waiting(now, io);
+        }
         if !self.dirty.is_empty() {
             self.flush_dirty(now, io);
         }
@@ -149,7 +155,8 @@ impl Core {
         if now >= self.calls_due && !self.publications.is_empty() {
             self.tick_calls(now, io);
         }
-        if !self.dirty.is_empty() || self.send_due.is_some_and(|at| now >= at) {
+        let queued = !self.dirty.is_empty() || !self.waiting.is_empty();
+        if queued || self.send_due.is_some_and(|at| now >= at) {
             self.flush(now, io);
         }
     }

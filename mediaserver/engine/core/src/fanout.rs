@@ -1,5 +1,6 @@
 //! From one packet of a publication to the queues of its subscribers, here and on other workers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::core::Core;
@@ -13,11 +14,13 @@ use crate::packet::{Facts, MediaPacket};
 use crate::peer::PeerMessage;
 use crate::spec::Kind;
 use crate::time::Time;
-use crate::transport::{MAX_QUEUE, Transport};
+use crate::transport::{MAX_QUEUE, Queue, Transport};
 use crate::wire::codec::dd::Structure;
 
 /// Packets of a frame that came before its first one, offered again when forwarding begins.
 const MAX_CATCH_UP: u64 = 64;
+/// So many packets of a publication are offered before the turn ends: the ring must still hold them.
+const MAX_WAITING: usize = 32;
 
 impl Core {
     /// Hands a packet to the feed here and to every other worker that has subscribers.
@@ -59,7 +62,8 @@ impl Core {
         }
     }
 
-    /// Stores a packet in the ring and offers it to every subscription.
+    /// Stores a packet in the ring; it is offered to the subscriptions at the end of the turn, or
+    /// when enough wait: one subscriber at a time, so that its state is fetched once for a frame.
     pub(crate) fn fan_out(
         &mut self,
         now: Time,
@@ -69,55 +73,129 @@ impl Core {
         bytes: (&[u8], &[u8]),
         structure: Option<Arc<Structure>>,
     ) {
+        let feed = &mut self.feeds[feed_index];
+        if feed.muted || !feed.store(encoding, facts, bytes, structure) {
+            return;
+        }
+        if feed.waiting.is_empty() {
+            self.waiting.push(feed_index);
+        }
+        feed.waiting.push((encoding, facts.seq));
+        if feed.waiting.len() >= MAX_WAITING {
+            self.offer_feed(now, feed_index, None);
+        }
+    }
+
+    /// Offers what came in this turn. With one publication alone, as nearly always, a subscriber's
+    /// frame leaves while its state is at hand; with several, their packets share a run first.
+    pub(crate) fn offer_waiting(&mut self, now: Time, io: &mut dyn Io) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let alone = waiting.len() == 1;
+        for feed in waiting.drain(..) {
+            let io: Option<&mut dyn Io> = if alone { Some(&mut *io) } else { None };
+            self.offer_feed(now, feed, io);
+        }
+        self.waiting = waiting;
+    }
+
+    /// With `io`, complete frames are sent at once.
+    fn offer_feed(&mut self, now: Time, feed_index: u32, mut io: Option<&mut dyn Io>) {
+        let Some(feed) = self.feeds.get_mut(feed_index) else {
+            return;
+        };
+        let mut packets = std::mem::take(&mut feed.waiting);
+        let mut position = 0;
+        while let Some(index) = self.subscriber(feed_index, position) {
+            position += 1;
+            let transport = self.subscriptions[index].transport;
+            if !self.transports[transport].can_send() || !self.offer(now, index, &packets) {
+                continue;
+            }
+            match io.as_mut() {
+                Some(io) if self.transports[transport].queue.complete => {
+                    if let Some(due) = self.flush_transport(now, transport, &mut **io) {
+                        self.send_due = Some(self.send_due.map_or(due, |at| at.min(due)));
+                        self.mark_dirty(transport);
+                    }
+                }
+                _ => self.mark_dirty(transport),
+            }
+        }
+        packets.clear();
+        if let Some(feed) = self.feeds.get_mut(feed_index) {
+            feed.waiting = packets;
+        }
+    }
+
+    fn subscriber(&self, feed: u32, position: usize) -> Option<u32> {
+        self.feeds[feed].subscriptions.get(position).copied()
+    }
+
+    fn mark_dirty(&mut self, transport: u32) {
+        let queue = &mut self.transports[transport].queue;
+        if !queue.dirty {
+            queue.dirty = true;
+            self.dirty.push(transport);
+        }
+    }
+
+    /// Offers packets of its feed to one subscription; true when something was queued.
+    fn offer(&mut self, now: Time, index: u32, packets: &[(u8, u64)]) -> bool {
         let Core {
             feeds,
             subscriptions,
             transports,
-            dirty,
             drops,
             ..
         } = self;
-        let feed = &mut feeds[feed_index];
-        if feed.muted || !feed.store(encoding, facts, bytes, structure) {
-            return;
-        }
-        let feed = &*feed;
-        let len = bytes.1.len();
-        for index in &feed.subscriptions {
-            let subscription = &mut subscriptions[*index];
-            let transport = &mut transports[subscription.transport];
-            if !transport.can_send() {
+        let subscription = &mut subscriptions[index];
+        let feed = &feeds[subscription.feed];
+        let queue = &mut transports[subscription.transport].queue;
+        let mut queued = false;
+        // Newest packet of an encoding that was offered out of turn, when forwarding began.
+        let mut caught: Option<(u8, u64)> = None;
+        for (encoding, seq) in packets {
+            let ring = &feed.encodings[usize::from(*encoding)].ring;
+            let Some((facts, bytes)) = ring.get(*seq) else {
+                continue;
+            };
+            if caught.is_some_and(|(e, newest)| e == *encoding && *seq <= newest) {
                 continue;
             }
+            let len = bytes.len() - usize::from(facts.descriptor_len);
             let align = |s: &Subscription| {
                 let current = s.rewriter.encoding()?;
                 feed.align(
                     current,
                     s.rewriter.timestamp_offset(),
                     s.clock_rate,
-                    encoding,
+                    *encoding,
                     facts.timestamp,
                 )
             };
-            let (record, began) = subscription.offer(now, *index, encoding, (facts, len), &align);
+            let (record, began) = subscription.offer(now, index, *encoding, (facts, len), &align);
             if let Some(record) = record {
-                enqueue(transport, subscription, record, dirty, drops);
+                queued |= enqueue(queue, subscription.kind, record, drops);
             }
             if began {
-                let ring = &feed.encodings[usize::from(encoding)].ring;
+                let newest = ring.latest().unwrap_or(0).min(facts.seq + MAX_CATCH_UP);
+                caught = Some((*encoding, newest));
+                let missed = facts.seq + 1..=newest;
+                let kind = subscription.kind;
                 catch_up(
                     now,
-                    *index,
+                    index,
                     subscription,
-                    facts.seq,
-                    encoding,
+                    missed,
+                    *encoding,
                     ring,
-                    |subscription, record| {
-                        enqueue(transport, subscription, record, dirty, drops);
+                    |record| {
+                        queued |= enqueue(queue, kind, record, drops);
                     },
                 );
             }
         }
+        queued
     }
 
     /// A publication falls silent or speaks again: what it sent meanwhile leaves no hole, because
@@ -137,38 +215,31 @@ impl Core {
     }
 }
 
-/// Forwarding began with packet `seq`: what came before it out of order follows it now.
+/// Forwarding began: what came before that packet out of order follows it now.
 fn catch_up(
     now: Time,
     index: u32,
     subscription: &mut Subscription,
-    seq: u64,
+    missed: RangeInclusive<u64>,
     encoding: u8,
     ring: &Ring,
-    mut enqueue: impl FnMut(&mut Subscription, Record),
+    mut enqueue: impl FnMut(Record),
 ) {
-    let newest = ring.latest().unwrap_or(0).min(seq + MAX_CATCH_UP);
-    for seq in seq + 1..=newest {
+    for seq in missed {
         let Some((facts, bytes)) = ring.get(seq) else {
             continue;
         };
         let len = bytes.len() - usize::from(facts.descriptor_len);
         let (record, _) = subscription.offer(now, index, encoding, (facts, len), &|_| None);
         if let Some(record) = record {
-            enqueue(subscription, record);
+            enqueue(record);
         }
     }
 }
 
-fn enqueue(
-    transport: &mut Transport,
-    subscription: &mut Subscription,
-    record: Record,
-    dirty: &mut Vec<u32>,
-    drops: &mut Drops,
-) {
-    let queue = &mut transport.queue;
-    match subscription.kind {
+/// False when the queue is full.
+fn enqueue(queue: &mut Queue, kind: Kind, record: Record, drops: &mut Drops) -> bool {
+    match kind {
         Kind::Audio if queue.urgent.len() < MAX_QUEUE => queue.urgent.push_back(record),
         Kind::Video if queue.video.len() < MAX_QUEUE => {
             queue.bytes += u64::from(record.size);
@@ -177,14 +248,11 @@ fn enqueue(
         }
         _ => {
             drops.add(Drop::QueueOverflow);
-            return;
+            return false;
         }
     }
     queue.first.get_or_insert(record.queued);
-    if !queue.dirty {
-        queue.dirty = true;
-        dirty.push(subscription.transport);
-    }
+    true
 }
 
 /// Puts an answer to NACK (or a probe) into the queue.

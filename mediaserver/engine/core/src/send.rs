@@ -5,7 +5,7 @@
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::packetize::{self, Job, Stamp};
-use crate::egress::record::{AGAIN, FILL, PROBE, RTX, Record};
+use crate::egress::record::{AGAIN, PROBE, RTX, Record};
 use crate::io::Io;
 use crate::path::{Path, Proto};
 use crate::time::{MILLIS, Time};
@@ -52,7 +52,12 @@ impl Core {
     }
 
     /// Sends what is due; answers when to come again, if something stays.
-    fn flush_transport(&mut self, now: Time, index: u32, io: &mut dyn Io) -> Option<Time> {
+    pub(crate) fn flush_transport(
+        &mut self,
+        now: Time,
+        index: u32,
+        io: &mut dyn Io,
+    ) -> Option<Time> {
         let transport = &mut self.transports[index];
         let path = match transport.path() {
             Some(path) if transport.outbound.is_some() => path,
@@ -183,7 +188,7 @@ impl Core {
         if arena.len() < room {
             arena.resize(room, 0);
         }
-        let (mut at, mut written) = (0, 0);
+        let (mut at, mut written, mut numbered) = (0, 0, 0);
         for (position, item) in run.iter().enumerate() {
             let last = position + 1 == run.len();
             let padding = if last || item.size == segment {
@@ -192,9 +197,10 @@ impl Core {
                 (segment - item.size) as u8
             };
             match self.write_packet(now, index, item, padding, stamp, &mut arena[at..room]) {
-                Some(len) => {
+                Some((len, counts)) => {
                     at += len;
                     written += 1;
+                    numbered += if counts { len } else { 0 };
                 }
                 // A packet that cannot be written would shift the segments after it.
                 None => {
@@ -203,9 +209,11 @@ impl Core {
                 }
             }
         }
+        self.transports[index].bandwidth.sent_bytes(now, numbered);
         (written, at)
     }
 
+    /// Answers its length, and whether it carries a transport-wide number.
     fn write_packet(
         &mut self,
         now: Time,
@@ -214,7 +222,7 @@ impl Core {
         padding: u8,
         stamp: &mut Stamp,
         out: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         let Core {
             transports,
             subscriptions,
@@ -245,25 +253,13 @@ impl Core {
                 .bandwidth
                 .sent(now, stamp.twcc, len, record.has(PROBE));
         }
-        let sent = &mut subscription.sent;
-        sent.padding += u64::from(padding);
-        counters.padding_out += u64::from(padding);
-        sent.last_send = now;
-        if record.has(RTX | AGAIN) {
-            sent.retransmitted += 1;
-            counters.rtx_out += 1;
-        } else {
-            sent.packets += 1;
-            sent.bytes += u64::from(record.size);
-            let frame = record.has(crate::egress::record::MARKER);
-            subscription.meter.add(now, len, frame);
-            if subscription.nacks && !record.has(FILL) {
-                subscription
-                    .history
-                    .push(now, *record, cfg.limits.retransmission_share);
-            }
+        if padding > 0 {
+            subscription.sent.padding += u64::from(padding);
+            counters.padding_out += u64::from(padding);
         }
-        Some(len)
+        subscription.sent_record(now, record, len, cfg.limits.retransmission_share);
+        counters.rtx_out += u64::from(record.has(RTX | AGAIN));
+        Some((len, numbered))
     }
 
     fn count_run(&mut self, len: usize) {

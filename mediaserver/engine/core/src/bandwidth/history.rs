@@ -5,14 +5,23 @@ use crate::time::{SECONDS, Time};
 const START: usize = 256;
 const MAX: usize = 8_192;
 
+/// Small, since every packet to everybody leaves one: 12 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
+    /// Low half of the time; `sent_at` gives the whole.
+    sent: u32,
     pub sequence: u16,
-    pub sent: Time,
     pub size: u16,
     pub probe: bool,
     /// 0 unknown, 1 lost, 2 received.
     pub fate: u8,
+}
+
+impl Packet {
+    /// When it left, as far as `now` is within an hour of it.
+    pub fn sent_at(&self, now: Time) -> Time {
+        now - u64::from((now.micros() as u32).wrapping_sub(self.sent))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -26,14 +35,15 @@ impl SentPackets {
             self.ring.resize(START, None);
         }
         let at = self.at(sequence);
-        let young = self.ring[at].is_some_and(|p| p.fate == 0 && now.since(p.sent) < SECONDS);
+        let young =
+            self.ring[at].is_some_and(|p| p.fate == 0 && now.since(p.sent_at(now)) < SECONDS);
         if young && self.ring.len() < MAX {
             self.grow();
         }
         let at = self.at(sequence);
         self.ring[at] = Some(Packet {
+            sent: now.micros() as u32,
             sequence,
-            sent: now,
             size: size as u16,
             probe,
             fate: 0,

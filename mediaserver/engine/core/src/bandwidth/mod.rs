@@ -81,6 +81,14 @@ impl Bandwidth {
             return;
         };
         send_side.sent(now, sequence, size, probe);
+    }
+
+    /// So many bytes of numbered packets left in one run.
+    pub fn sent_bytes(&mut self, now: Time, bytes: usize) {
+        let Some(send_side) = self.send_side.as_mut().filter(|_| bytes > 0) else {
+            return;
+        };
+        send_side.sent_bytes(now, bytes);
         if !send_side.heard() {
             let first = *self.first_sent.get_or_insert(now);
             self.deaf = now.since(first) > DEAF_AFTER;

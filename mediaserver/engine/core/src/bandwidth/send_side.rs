@@ -80,10 +80,14 @@ impl SendSide {
 
     pub fn sent(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
         self.sent.push(now, sequence, size, probe);
-        self.sending.add(now.micros() as i64, size);
         if probe {
             self.prober.sent(size);
         }
+    }
+
+    /// The packets of one run, together.
+    pub fn sent_bytes(&mut self, now: Time, bytes: usize) {
+        self.sending.add(now.micros() as i64, bytes);
     }
 
     pub fn on_feedback(&mut self, now: Time, feedback: &twcc::Feedback<'_>) -> u64 {
@@ -108,7 +112,7 @@ impl SendSide {
             received += 1;
             let arrival = self.unwrap(arrival);
             self.acked.add(arrival, usize::from(packet.size));
-            self.trend.add(packet.sent, arrival);
+            self.trend.add(packet.sent_at(now), arrival);
             if packet.probe {
                 self.prober.received(arrival, usize::from(packet.size));
             }

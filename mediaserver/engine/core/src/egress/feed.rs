@@ -72,6 +72,8 @@ pub struct Feed {
     pub muted: bool,
     pub encodings: Vec<FeedEncoding>,
     pub subscriptions: Vec<u32>,
+    /// Encoding and number of packets in the ring that were not offered yet.
+    pub waiting: Vec<(u8, u64)>,
     layers: [[Meter; MAX_TEMPORAL]; MAX_SPATIAL],
     pub demand: i8,
 }
@@ -87,6 +89,7 @@ impl Feed {
             muted: false,
             encodings: Vec::new(),
             subscriptions: Vec::new(),
+            waiting: Vec::new(),
             layers: Default::default(),
             demand: -1,
         }

@@ -12,11 +12,66 @@ const IN_FLIGHT: u64 = 20 * MILLIS;
 /// What may always be sent again, so that a slow stream can recover from a burst of loss.
 const MIN_BUDGET: u64 = 8_000;
 
+/// A record without what the subscription knows, packed: one is written for every packet to
+/// everybody, so its size is cache lines.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    record: Record,
+    source: u64,
+    /// Low halves of the number and of the time when it was sent last.
+    seq: u32,
+    last: u32,
+    timestamp: u32,
+    picture: u16,
+    frame: u16,
+    size: u16,
+    tl0: u8,
+    encoding: u8,
+    flags: u8,
+    codec: u8,
     times: u8,
-    last: Time,
+}
+
+const _: () = assert!(size_of::<Option<Entry>>() <= 40);
+
+impl Entry {
+    fn new(now: Time, record: &Record) -> Entry {
+        Entry {
+            source: record.source,
+            seq: record.seq as u32,
+            last: now.micros() as u32,
+            timestamp: record.timestamp,
+            picture: record.picture,
+            frame: record.frame,
+            size: record.size,
+            tl0: record.tl0,
+            encoding: record.encoding,
+            flags: record.flags,
+            codec: record.codec,
+            times: 0,
+        }
+    }
+
+    /// Time since it was sent last; an hour is taken for none.
+    fn age(&self, now: Time) -> u64 {
+        u64::from((now.micros() as u32).wrapping_sub(self.last))
+    }
+
+    fn record(&self, subscription: u32, seq: u64, queued: Time) -> Record {
+        Record {
+            subscription,
+            timestamp: self.timestamp,
+            source: self.source,
+            seq,
+            picture: self.picture,
+            frame: self.frame,
+            tl0: self.tl0,
+            encoding: self.encoding,
+            flags: self.flags,
+            codec: self.codec,
+            size: self.size,
+            queued,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -29,23 +84,19 @@ pub struct History {
 
 impl History {
     /// Notes a packet sent for the first time.
-    pub fn push(&mut self, now: Time, record: Record, share: u32) {
+    pub fn push(&mut self, now: Time, record: &Record, share: u32) {
         if self.entries.is_empty() {
             self.entries.resize(START_ENTRIES, None);
             self.budget = MIN_BUDGET;
         }
         let index = self.index(record.seq);
         let young = self.entries[index]
-            .is_some_and(|e| e.record.seq != record.seq && now.since(e.last) < SECONDS / 2);
+            .is_some_and(|e| e.seq != record.seq as u32 && e.age(now) < SECONDS / 2);
         if young && self.entries.len() < MAX_ENTRIES {
             self.grow();
         }
         let index = self.index(record.seq);
-        self.entries[index] = Some(Entry {
-            record,
-            times: 0,
-            last: now,
-        });
+        self.entries[index] = Some(Entry::new(now, record));
         if now.since(self.window) >= SECONDS {
             self.window = now;
             self.budget = self.budget.clamp(MIN_BUDGET, MIN_BUDGET * 4);
@@ -61,28 +112,35 @@ impl History {
         let larger = self.entries.len() * 2;
         let old = std::mem::replace(&mut self.entries, vec![None; larger]);
         for entry in old.into_iter().flatten() {
-            let index = self.index(entry.record.seq);
+            let index = self.index(u64::from(entry.seq));
             self.entries[index] = Some(entry);
         }
     }
 
+    /// The packet before number `next` is there.
+    pub fn holds(&self, next: u64) -> bool {
+        next.checked_sub(1)
+            .is_some_and(|highest| self.recent(Time::ZERO, 0, highest, 0).is_some())
+    }
+
     /// A packet sent lately, `back` before the newest: what a probe repeats.
-    pub fn recent(&self, highest: u64, back: u64) -> Option<Record> {
+    pub fn recent(&self, now: Time, index: u32, highest: u64, back: u64) -> Option<Record> {
         if self.entries.is_empty() {
             return None;
         }
         let seq = highest.checked_sub(back)?;
         self.entries[self.index(seq)]
-            .filter(|e| e.record.seq == seq)
-            .map(|e| e.record)
+            .filter(|e| e.seq == seq as u32)
+            .map(|e| e.record(index, seq, now))
     }
 
-    /// The record to send again for a NACK, or why not. `highest` is the newest number sent.
+    /// The record of subscription `index` to send again for a NACK, or why not. `highest` is the
+    /// newest number sent.
     pub fn answer(
         &mut self,
         now: Time,
-        sequence: u16,
-        highest: u64,
+        index: u32,
+        (sequence, highest): (u16, u64),
         rtt: u64,
         max_times: u8,
     ) -> Result<Record, Drop> {
@@ -93,21 +151,21 @@ impl History {
         let seq = highest
             .checked_sub(u64::from(back))
             .ok_or(Drop::NackTooOld)?;
-        let index = self.index(seq);
-        let entry = self.entries[index].as_mut().filter(|e| e.record.seq == seq);
+        let at = self.index(seq);
+        let entry = self.entries[at].as_mut().filter(|e| e.seq == seq as u32);
         let entry = entry.ok_or(Drop::NackTooOld)?;
         let patience =
             if entry.times == 0 { rtt / 2 } else { rtt }.clamp(5 * MILLIS, IN_FLIGHT * 5);
-        if entry.times >= max_times || now.since(entry.last) < patience.min(100 * MILLIS) {
+        if entry.times >= max_times || entry.age(now) < patience.min(100 * MILLIS) {
             return Err(Drop::NackRepeated);
         }
-        let cost = u64::from(entry.record.size) + 40;
+        let cost = u64::from(entry.size) + 40;
         if cost > self.budget {
             return Err(Drop::NackBudget);
         }
         self.budget -= cost;
         entry.times += 1;
-        entry.last = now;
-        Ok(entry.record)
+        entry.last = now.micros() as u32;
+        Ok(entry.record(index, seq, now))
     }
 }

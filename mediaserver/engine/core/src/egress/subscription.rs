@@ -5,7 +5,7 @@ use crate::collections::Rng;
 use crate::command::SubscriptionId;
 use crate::egress::history::History;
 use crate::egress::layers::{Layer, Mode, Selector, Verdict};
-use crate::egress::record::{FILL, MARKER, Record, STRIP_RED};
+use crate::egress::record::{AGAIN, FILL, MARKER, RTX, Record, STRIP_RED};
 use crate::egress::rewrite::{Numbers, Rewriter};
 use crate::ingress::reception::Meter;
 use crate::packet::Facts;
@@ -213,6 +213,22 @@ impl Subscription {
                 self.rewriter.skip(facts);
                 (None, false)
             }
+        }
+    }
+
+    /// A packet left, `len` bytes with everything; `share` percent of the stream may be sent again.
+    pub fn sent_record(&mut self, now: Time, record: &Record, len: usize, share: u32) {
+        let sent = &mut self.sent;
+        sent.last_send = now;
+        if record.has(RTX | AGAIN) {
+            sent.retransmitted += 1;
+            return;
+        }
+        sent.packets += 1;
+        sent.bytes += u64::from(record.size);
+        self.meter.add(now, len, record.has(MARKER));
+        if self.nacks && !record.has(FILL) {
+            self.history.push(now, record, share);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sotto_engine_core::Core;
 use sotto_engine_core::command::Command;
@@ -68,6 +69,9 @@ pub struct World {
     pub runs: Vec<usize>,
     pub strays: u64,
     next_client_tick: Time,
+    /// A real clock, for the benchmark only, and what the cores took of it.
+    pub stopwatch: fn() -> Duration,
+    pub spent: Duration,
 }
 
 pub fn seeds() -> impl Iterator<Item = u64> {
@@ -106,6 +110,8 @@ impl World {
             runs: Vec::new(),
             strays: 0,
             next_client_tick: Time::ZERO,
+            stopwatch: || Duration::ZERO,
+            spent: Duration::ZERO,
         }
     }
 
@@ -116,7 +122,9 @@ impl World {
 
     pub fn act(&mut self, worker: usize, act: impl FnOnce(&mut Core, Time, &mut dyn Io)) {
         let mut wire = Wire::default();
+        let began = (self.stopwatch)();
         act(&mut self.cores[worker], self.now, &mut wire);
+        self.spent += (self.stopwatch)() - began;
         self.carry_out(worker, wire);
     }
 
@@ -298,12 +306,15 @@ impl World {
 
     /// A datagram from an address of the attacker's choice, at once.
     pub fn inject(&mut self, worker: usize, path: Path, bytes: &[u8]) {
-        let mut datagram = bytes.to_vec();
+        self.receive(worker, path, bytes.to_vec());
+        self.act(worker, |core, now, io| core.flush(now, io));
+        self.deliver_mail();
+    }
+
+    fn receive(&mut self, worker: usize, path: Path, mut datagram: Vec<u8>) {
         self.act(worker, |core, now, io| {
             core.receive(now, path, &mut datagram, io)
         });
-        self.act(worker, |core, now, io| core.flush(now, io));
-        self.deliver_mail();
     }
 
     pub fn run(&mut self, duration: u64) {
@@ -330,6 +341,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        let mut drained = vec![false; self.cores.len()];
         while let Some(Reverse((at, ..))) = self.queue.peek() {
             if *at > self.now {
                 break;
@@ -341,7 +353,9 @@ impl World {
                 To::Server(worker, address) => {
                     let ip = [address[0], address[1], address[2], address[3]];
                     let port = u16::from_be_bytes([address[4], address[5]]);
-                    self.inject(worker, Path::udp(0, SocketAddr::from((ip, port))), &bytes);
+                    let path = Path::udp(0, SocketAddr::from((ip, port)));
+                    self.receive(worker, path, bytes);
+                    drained[worker] = true;
                 }
                 To::Client(client) => {
                     for answer in self.clients[client].receive(self.now, &bytes) {
@@ -350,7 +364,10 @@ impl World {
                 }
             }
         }
-        for worker in 0..self.cores.len() {
+        for (worker, drained) in drained.into_iter().enumerate() {
+            if drained {
+                self.act(worker, |core, now, io| core.flush(now, io));
+            }
             if self.cores[worker]
                 .next_timer()
                 .is_some_and(|at| at <= self.now)
