@@ -54,6 +54,15 @@ class Door:
         request[_HOLDER] = holder
         return principal_of(holder)
 
+    async def look_again(self, principal: Principal) -> Principal | None:
+        """What something open may go on with; None when its token ended. Raises Unavailable."""
+        if principal.token is None:
+            return None
+        holder = await self._grants.again(principal.app, principal.token)
+        if not isinstance(holder, Granted) or holder.fault is not None:
+            return None
+        return principal_of(holder)
+
     async def holder_of(
         self, request: web.Request, principal: Principal, uuid: str | None = None
     ) -> tuple[Holder, tuple[str, ...]]:

@@ -116,6 +116,15 @@ class Grants:
             return Nobody(Reason.EXPIRED)
         return await self._look(app, parsed.ident)
 
+    async def again(self, app: str, ident: str) -> Holder:
+        """Of a token that was found before, by its id; asks the store."""
+        known = self._known.get((app, ident))
+        if known is not None:
+            known.asked = float("-inf")
+        holder = await self._look(app, ident)
+        ended = self._clock.unix() >= holder.until
+        return Nobody(Reason.EXPIRED) if ended and holder.fault is None else holder
+
     async def _look(self, app: str, ident: str) -> Holder:
         known = self._known.get((app, ident))
         asked = self._clock.monotonic()

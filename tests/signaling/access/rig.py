@@ -220,7 +220,8 @@ async def ground(kind: str, directory: Path) -> AsyncIterator[Ground]:
 @contextlib.asynccontextmanager
 async def serving(process: Process, keyset: KeySet | None = None) -> AsyncIterator[Client]:
     server = TestServer(process.application())
-    await server.start_server()
+    # As in production, where nobody logs paths: they hold tokens and names of rooms.
+    await server.start_server(access_log=None)
     try:
         async with aiohttp.ClientSession() as session:
             made = keyset or await process.keysets.create(APP, "tests")

@@ -148,7 +148,8 @@ async def test_b25_a_skewed_clock(client: Client, seconds: int) -> None:
 async def test_b25_a_request_counts_once(client: Client) -> None:
     body = msgspec.json.encode({"ttl": 5, "permissions": ROOM})
     path = f"/v3/pam/{client.keyset.subscribe_key}/grant"
-    for query in ({}, {"nonce": "n1"}):
+    queries: list[dict[str, Any]] = [{}, {"nonce": "n1"}]
+    for query in queries:
         target = client.target("POST", path, body, **query)
         assert (await client.send("POST", target, data=body)).status == 200
         again = await client.send("POST", target, data=body)
@@ -207,7 +208,7 @@ async def test_b26_what_cannot_be_revoked(client: Client) -> None:
 
 
 async def test_b26_parse(client: Client) -> None:
-    permissions = {
+    permissions: dict[str, Any] = {
         "resources": {"channels": {"room": 129}, "groups": {"g": 5}, "uuids": {"ada": 104}},
         "patterns": {"channels": {"^r.*$": 2}},
         "meta": {"shift": "night", "floor": 3},

@@ -1,0 +1,56 @@
+"""Promise B24: every refusal takes the same time, whatever was wrong. Wall clock, medians."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from signaling.bus.local import LocalBus
+from tests.signaling.access.rig import Answer, Process, ground, serving
+
+ROUNDS = 40
+# Of medians in milliseconds. What a remote observer could tell apart is more.
+APART = 1.5
+
+Ask = Callable[[], Awaitable[Answer]]
+
+
+async def test_b24_refusals_take_the_same_time(tmp_path: Path) -> None:
+    async with ground("embedded", tmp_path) as base:
+        process = Process(base, LocalBus(base.clock))
+        async with serving(process) as client:
+            room = {"resources": {"channels": {"room": 3}}}
+            expired = await client.granted(room, 1)
+            base.clock.advance(60)
+            good = await client.granted({**room, "uuid": "ada"})
+            revoked = await client.granted(room)
+            await client.signed("DELETE", f"/grant/{revoked}")
+            many = {f"room-{i}-[a-z]*": 3 for i in range(500)}
+            patterned = await client.granted({"patterns": {"channels": many}})
+
+            def asking(token: str | None, name: str = "room") -> Ask:
+                return lambda: client.check(token, "publish", channels=[name])
+
+            cases: dict[str, Ask] = {
+                "missing": asking(None),
+                "garbage": asking("am_garbage"),
+                "truncated": asking(good[:-1]),
+                "bad tag": asking(good[:-1] + ("A" if good[-1] != "A" else "B")),
+                "unknown": asking("am_" + "A" * 64),
+                "expired": asking(expired),
+                "revoked": asking(revoked),
+                "wrong uuid": asking(good),
+                "not granted": asking(patterned, "elsewhere"),
+            }
+            taken: dict[str, list[float]] = {name: [] for name in cases}
+            for number in range(ROUNDS + 5):
+                for name, ask in cases.items():
+                    started = time.perf_counter()
+                    answer = await ask()
+                    assert answer.status == 403, name
+                    if number >= 5:
+                        taken[name].append((time.perf_counter() - started) * 1000)
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    assert max(medians.values()) - min(medians.values()) < APART, medians
