@@ -6,11 +6,15 @@ opened one by one, so a page looks at a bounded number of them and says where it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import msgspec
+
 from signaling.compliance.audit import entry
 from signaling.compliance.audit.entry import Record
+from signaling.compliance.audit.forward.port import head_record
 from signaling.compliance.audit.port import Result
 from signaling.keys.port import IntegrityError, Sealer
 from signaling.storage.port import Log, Op
@@ -107,13 +111,19 @@ class Reader:
                 return
 
     async def following(self, app: str, after: int, limit: int) -> list[tuple[int, Record | None]]:
-        """In order, for forwarding. None stands for what is no record."""
+        """In order, for forwarding: records, and heads in the form of records. None stands for
+        what is neither.
+        """
         ops = await self._ops.read(app, entry.ROOM, after=after, limit=limit)
-        opened = [await self._open(app, op) for op in ops]
-        return [
-            (op.seq, None if found is None else found.record)
-            for op, found in zip(ops, opened, strict=True)
-        ]
+        return [(op.seq, await self._forwarded(app, op)) for op in ops]
+
+    async def _forwarded(self, app: str, op: Op) -> Record | None:
+        if not op.erased and op.body[:1] == entry.HEAD:
+            with contextlib.suppress(msgspec.DecodeError):
+                return head_record(entry.decode_head(op.body))
+            return damaged(app, op)
+        found = await self._open(app, op)
+        return None if found is None else found.record
 
     async def _open(self, app: str, op: Op) -> Found | None:
         """None for a head, and for a record that does not open: the sealer has raised the alarm,

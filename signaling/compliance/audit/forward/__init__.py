@@ -1,0 +1,1 @@
+"""A copy of the audit elsewhere: syslog over TLS, webhook, OTLP, file; through outages."""
