@@ -1,0 +1,132 @@
+"""Accounts and real sessions behind the real framework of the API, on a port of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from signaling.accounts.oidc import Provider
+from signaling.accounts.operations import operations
+from signaling.accounts.service import Service
+from signaling.accounts.sessions.authenticate import RequestAuthenticator
+from signaling.accounts.sessions.records import Lifetimes
+from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.service import SessionService, table
+from signaling.accounts.sessions.tokens import derived_keys
+from signaling.config import Config, Limits
+from signaling.http.api.cursor import Cursors
+from signaling.http.api.endpoint import Ports
+from signaling.http.api.idempotency import Idempotency, Kept
+from signaling.http.api.rates import RateLimiter
+from signaling.http.api.router import add_routes
+from signaling.http.edge import origin_check
+from signaling.http.middleware import Middleware
+from signaling.ids import SystemIds
+from signaling.storage.table import Table
+from tests.signaling.accounts.rig import APP, PASSWORD, Rig, secret_of
+
+OWN = "http://localhost"
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: Any
+
+
+class Served:
+    """`ask` speaks to it; `address` is where requests come from."""
+
+    def __init__(self, rig: Rig, service: Service, client: aiohttp.ClientSession, url: str) -> None:
+        self.rig = rig
+        self.service = service
+        self.client = client
+        self.url = url
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, token: str = "", **headers: str
+    ) -> Answer:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            fields["Authorization"] = f"Bearer {token}"
+        url = f"{self.url}/api/v1{path}"
+        async with self.client.request(method, url, json=body, headers=fields) as response:
+            data = await response.read()
+            parsed = await response.json(content_type=None) if data else None
+            return Answer(response.status, parsed, response.headers)
+
+    async def owner(self) -> str:
+        """A token of the first administrator, from the printed link."""
+        link = await self.service.joining.setup_link(APP)
+        assert link is not None
+        return await self.join("root.ana", secret_of(link))
+
+    async def join(self, login: str, link: str) -> str:
+        body = {"login": login, "password": PASSWORD, "link": link}
+        answer = await self.ask("POST", "/sign-up", body)
+        assert answer.status == 200, answer.body
+        return str(answer.body["access_token"])
+
+    async def invite(self, token: str, *roles: str) -> str:
+        answer = await self.ask("POST", "/invitations", {"roles": list(roles)}, token)
+        assert answer.status == 201, answer.body
+        return secret_of(answer.body["url"])
+
+    async def member(self, owner: str, login: str, *roles: str) -> str:
+        return await self.join(login, await self.invite(owner, *roles))
+
+    async def sign_in(self, login: str, password: str = PASSWORD) -> Answer:
+        return await self.ask("POST", "/sign-in/password", {"login": login, "password": password})
+
+
+@contextlib.asynccontextmanager
+async def served(rig: Rig, providers: Sequence[Provider] = ()) -> AsyncIterator[Served]:
+    revocations = Revocations(rig.store, rig.bus, SystemIds(rig.clock))
+    sessions = SessionService(
+        table(rig.store, rig.tables.sealer),
+        rig.registry,
+        revocations,
+        derived_keys(rig.tables.sealer.blind),
+        rig.clock,
+        SystemIds(rig.clock),
+        rig.entropy,
+        Lifetimes(),
+    )
+    service = Service(rig.parts, rig.registry, sessions, revocations, providers)
+    who = RequestAuthenticator(sessions, lambda request: APP, lambda request: frozenset({OWN}))
+    revocations.listen(who.forget)
+    ports = Ports(
+        app=APP,
+        authenticator=who,
+        audit=rig.audit,
+        rates=RateLimiter(rig.bus, 1000.0),
+        idempotency=Idempotency(Table(rig.store, "idempotency", Kept), rig.clock),
+        cursors=Cursors(bytes(32), rig.entropy.token),
+        clock=rig.clock,
+        limits=Limits(),
+        reauth_seconds=300,
+        client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.77"),
+        check_transport=lambda request: None,
+        check_origin=origin_check(OWN, []),
+    )
+    middleware = Middleware(Config(), hsts=False)
+    app = web.Application(middlewares=middleware.chain())
+    app.on_response_prepare.append(middleware.finish)
+    add_routes(app, operations(service), ports)
+    server = TestServer(app)
+    await server.start_server()
+    revocations.start(sessions.look_again)
+    try:
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(cookie_jar=jar) as client:
+            yield Served(rig, service, client, str(server.make_url("")).rstrip("/"))
+    finally:
+        await revocations.stop()
+        await server.close()
