@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from signaling.bus.gcra import gcra
@@ -107,6 +107,11 @@ class Expiring(Generic[V]):
         now = self._clock.monotonic()
         return [key for key, (end, _) in self._entries.items() if end > now]
 
+    def left(self, key: str) -> float:
+        """Seconds."""
+        found = self._entries.get(key)
+        return max(0.0, found[0] - self._clock.monotonic()) if found else 0.0
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -127,6 +132,14 @@ class Presence:
     def list(self, key: str) -> list[str]:
         members = self._keys.get(key)
         return sorted(members.live()) if members else []
+
+    def everybody(self) -> Sequence[tuple[str, str, float]]:
+        """Key, member and seconds left, of all that this process has set."""
+        return [
+            (key, member, members.left(member))
+            for key, members in self._keys.items()
+            for member in members.live()
+        ]
 
 
 class Limits:

@@ -6,8 +6,7 @@ from signaling.bus.local import LocalBus
 from signaling.bus.port import Bus
 from signaling.clock import Clock, SystemClock
 from signaling.config.store import Bus as Settings
-from signaling.errors import ConfigError
-from signaling.ids import Entropy
+from signaling.ids import Entropy, SystemEntropy
 
 
 async def open_bus(
@@ -17,9 +16,14 @@ async def open_bus(
 
     Raises ConfigError for certificates that cannot be read.
     """
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     if not settings.url:
-        return LocalBus(clock or SystemClock())
-    raise ConfigError("bus.url", "this version runs as one process")
+        return LocalBus(clock)
+    from signaling.bus.redis import RedisBus
+
+    bus = RedisBus(settings, clock, entropy)
+    bus.start()
+    return bus
 
 
 def insecurities(settings: Settings) -> list[str]:

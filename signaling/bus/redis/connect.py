@@ -1,0 +1,99 @@
+"""How Redis is reached. Certificate and host name are always checked; the driver never retries.
+
+Its defaults would wait for seconds in an outage, and raise above a hundred calls at once.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from signaling.config.store import Bus as Settings
+from signaling.errors import ConfigError
+
+PORT = 6379
+# Calls at once on one connection each; more wait for their turn.
+CONNECTIONS = 32
+
+
+def arguments(settings: Settings) -> tuple[type[AbstractConnection], dict[str, Any]]:
+    """The kind of connection and what it is made with."""
+    parts = urlsplit(settings.url)
+    seconds = settings.timeout_seconds
+    found: dict[str, Any] = {
+        "socket_timeout": seconds,
+        # A TLS handshake and a sign-in are several trips.
+        "socket_connect_timeout": max(2.0, seconds),
+        "retry": Retry(NoBackoff(), 0),
+        "username": settings.user or None,
+        "password": settings.password.reveal() if settings.password is not None else None,
+        "client_name": "sotto",
+        "driver_info": None,
+    }
+    if parts.scheme == "unix":
+        return UnixDomainSocketConnection, {**found, "path": unquote(parts.path)}
+    found |= {
+        "host": parts.hostname or "localhost",
+        "port": parts.port or PORT,
+        "db": _database(parts.path),
+    }
+    if parts.scheme != "rediss":
+        return Connection, found
+    _check_files(settings)
+    return SSLConnection, {
+        **found,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+        "ssl_ca_certs": settings.ca or None,
+        "ssl_certfile": settings.certificate or None,
+        "ssl_keyfile": settings.key or None,
+    }
+
+
+def _database(path: str) -> int:
+    text = path.strip("/")
+    if text and not text.isdecimal():
+        raise ConfigError("bus.url", f"{text!r} is not the number of a database")
+    return int(text or 0)
+
+
+def _check_files(settings: Settings) -> None:
+    """Now, not in the middle of the night when a connection is made again."""
+    context = ssl.create_default_context()
+    try:
+        if settings.ca:
+            context.load_verify_locations(settings.ca)
+        if settings.certificate:
+            context.load_cert_chain(settings.certificate, settings.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError("bus.ca", f"a certificate file cannot be used: {error}") from error
+
+
+def pool(settings: Settings) -> BlockingConnectionPool:
+    """For commands."""
+    kind, found = arguments(settings)
+    return BlockingConnectionPool(
+        max_connections=CONNECTIONS,
+        timeout=settings.timeout_seconds,
+        connection_class=kind,
+        protocol=3,
+        **found,
+    )
+
+
+def listening(settings: Settings) -> AbstractConnection:
+    """For the one reader. RESP2: there a message is a plain answer, read in order."""
+    kind, found = arguments(settings)
+    return kind(protocol=2, **{**found, "socket_timeout": None})
