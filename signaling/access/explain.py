@@ -15,15 +15,22 @@ from signaling.access.patterns import matching
 from signaling.access.permissions import OPERATIONS, Kind, Permission
 
 
+class Matched(msgspec.Struct, frozen=True):
+    """A pattern of the grant that matches the whole name, and what it gives."""
+
+    pattern: str
+    gives: tuple[str, ...]
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One resource of the question. `patterns` are those that match it, each with what it gives."""
+    """One resource of the question: what it needs, what it has, and from where."""
 
     kind: Kind
     name: str
     needs: tuple[str, ...]
     has: tuple[str, ...]
     explicit: tuple[str, ...] = ()
-    patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    patterns: tuple[Matched, ...] = ()
     enough: bool
 
 
@@ -80,13 +87,11 @@ def _parts(holder: Holder, ask: Ask) -> Sequence[Part]:
     return made
 
 
-def _sources(
-    holder: Holder, kind: Kind, name: str
-) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+def _sources(holder: Holder, kind: Kind, name: str) -> tuple[tuple[str, ...], tuple[Matched, ...]]:
     if not isinstance(holder, Granted):
         return (), ()
     grant = holder.grant
-    found = ((p, words(mask)) for p, mask in matching(grant.patterns.of(kind), name))
+    found = (Matched(p, words(mask)) for p, mask in matching(grant.patterns.of(kind), name))
     return words(grant.resources.of(kind).get(name, 0)), tuple(found)
 
 
@@ -103,7 +108,7 @@ def lines(explanation: Explanation) -> list[str]:
         mark = "ok " if part.enough else "NO "
         made.append(f"  {mark}{part.kind} {part.name}: needs {_list(part.needs)}")
         made.append(f"       named in the grant: {_list(part.explicit)}")
-        made += [f"       pattern {p!r} gives {_list(gives)}" for p, gives in part.patterns]
+        made += [f"       pattern {m.pattern!r} gives {_list(m.gives)}" for m in part.patterns]
         if not part.patterns:
             made.append("       no pattern matches the whole name")
     return made

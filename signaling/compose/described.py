@@ -5,6 +5,7 @@ Handlers are made over a store in memory and never called.
 
 from __future__ import annotations
 
+from signaling.compose.access import described_access
 from signaling.compose.api import Collected, documents
 from signaling.config import Config
 from signaling.http.api.operation import Operation
@@ -16,5 +17,6 @@ def described() -> list[Operation]:
     config = Config()
     collected = Collected()
     collected.operations += Guests(config, ApiKeys({}), str).operations()
+    collected.operations += described_access(config.limits)
     documents(config, collected)
     return collected.operations

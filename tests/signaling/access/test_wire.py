@@ -482,6 +482,6 @@ async def test_b22_explain(client: Client) -> None:
     assert (answer.body["allowed"], answer.body["reason"]) == (False, "not_granted")
     (part,) = answer.body["parts"]
     assert (part["needs"], part["has"]) == (["write"], ["read"])
-    assert part["patterns"] == [["room-.*", ["read"]]]
+    assert part["patterns"] == [{"pattern": "room-.*", "gives": ["read"]}]
     assert (await client.signed("POST", "/explain", body, secret="sec_x")).status == 403
     assert (await client.signed("POST", "/explain", {"token": 1}, nonce="b")).status == 422

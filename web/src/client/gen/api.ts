@@ -1,10 +1,62 @@
 // Made by `python -m signaling.http.api.pages` from the server's operations. Do not edit.
 // Types only: what the HTTP API takes and answers, by operation.
 
+export interface Allowed {
+  readonly operation: Operation;
+  readonly allowed: boolean;
+}
+
+export interface ChangedKeySet {
+  readonly name?: string | null;
+  readonly listing?: boolean | null;
+  readonly enabled?: boolean | null;
+}
+
+export interface Done {
+  readonly data: Message;
+  readonly service: string;
+  readonly status: number;
+}
+
+export interface Explanation {
+  readonly operation: string;
+  readonly allowed: boolean;
+  readonly reason: string;
+  readonly who: readonly string[];
+  readonly bound: string | null;
+  readonly until: number;
+  readonly parts: readonly Part[];
+}
+
 export interface FieldProblem {
   readonly pointer: string;
   readonly code: string;
   readonly message: string;
+}
+
+export interface GrantBody {
+  readonly ttl?: unknown;
+  readonly permissions?: unknown;
+}
+
+export interface GrantDone {
+  readonly data: Granting;
+  readonly service: string;
+  readonly status: number;
+}
+
+export interface GrantedToken {
+  readonly token: string;
+}
+
+export interface Granting {
+  readonly message: string;
+  readonly token: string;
+}
+
+export interface GroupView {
+  readonly name: string;
+  readonly rooms: readonly string[];
 }
 
 export interface JoinAnswer {
@@ -18,6 +70,69 @@ export interface JoinRequest {
   readonly name: string;
 }
 
+export interface KeySetView {
+  readonly id: string;
+  readonly name: string;
+  readonly subscribe_key: string;
+  readonly publish_key: string;
+  readonly secrets: readonly SecretView[];
+  readonly listing: boolean;
+  readonly enabled: boolean;
+  readonly created_at: number;
+}
+
+export type Kind = 'channels' | 'groups' | 'uuids';
+
+export interface ListDone {
+  readonly data: Listing;
+  readonly service: string;
+  readonly status: number;
+}
+
+export interface Listed {
+  readonly id: string;
+  readonly expires: number;
+  readonly revoked: boolean;
+  readonly grant: View;
+}
+
+export interface Listing {
+  readonly message: string;
+  readonly tokens: readonly Listed[];
+  readonly next: string | null;
+}
+
+export interface Matched {
+  readonly pattern: string;
+  readonly gives: readonly string[];
+}
+
+export interface Message {
+  readonly message: string;
+}
+
+export interface NewKeySet {
+  readonly name: string;
+  readonly listing?: boolean;
+}
+
+export interface NewSecret {
+  readonly key_set: KeySetView;
+  readonly secret_key: string;
+}
+
+export type Operation = 'add_reaction' | 'add_to_group' | 'delete_file' | 'delete_group' | 'delete_messages' | 'download_file' | 'get_all_channels' | 'get_all_users' | 'get_channel' | 'get_channel_members' | 'get_memberships' | 'get_reactions' | 'get_state' | 'get_user' | 'here_now' | 'history' | 'join_call' | 'list_files' | 'list_group' | 'message_counts' | 'moderate_call' | 'publish' | 'publish_in_call' | 'register_push' | 'remove_channel' | 'remove_channel_members' | 'remove_from_group' | 'remove_memberships' | 'remove_reaction' | 'remove_user' | 'send_file' | 'set_channel' | 'set_channel_members' | 'set_memberships' | 'set_state' | 'set_user' | 'signal' | 'subscribe' | 'subscribe_group' | 'subscribe_presence' | 'time' | 'typing' | 'unsubscribe' | 'unsubscribe_with_state' | 'where_now';
+
+export interface Part {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly needs: readonly string[];
+  readonly has: readonly string[];
+  readonly explicit?: readonly string[];
+  readonly patterns?: readonly Matched[];
+  readonly enough: boolean;
+}
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -26,6 +141,28 @@ export interface Problem {
   readonly detail: string;
   readonly request_id?: string;
   readonly errors?: readonly FieldProblem[];
+}
+
+export interface Question {
+  readonly operation: Operation;
+  readonly channels?: readonly string[];
+  readonly groups?: readonly string[];
+  readonly uuids?: readonly string[];
+}
+
+export interface RoomsBody {
+  readonly add?: readonly string[];
+  readonly remove?: readonly string[];
+}
+
+export interface Rotation {
+  readonly overlap_seconds?: number;
+}
+
+export interface SecretView {
+  readonly id: string;
+  readonly created_at: number;
+  readonly retires_at: number | null;
 }
 
 export interface Sotto {
@@ -44,8 +181,79 @@ export interface Versions {
   readonly livekit: readonly string[];
 }
 
+export interface View {
+  readonly version: number;
+  readonly timestamp: number;
+  readonly ttl: number;
+  readonly authorized_uuid: string | null;
+  readonly resources: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, boolean>>>>>>;
+  readonly patterns: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, boolean>>>>>>;
+  readonly meta: Readonly<Record<string, string | number | boolean | null>>;
+}
+
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
+  changeGroup: {
+    method: 'POST';
+    path: '/api/v1/access/groups/{group}';
+    body: RoomsBody;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: GroupView;
+  };
+  changeKeySet: {
+    method: 'PATCH';
+    path: '/api/v1/access/key-sets/{key_set}';
+    body: ChangedKeySet;
+    query: undefined;
+    answer: KeySetView;
+  };
+  checkAccess: {
+    method: 'POST';
+    path: '/api/v1/access/check';
+    body: Question;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: Allowed;
+  };
+  createKeySet: {
+    method: 'POST';
+    path: '/api/v1/access/key-sets';
+    body: NewKeySet;
+    query: undefined;
+    answer: NewSecret;
+  };
+  deleteGroup: {
+    method: 'DELETE';
+    path: '/api/v1/access/groups/{group}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
+  deleteKeySet: {
+    method: 'DELETE';
+    path: '/api/v1/access/key-sets/{key_set}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  explainAccess: {
+    method: 'POST';
+    path: '/v3/pam/{subkey}/explain';
+    body: undefined;
+    query: {
+      readonly timestamp?: string;
+      readonly signature?: string;
+      readonly nonce?: string;
+      readonly after?: string;
+      readonly limit?: string;
+    };
+    answer: Explanation;
+  };
   findPasswordChange: {
     method: 'GET';
     path: '/.well-known/change-password';
@@ -53,12 +261,88 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  getGroup: {
+    method: 'GET';
+    path: '/api/v1/access/groups/{group}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: GroupView;
+  };
+  getKeySet: {
+    method: 'GET';
+    path: '/api/v1/access/key-sets/{key_set}';
+    body: undefined;
+    query: undefined;
+    answer: KeySetView;
+  };
+  grantToken: {
+    method: 'POST';
+    path: '/v3/pam/{subkey}/grant';
+    body: undefined;
+    query: {
+      readonly timestamp?: string;
+      readonly signature?: string;
+      readonly nonce?: string;
+      readonly after?: string;
+      readonly limit?: string;
+    };
+    answer: GrantDone;
+  };
+  grantTokenAsAdministrator: {
+    method: 'POST';
+    path: '/api/v1/access/key-sets/{key_set}/tokens';
+    body: GrantBody;
+    query: undefined;
+    answer: GrantedToken;
+  };
   joinAsGuest: {
     method: 'POST';
     path: '/api/join';
     body: JoinRequest;
     query: undefined;
     answer: JoinAnswer;
+  };
+  listKeySets: {
+    method: 'GET';
+    path: '/api/v1/access/key-sets';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly KeySetView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listTokens: {
+    method: 'GET';
+    path: '/v3/pam/{subkey}/grants';
+    body: undefined;
+    query: {
+      readonly timestamp?: string;
+      readonly signature?: string;
+      readonly nonce?: string;
+      readonly after?: string;
+      readonly limit?: string;
+    };
+    answer: ListDone;
+  };
+  parseToken: {
+    method: 'POST';
+    path: '/v3/pam/{subkey}/parse';
+    body: undefined;
+    query: {
+      readonly timestamp?: string;
+      readonly signature?: string;
+      readonly nonce?: string;
+      readonly after?: string;
+      readonly limit?: string;
+    };
+    answer: View;
   };
   readAsyncApi: {
     method: 'GET';
@@ -101,5 +385,32 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Sotto;
+  };
+  retireSecret: {
+    method: 'DELETE';
+    path: '/api/v1/access/key-sets/{key_set}/secrets/{secret}';
+    body: undefined;
+    query: undefined;
+    answer: KeySetView;
+  };
+  revokeToken: {
+    method: 'DELETE';
+    path: '/v3/pam/{subkey}/grant/{token}';
+    body: undefined;
+    query: {
+      readonly timestamp?: string;
+      readonly signature?: string;
+      readonly nonce?: string;
+      readonly after?: string;
+      readonly limit?: string;
+    };
+    answer: Done;
+  };
+  rotateKeySet: {
+    method: 'POST';
+    path: '/api/v1/access/key-sets/{key_set}/rotate';
+    body: Rotation;
+    query: undefined;
+    answer: NewSecret;
   };
 }
