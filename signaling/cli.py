@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from signaling.commands import check, dev, doctor, serve, token, turn
+from signaling.commands import access, check, dev, doctor, serve, token, turn
 from signaling.errors import ConfigError
 from turn.errors import TurnError
 
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         ("doctor", doctor),
         ("token", token),
         ("turn", turn),
+        ("access", access),
     ):
         made = commands.add_parser(
             name,

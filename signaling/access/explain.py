@@ -100,10 +100,8 @@ def lines(explanation: Explanation) -> list[str]:
     verdict = "allowed" if explanation.allowed else f"refused: {explanation.reason}"
     made = [f"{explanation.operation}: {verdict}"]
     if explanation.bound is not None:
-        is_who = explanation.bound in explanation.who
-        made.append(
-            f"  the token is for {explanation.bound}, {'who' if is_who else 'who not'} asks"
-        )
+        asks = "who asks" if explanation.bound in explanation.who else "and somebody else asks"
+        made.append(f"  the token is for {explanation.bound}, {asks}")
     for part in explanation.parts:
         mark = "ok " if part.enough else "NO "
         made.append(f"  {mark}{part.kind} {part.name}: needs {_list(part.needs)}")
