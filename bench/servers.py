@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sinks import LOOPBACK, SERVER_ADDRESS, Sink
+
 KEY = "bench"
 SECRET = "a-secret-for-benchmarks-that-is-long-enough"
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +36,8 @@ rtc:
   udp_port: 18782
   tcp_port: 18781
   use_external_ip: false
-  node_ip: 127.0.0.1
-  enable_loopback_candidate: true
+  node_ip: {address}
+  enable_loopback_candidate: {loopback}
 {more}logging:
   level: warn
 keys:
@@ -94,6 +96,9 @@ class Running:
     kind: Kind
     pid: int
     directory: Path
+    # Where its media is.
+    address: str
+    sink: Sink
 
     def pids(self) -> list[int]:
         """The server and every process that it started."""
@@ -130,11 +135,13 @@ def _status(pid: int, field: str) -> int:
     return 0
 
 
-def address(kind: Kind) -> str:
-    """Where media is: LiveKit's advice is 127.0.0.1, which `sotto serve` refuses to advertise.
+def address(kind: Kind, sink: Sink) -> str:
+    """Where media is. On loopback: LiveKit's advice is 127.0.0.1, which `sotto serve` refuses to advertise.
 
     Packets between any two addresses of one machine go through the loopback device.
     """
+    if sink.is_tun:
+        return SERVER_ADDRESS
     if kind != SOTTO_SERVER:
         return "127.0.0.1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -176,17 +183,20 @@ def _sotto_command() -> list[str]:
     return [found]
 
 
-def _command(kind: Kind, directory: Path) -> list[str]:
+def _command(kind: Kind, directory: Path, media: str) -> list[str]:
     if kind == SOTTO_SERVER:
         path = directory / "sotto.toml"
-        path.write_text(SOTTO.format(state=directory, key=KEY, address=address(kind)))
+        path.write_text(SOTTO.format(state=directory, key=KEY, address=media))
         secret = directory / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
         return [*_sotto_command(), "serve", "--config", str(path)]
     path = directory / "livekit.yaml"
     more = BATCHED if kind == LIVEKIT_BATCHED else ""
-    path.write_text(LIVEKIT.format(more=more, key=KEY, secret=SECRET))
+    # Beside another address a loopback candidate would be taken for that address.
+    loopback = str(media == "127.0.0.1").lower()
+    rtc = {"more": more, "address": media, "loopback": loopback}
+    path.write_text(LIVEKIT.format(**rtc, key=KEY, secret=SECRET))
     path.chmod(0o600)
     return [livekit_binary(), "--config", str(path)]
 
@@ -202,16 +212,17 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running(kind: Kind) -> Iterator[Running]:
-    """A server that answers, pinned to its core; stopped at the end."""
+def running(kind: Kind, sink: Sink = LOOPBACK) -> Iterator[Running]:
+    """A server that answers, pinned to its core; stopped at the end. `sink` has been entered."""
+    media = address(kind, sink)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
-        command = ["taskset", "-c", str(SERVER_CORE), *_command(kind, directory)]
+        command = ["taskset", "-c", str(SERVER_CORE), *_command(kind, directory, media)]
         with (directory / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
             try:
                 _wait(process, kind, directory / "log")
-                yield Running(kind, process.pid, directory)
+                yield Running(kind, process.pid, directory, media, sink)
             finally:
                 _stop(process)
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from servers import CLIENT_CORE, KEY, ROOT, SECRET, SERVER_CORE, BenchError, Running, address
+from servers import CLIENT_CORE, KEY, ROOT, SECRET, SERVER_CORE, BenchError, Running
+from sinks import LOOPBACK, SERVER_ADDRESS, Sink
 
 Report = dict[str, Any]
 
@@ -44,8 +45,9 @@ def client(server: Running, options: dict[str, object], timeout: float = 300) ->
         "host": f"127.0.0.1:{server.kind.port}",
         "key": KEY,
         "secret": SECRET,
-        "address": address(server.kind),
+        "address": server.address,
         "pid": ",".join(str(pid) for pid in server.pids()),
+        **server.sink.flags(),
         **options,
     }
     command = [str(build("client"))]
@@ -54,9 +56,11 @@ def client(server: Running, options: dict[str, object], timeout: float = 300) ->
     return _run(command, CLIENT_CORE, timeout)
 
 
-def bare(*, size: int, run: int, receivers: int, rate: int, seconds: float) -> Report:
+def bare(
+    *, size: int, run: int, receivers: int, rate: int, seconds: float, sink: Sink = LOOPBACK
+) -> Report:
     """The limit at one run length; it pins its own two threads."""
-    options = {
+    options: dict[str, object] = {
         "size": size,
         "run": run,
         "receivers": receivers,
@@ -64,7 +68,10 @@ def bare(*, size: int, run: int, receivers: int, rate: int, seconds: float) -> R
         "seconds": seconds,
         "send-core": SERVER_CORE,
         "receive-core": CLIENT_CORE,
+        **sink.flags(),
     }
+    if sink.is_tun:
+        options["address"] = SERVER_ADDRESS
     command = [str(build("bare"))]
     for name, value in options.items():
         command += [f"--{name}", str(value)]

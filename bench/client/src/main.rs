@@ -3,6 +3,7 @@
 
 mod cert;
 mod data;
+mod link;
 mod options;
 mod participant;
 mod pc;

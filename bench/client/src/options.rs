@@ -3,7 +3,10 @@
 pub const HELP: &str = "sotto-bench-client: drives a server that speaks the LiveKit protocol
 
   --host 127.0.0.1:7880   --key devkey  --secret secret  --room bench
-  --address 127.0.0.1     local address of the media sockets
+  --address 127.0.0.1     the server's address for media; sockets are bound to it as well
+  --tun NAME              no sockets: everybody is behind this TUN device, that has --address
+  --tun-address 10.99.0.2 where everybody is behind it
+  --segments 1            1: runs arrive whole (UDP segmentation offload), 0: cut by the kernel
   --mode dual|single      /rtc with two peer connections, or /rtc/v1 with one
   --kind video|audio|data --publishers 1  --subscribers 10
   --meeting N             N participants that all publish and subscribe, instead
@@ -28,6 +31,9 @@ pub struct Options {
     pub key: String,
     pub secret: String,
     pub address: String,
+    pub tun: String,
+    pub tun_address: String,
+    pub segments: bool,
     pub room: String,
     pub single: bool,
     pub kind: String,
@@ -60,6 +66,9 @@ impl Default for Options {
             key: "devkey".to_owned(),
             secret: "secret".to_owned(),
             address: "127.0.0.1".to_owned(),
+            tun: String::new(),
+            tun_address: "10.99.0.2".to_owned(),
+            segments: true,
             room: "bench".to_owned(),
             single: false,
             kind: "video".to_owned(),
@@ -119,6 +128,9 @@ impl Options {
             "--secret" => self.secret = value,
             "--room" => self.room = value,
             "--address" => self.address = value,
+            "--tun" => self.tun = value,
+            "--tun-address" => self.tun_address = value,
+            "--segments" => self.segments = value != "0",
             "--mode" => self.single = value == "single",
             "--kind" => self.kind = value,
             "--publishers" => self.publishers = number(name, &value)?,

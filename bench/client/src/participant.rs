@@ -1,6 +1,7 @@
 //! One participant: its signaling, one or two peer connections, the tracks it sends and what
 //! it receives. Driven by `run`'s loop; every answer follows from what the server said.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +9,16 @@ use sotto_engine_core::wire::rtcp::{Compound, Packet, Packets};
 use sotto_engine_core::wire::{PacketKind, classify};
 
 use crate::cert::Certificate;
+use crate::link::Wire;
 use crate::pc::Pc;
-use crate::proto::{AddTrack, Leave, Request, Response, SessionDescription, Trickle, VideoLayer};
-use crate::sdp::{self, Description, Kind, Local, Offered};
+use crate::proto::{Leave, Request};
+use crate::sdp::Offered;
 use crate::signal::Signal;
 use crate::sink::Sink;
-use crate::source::{Ids, Source};
+use crate::source::Source;
 use crate::sys::Batch;
+
+mod negotiation;
 
 pub const PUBLISHER: usize = 0;
 pub const SUBSCRIBER: usize = 1;
@@ -27,7 +31,7 @@ pub struct Participant {
     pub sources: Vec<Source>,
     pub sink: Sink,
     pub wants_data: bool,
-    pub address: String,
+    wire: Wire,
     pub started_us: u64,
     pub failure: Option<String>,
     /// Peer connections made since the last look, for the loop to poll.
@@ -49,6 +53,7 @@ impl Participant {
         sources: Vec<Source>,
         sink: Sink,
         certificate: &Arc<Certificate>,
+        wire: &Wire,
     ) -> Self {
         Self {
             number,
@@ -58,7 +63,7 @@ impl Participant {
             sources,
             sink,
             wants_data: false,
-            address: String::new(),
+            wire: wire.clone(),
             started_us: 0,
             failure: None,
             fresh: Vec::new(),
@@ -117,73 +122,15 @@ impl Participant {
         }
     }
 
-    fn on_response(&mut self, response: Response) {
-        match response {
-            Response::Join(_) => self.on_join(),
-            Response::TrackPublished(_) => {
-                self.published += 1;
-                if self.published == self.sources.len() {
-                    self.offer();
-                }
-            }
-            Response::Offer(description) => self.on_offer(&description),
-            Response::Answer(description) => self.on_answer(&description),
-            Response::Trickle(trickle) => self.on_trickle(&trickle),
-            Response::Sections(sections) => {
-                let audio = (0..sections.audios).map(|_| Kind::Audio);
-                let video = (0..sections.videos).map(|_| Kind::Video);
-                self.offered
-                    .extend(audio.chain(video).map(|kind| Offered { kind, send: None }));
-                self.offer();
-            }
-            Response::Leave(leave) => {
-                self.failure.get_or_insert(format!(
-                    "leave: reason {} action {}",
-                    leave.reason, leave.action
-                ));
-            }
-            Response::Quality(_) | Response::Pong(_) => {}
-        }
-    }
-
-    fn on_join(&mut self) {
-        if self.single || self.wants_data {
-            self.offered.push(Offered {
-                kind: Kind::Data,
-                send: None,
-            });
-        }
-        let mut requests = Vec::new();
-        for source in &mut self.sources {
-            source.mid = self.offered.len().to_string();
-            self.offered.push(Offered {
-                kind: source.kind,
-                send: Some((source.cid.clone(), source.ssrc)),
-            });
-            requests.push(Request::AddTrack(add_track(source)));
-        }
-        requests.into_iter().for_each(|request| self.send(request));
-        if self.sources.is_empty() && (self.single || self.wants_data) {
-            self.offer();
-        }
-    }
-
     fn pc(&mut self, which: usize) -> Option<&mut Pc> {
         if self.pcs[which].is_none() {
-            let pc = Pc::new(
-                &self.certificate,
-                &self.address,
-                2 * self.number + which as u64,
-                which == PUBLISHER,
-            );
-            match pc {
-                Ok(pc) => {
-                    if self.sink.sampled {
-                        crate::sys::receive_times(&pc.socket);
+            match self.wire.link(self.number << 2 | which as u64) {
+                Ok(link) => {
+                    if let Some(socket) = link.socket() {
+                        self.watch(socket);
                     }
-                    if self.sink.probe {
-                        crate::sys::receive_runs(&pc.socket);
-                    }
+                    let number = 2 * self.number + which as u64;
+                    let pc = Pc::new(&self.certificate, link, number, which == PUBLISHER);
                     self.pcs[which] = Some(pc);
                     self.fresh.push(which);
                 }
@@ -193,131 +140,48 @@ impl Participant {
         self.pcs[which].as_mut()
     }
 
-    fn offer(&mut self) {
-        if self.offering {
-            self.offer_again = true;
-            return;
+    fn watch(&self, socket: &UdpSocket) {
+        if self.sink.sampled {
+            crate::sys::receive_times(socket);
         }
-        self.offering = true;
-        let (fingerprint, offered) = (self.certificate.fingerprint.clone(), self.offered.clone());
-        let Some(pc) = self.pc(PUBLISHER) else { return };
-        pc.version += 1;
-        let sdp = local(pc, &fingerprint).offer(&offered);
-        self.offer_id += 1;
-        let id = self.offer_id;
-        self.send(Request::Offer(SessionDescription {
-            kind: "offer".to_owned(),
-            sdp,
-            id,
-        }));
-    }
-
-    fn on_offer(&mut self, description: &SessionDescription) {
-        let offer = Description::parse(&description.sdp);
-        self.learn_receiving(&offer);
-        let fingerprint = self.certificate.fingerprint.clone();
-        let Some(pc) = self.pc(SUBSCRIBER) else {
-            return;
-        };
-        pc.version += 1;
-        pc.set_remote(offer.remote());
-        let sdp = local(pc, &fingerprint).answer(&offer);
-        let id = description.id;
-        self.send(Request::Answer(SessionDescription {
-            kind: "answer".to_owned(),
-            sdp,
-            id,
-        }));
-    }
-
-    fn on_answer(&mut self, description: &SessionDescription) {
-        let answer = Description::parse(&description.sdp);
-        if self.single {
-            self.learn_receiving(&answer);
-        }
-        for source in &mut self.sources {
-            let Some(section) = answer
-                .sections
-                .iter()
-                .find(|section| section.mid() == source.mid)
-            else {
-                continue;
-            };
-            source.ids = Ids {
-                mid: section.extension(sdp::MID),
-                audio_level: section.extension(sdp::AUDIO_LEVEL),
-                transport_cc: section.extension(sdp::TRANSPORT_CC),
-            };
-        }
-        if let Some(pc) = self.pc(PUBLISHER) {
-            pc.set_remote(answer.remote());
-        }
-        self.offering = false;
-        if std::mem::take(&mut self.offer_again) {
-            self.offer();
-        }
-    }
-
-    fn learn_receiving(&mut self, description: &Description) {
-        for section in description
-            .sections
-            .iter()
-            .filter(|section| section.is_media())
-        {
-            if section.has("recvonly") || section.has("inactive") {
-                continue;
-            }
-            self.sink.transport_cc = self
-                .sink
-                .transport_cc
-                .or(section.extension(sdp::TRANSPORT_CC));
-            self.sink.remb |= section
-                .values("rtcp-fb")
-                .any(|value| value.ends_with("goog-remb"));
-            for value in section.values("rtpmap") {
-                let Some((payload_type, name)) = value.split_once(' ') else {
-                    continue;
-                };
-                if let (Ok(payload_type @ 0..=127), true) =
-                    (payload_type.parse::<usize>(), name.starts_with("rtx/"))
-                {
-                    self.sink.rtx_payload_types[payload_type] = true;
-                }
-            }
-        }
-    }
-
-    fn on_trickle(&mut self, trickle: &Trickle) {
-        let parsed: Option<serde_json::Value> = serde_json::from_str(&trickle.candidate_init).ok();
-        let text = parsed
-            .as_ref()
-            .and_then(|value| value.get("candidate")?.as_str())
-            .unwrap_or_default();
-        let which = usize::from(trickle.target == 1);
-        if let (Some(address), Some(pc)) = (sdp::candidate(text), &mut self.pcs[which]) {
-            pc.add_candidate(address);
+        if self.sink.probe {
+            crate::sys::receive_runs(socket);
         }
     }
 
     /// Reads one socket until it is empty.
     pub fn on_readable(&mut self, which: usize, batch: &mut Batch, now_us: u64) {
         loop {
-            let Some(pc) = &self.pcs[which] else { return };
-            let count = batch.receive(&pc.socket);
+            let socket = self.pcs[which].as_ref().and_then(|pc| pc.link.socket());
+            let Some(socket) = socket else { return };
+            let count = batch.receive(socket);
             for at in 0..count {
                 let (arrived, segment) = (batch.received_us(at), batch.segment(at));
                 let bytes = batch.datagram(at);
-                let segment = segment.unwrap_or(bytes.len()).max(1);
-                if self.sink.probe && bytes.first().is_some_and(|first| first & 0xC0 == 0x80) {
-                    self.sink.on_run(bytes.len().div_ceil(segment));
-                }
-                for datagram in bytes.chunks_mut(segment) {
-                    self.on_datagram(which, datagram, now_us, arrived);
-                }
+                let segment = segment.unwrap_or(bytes.len());
+                self.on_run(which, bytes, segment, now_us, arrived);
             }
             if count < batch.capacity() {
                 return;
             }
+        }
+    }
+
+    /// Datagrams of `segment` bytes that came in one send.
+    pub fn on_run(
+        &mut self,
+        which: usize,
+        bytes: &mut [u8],
+        segment: usize,
+        now_us: u64,
+        arrived_us: Option<u64>,
+    ) {
+        let segment = segment.max(1);
+        if self.sink.probe && bytes.first().is_some_and(|first| first & 0xC0 == 0x80) {
+            self.sink.on_run(bytes.len().div_ceil(segment));
+        }
+        for datagram in bytes.chunks_mut(segment) {
+            self.on_datagram(which, datagram, now_us, arrived_us);
         }
     }
 
@@ -435,41 +299,5 @@ impl Participant {
         {
             pc.send(&out[..len]);
         }
-    }
-}
-
-fn local<'a>(pc: &'a Pc, fingerprint: &'a str) -> Local<'a> {
-    Local {
-        ufrag: &pc.ufrag,
-        pwd: &pc.pwd,
-        fingerprint,
-        address: pc.address,
-        version: pc.version,
-    }
-}
-
-fn add_track(source: &Source) -> AddTrack {
-    let video = source.kind == Kind::Video;
-    let bitrate =
-        (source.size as u64 * 8 * u64::from(source.burst) * 1_000_000 / source.period_us) as u32;
-    let layers = if video {
-        vec![VideoLayer {
-            quality: 2,
-            width: 640,
-            height: 360,
-            bitrate,
-        }]
-    } else {
-        Vec::new()
-    };
-    AddTrack {
-        cid: source.cid.clone(),
-        name: source.cid.clone(),
-        kind: i32::from(video),
-        width: if video { 640 } else { 0 },
-        height: if video { 360 } else { 0 },
-        source: if video { 1 } else { 2 },
-        layers,
-        disable_red: true,
     }
 }

@@ -1,7 +1,7 @@
-//! One peer connection: a socket, a minimal ICE agent with one candidate pair, DTLS, SRTP keys.
+//! One peer connection: a link, a minimal ICE agent with one candidate pair, DTLS, SRTP keys.
 //! RTP and RTCP go past it to `participant`; it answers STUN and DTLS itself.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use sotto_engine_core::wire::srtp::{Profile, Receiver, Sender};
 use sotto_engine_core::wire::stun::{self, IntegrityKey, Message, Role};
 
 use crate::cert::Certificate;
+use crate::link::Link;
 use crate::sctp::Sctp;
 use crate::sdp::Remote;
 
@@ -19,8 +20,7 @@ const TIE_BREAKER: u64 = 0x5eed_0f1c_e000_0001;
 const PRIORITY: u32 = 0x6e00_01ff;
 
 pub struct Pc {
-    pub socket: UdpSocket,
-    pub address: SocketAddr,
+    pub link: Link,
     pub ufrag: String,
     pub pwd: String,
     /// Version of our description, one more for each.
@@ -45,19 +45,9 @@ pub struct Pc {
 
 impl Pc {
     /// `offerer`: we send the first offer, and so control ICE.
-    pub fn new(
-        certificate: &Arc<Certificate>,
-        address: &str,
-        number: u64,
-        offerer: bool,
-    ) -> std::io::Result<Self> {
-        let socket = UdpSocket::bind((address, 0))?;
-        socket.set_nonblocking(true)?;
-        crate::sys::receive_buffer(&socket, 4 << 20);
-        let address = socket.local_addr()?;
-        Ok(Self {
-            socket,
-            address,
+    pub fn new(certificate: &Arc<Certificate>, link: Link, number: u64, offerer: bool) -> Self {
+        Self {
+            link,
             ufrag: format!("bn{number:06}"),
             pwd: format!("benchpassword{number:011}"),
             version: 0,
@@ -75,7 +65,7 @@ impl Pc {
             dtls_at: None,
             certificate: certificate.clone(),
             transaction: number << 32,
-        })
+        }
     }
 
     pub fn set_remote(&mut self, remote: Remote) {
@@ -87,19 +77,15 @@ impl Pc {
             .for_each(|candidate| self.add_candidate(candidate));
     }
 
-    /// Takes the candidate on our own address: server and client share a machine, and an answer
-    /// from another of its addresses would not reach a connected socket.
     pub fn add_candidate(&mut self, candidate: SocketAddr) {
-        let same = candidate.ip() == self.address.ip();
-        if same && !self.connected && self.socket.connect(candidate).is_ok() {
+        if !self.connected && self.link.connect(candidate) {
             self.connected = true;
             self.next_check_us = 0;
         }
     }
 
     pub fn send(&self, bytes: &[u8]) {
-        // A full socket buffer is a loss like any other.
-        let _ = self.socket.send(bytes);
+        self.link.send(bytes);
     }
 
     /// ICE checks, DTLS and SCTP timers; call each few milliseconds.
@@ -133,7 +119,7 @@ impl Pc {
             stun::Class::Request => {
                 let mut out = [0u8; 128];
                 let key = IntegrityKey::new(self.pwd.as_bytes());
-                let Ok(peer) = self.socket.peer_addr() else {
+                let Some(peer) = self.link.peer() else {
                     return;
                 };
                 if let Some(len) = stun::write_success(&mut out, &message.transaction, peer, &key) {
