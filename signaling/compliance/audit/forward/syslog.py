@@ -120,7 +120,7 @@ class SyslogSink:
         except (OSError, TimeoutError) as error:
             raise Unavailable(f"no connection: {_reason(error)}") from error
         _notice_silence(writer)
-        # `drain` then waits until our own buffer is empty. Not 0: asyncio's TLS would pause for ever.
+        # `drain` then waits until our own buffer is empty. At 0 asyncio's TLS pauses for ever.
         writer.transport.set_write_buffer_limits(high=1, low=0)
         self._writer = writer
         self._watch = asyncio.create_task(_until_end(reader))
