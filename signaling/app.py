@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,24 @@ from aiohttp import web
 from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
+from signaling.compose.access import Planes, open_access
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.core import open_core
 from signaling.compose.sessions import Nobody
 from signaling.compose.standing import CoreStanding
+from signaling.compose.tls import Certificates, challenge_application, make_certificates
 from signaling.compose.upkeep import upkeep
 from signaling.config import Config, parse_address
+from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
+from signaling.http.gate import Gate
 from signaling.http.guests import Guests
-from signaling.http.listener import Gate, Listener, handler_arguments
+from signaling.http.listener import Listener, handler_arguments
 from signaling.http.live import Live
 from signaling.http.looplag import LoopLag
 from signaling.http.middleware import Middleware, is_proxy
 from signaling.http.operator import Health, Operator
-from signaling.http.tls import CertificateWatch, limit_buffers, server_context
+from signaling.http.tls import CertificateWatch, limit_buffers
 from signaling.relay import ice_servers, relay_from
 from signaling.rtc import Rooms, RtcSettings, Webhooks, WebhookTarget
 from signaling.rtc.clock import LoopClock
@@ -104,7 +107,8 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn: Supervisor | None = None
         self._certificate: CertificateWatch | None = None
-        self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": []}
+        self.keeper: Keeper | None = None
+        self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": [], "acme": []}
 
     async def start(self) -> None:
         """Raises ConfigError or TurnError; then everything that was opened is closed again."""
@@ -178,7 +182,9 @@ class App:
         collected = Collected()
         guests = Guests(self._config, self._keys, self._new_identity)
         collected.operations += guests.operations()
-        authenticator = Nobody(self._core.app)
+        access = await open_access(self._core, self._stack)
+        collected.operations += access.operations(self._config.limits)
+        authenticator = Planes(Nobody(self._core.app), access.door, self._core.app)
         await serve_api(app, self._core, collected, authenticator, development=self._development)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority)
@@ -192,11 +198,18 @@ class App:
             await self._listen(runner, "http", parse_address(address, "http.plain"))
         if not config.http.listen:
             return
-        context = server_context(config.tls)
-        self._certificate = CertificateWatch(context, config.tls)
-        self._spawn(self._certificate.run())
+        made = make_certificates(config, self._state, self._core.clock)
+        self._certificate = made.watch
+        self._spawn(made.watch.run())
         for address in config.http.listen:
-            await self._listen(runner, "https", parse_address(address, "http.listen"), context)
+            await self._listen(runner, "https", parse_address(address, "http.listen"), made)
+        if made.keeper is None or made.pending is None:
+            return
+        challenges = await self._runner(challenge_application(made.pending, self._middleware))
+        for address in config.acme.http_listen:
+            await self._listen(challenges, "acme", parse_address(address, "acme.http_listen"))
+        self.keeper = made.keeper
+        self._spawn(made.keeper.run())
 
     async def _start_operator(self) -> None:
         if not self._config.operator.listen:
@@ -227,13 +240,14 @@ class App:
         runner: web.AppRunner,
         kind: str,
         address: tuple[str, int],
-        context: ssl.SSLContext | None = None,
+        tls: Certificates | None = None,
     ) -> None:
         limits = self._config.limits
         path = "operator.listen" if kind == "operator" else f"http ({kind})"
         # The operator must get in when strangers have taken every place.
         gate = Gate(limits) if kind == "operator" else self._gate
-        listener = await Listener.start(runner, address, path, gate, limits, context)
+        context, challenges = (tls.context, tls.challenges) if tls is not None else (None, None)
+        listener = await Listener.start(runner, address, path, gate, limits, context, challenges)
         self._stack.push_async_callback(listener.close)
         self._ports[kind].append(listener.port)
 

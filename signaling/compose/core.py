@@ -13,13 +13,11 @@ from signaling.bus.open import open_bus
 from signaling.bus.port import Bus
 from signaling.clock import Clock, SystemClock
 from signaling.compliance.audit.signer import Signers
-from signaling.compliance.audit.writer import AuditLog
+from signaling.compliance.audit.writer import AuditLog, Pace
 from signaling.config import Config
 from signaling.ids import Entropy, Ids, SystemEntropy, SystemIds
 from signaling.keys.envelope import Envelope
-from signaling.keys.masters import Masters
-from signaling.keys.providers.local import LocalKms
-from signaling.keys.table import KeyTable
+from signaling.keys.open import Keys, open_keys
 from signaling.storage.open import open_store
 from signaling.storage.port import Store
 
@@ -39,8 +37,7 @@ class Core:
     store: Store
     bus: Bus
     sealer: Envelope
-    masters: Masters
-    keys: KeyTable
+    keyring: Keys
     audit: AuditLog
     signers: Signers
     app: str = DEFAULT_APP
@@ -54,18 +51,16 @@ async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStac
     stack.push_async_callback(store.close)
     bus = await open_bus(config.bus, clock, entropy)
     stack.push_async_callback(bus.close)
-    audit = AuditLog(store.meta, store.log, clock, ids)
-    table = KeyTable(store.meta)
-    masters = Masters(table, {"local": LocalKms(state / "keys", entropy)}, audit, clock)
-    stack.push_async_callback(masters.close)
-    await masters.ensure("local")
-    sealer = Envelope(table, masters, audit, clock, entropy)
-    await sealer.start()
+    audit = AuditLog(
+        store.meta, store.log, clock, ids, Pace(head_seconds=config.audit.head_seconds)
+    )
+    keys = await open_keys(config, state, store.meta, audit, clock, entropy)
+    stack.push_async_callback(keys.close)
+    sealer = keys.envelope
+    keys.follow(bus)
     signers = Signers(store.meta, sealer, clock, entropy)
     await signers.start()
     # What the keys noted so far waits in the queue: the audit seals with them.
     await audit.start(sealer, signers)
     stack.push_async_callback(audit.close)
-    return Core(
-        config, state, clock, ids, entropy, store, bus, sealer, masters, table, audit, signers
-    )
+    return Core(config, state, clock, ids, entropy, store, bus, sealer, keys, audit, signers)

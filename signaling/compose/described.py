@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from signaling.compose.access import described_access
 from signaling.compose.api import Collected, documents
+from signaling.compose.keeping import described_keeping
 from signaling.config import Config
 from signaling.http.api.operation import Operation
 from signaling.http.guests import Guests
@@ -18,5 +19,6 @@ def described() -> list[Operation]:
     collected = Collected()
     collected.operations += Guests(config, ApiKeys({}), str).operations()
     collected.operations += described_access(config.limits)
+    collected.operations += described_keeping()
     documents(config, collected)
     return collected.operations

@@ -44,6 +44,7 @@ def check_production(config: Config) -> list[ConfigError]:
         *_listeners(config),
         *_turn(config),
         *_webhooks(config),
+        *_acme(config),
         *check_store(config.store, production=True),
         *check_bus(config.bus),
         *check_kms(config),
@@ -84,13 +85,32 @@ def _listeners(config: Config) -> Iterator[ConfigError]:
         yield from _parses(address, "http.listen")
     if not config.http.listen and not config.http.plain:
         yield ConfigError("http.listen", "nothing would listen")
-    if config.http.listen and not (config.tls.certificate and config.tls.key):
+    files = config.tls.certificate and config.tls.key
+    if config.http.listen and not config.acme.directory and not files:
         yield ConfigError("tls.certificate", "https needs tls.certificate and tls.key")
     yield from _plain(config)
     if config.operator.listen:
         yield from _parses(config.operator.listen, "operator.listen")
     yield from _ranges(config)
     yield from _bounds(config)
+
+
+def _acme(config: Config) -> Iterator[ConfigError]:
+    acme = config.acme
+    if not acme.directory:
+        return
+    if not acme.directory.startswith("https://"):
+        yield ConfigError("acme.directory", "is not https")
+    if not acme.domains:
+        yield ConfigError("acme.domains", "names no host")
+    if not acme.agree_terms:
+        yield ConfigError(
+            "acme.agree_terms", "read the authority's terms of service, then say true"
+        )
+    if acme.challenge == "http-01" and not acme.http_listen:
+        yield ConfigError("acme.http_listen", "http-01 needs a listener at port 80")
+    for address in acme.http_listen:
+        yield from _parses(address, "acme.http_listen")
 
 
 def _plain(config: Config) -> Iterator[ConfigError]:

@@ -14,6 +14,7 @@ from msgspec import Meta, field
 
 from mediaserver.api import MediaLimits
 from signaling.config.accounts import Accounts, Mail
+from signaling.config.acme import Acme
 from signaling.config.api import Api
 from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, AuditWebhook
 from signaling.config.egress import Egress
@@ -373,6 +374,7 @@ class Config(Section, frozen=True):
 
     http: Http = field(default_factory=Http)
     tls: Tls = field(default_factory=Tls)
+    acme: Acme = field(default_factory=Acme)
     operator: Operator = field(default_factory=Operator)
     media: Media = field(default_factory=Media)
     turn: Turn = field(default_factory=Turn)

@@ -4,7 +4,7 @@ A time for the request's header.
 
 aiohttp keeps a connection whose header never ends open for minutes, and counts nothing. `Guarded`
 closes it, and
-`Gate` bounds how many connections stand, in all and from one address. Driven by `app`.
+`Gate` bounds how many connections stand. Driven by `app`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from aiohttp import web
@@ -22,6 +21,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from signaling.config import Limits
 from signaling.errors import ConfigError
+from signaling.http.gate import Gate, Open, address_of
+from signaling.http.hello import Hello
+from signaling.http.tls_accept import ACME, Accepting, ContextOf
 
 SEND_BUFFER = 256 * 1024
 UNSENT = 64 * 1024
@@ -29,54 +31,29 @@ DEAD_MS = 20_000  # unacknowledged for so long: the other side is gone (RFC 5482
 TCP_NOTSENT_LOWAT = 25  # netinet/tcp.h; Python names it from 3.12 on
 
 
-class Gate:
-    """Open connections of the public listeners, shared by all of them.
-
-    `exempt` says whose addresses stand for many people: proxies are counted in all only.
-    """
-
-    def __init__(
-        self, limits: Limits, exempt: Callable[[str], bool] = lambda address: False
-    ) -> None:
-        self._limits = limits
-        self._exempt = exempt
-        self._by_address: Counter[str] = Counter()
-        self.total = 0
-        self.refused: Counter[str] = Counter()
-
-    def enter(self, address: str) -> bool:
-        if self.total >= self._limits.connections:
-            self.refused["connections"] += 1
-            return False
-        many = self._by_address[address] >= self._limits.connections_per_address
-        if many and not self._exempt(address):
-            self.refused["connections_per_address"] += 1
-            return False
-        self.total += 1
-        self._by_address[address] += 1
-        return True
-
-    def leave(self, address: str) -> None:
-        self.total -= 1
-        self._by_address[address] -= 1
-        if self._by_address[address] <= 0:
-            del self._by_address[address]
-
-
 class Guarded(RequestHandler):
     """aiohttp's connection with a deadline while no complete header has arrived."""
 
-    __slots__ = ("_deadline", "_entered", "_gate", "_header_seconds")
+    __slots__ = ("_deadline", "_entered", "_gate", "_header_seconds", "_statistics")
 
-    def __init__(self, manager: web.Server, gate: Gate, seconds: float, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        gate: Gate,
+        seconds: float,
+        counted: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """`counted`: somebody else holds this connection's place in the gate."""
         super().__init__(manager, loop=asyncio.get_running_loop(), **kwargs)
-        self._gate = gate
+        self._gate = Open() if counted else gate
+        self._statistics = gate
         self._header_seconds = seconds
         self._deadline: asyncio.TimerHandle | None = None
         self._entered: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        address = _address_of(transport)
+        address = address_of(transport)
         if not self._gate.enter(address):
             # Answering would cost more than the caller paid: the socket just ends.
             cast(asyncio.Transport, transport).abort()
@@ -121,13 +98,8 @@ class Guarded(RequestHandler):
     def _expire(self) -> None:
         self._deadline = None
         if self._in_header() and self.transport is not None:
-            self._gate.refused["slow_header"] += 1
+            self._statistics.refused["slow_header"] += 1
             self.transport.abort()
-
-
-def _address_of(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
 def open_socket(host: str, port: int, path: str) -> socket.socket:
@@ -171,24 +143,29 @@ class Listener:
         gate: Gate,
         limits: Limits,
         context: ssl.SSLContext | None = None,
+        challenges: ContextOf | None = None,
     ) -> Listener:
+        """`challenges` answers hellos that ask for `acme-tls/1`."""
         manager = runner.server
         if manager is None:
             raise RuntimeError("the application was not set up")
         kwargs = handler_arguments(limits)
 
-        def accept() -> Guarded:
-            return Guarded(manager, gate, limits.header_seconds, **kwargs)
+        def http() -> Guarded:
+            return Guarded(manager, gate, limits.header_seconds, context is not None, **kwargs)
+
+        def accept() -> asyncio.Protocol:
+            if context is None:
+                return http()
+            return Accepting(gate, limits.header_seconds, context_of, http)
+
+        def context_of(hello: Hello) -> ssl.SSLContext | None:
+            if ACME in hello.protocols:
+                return None if challenges is None else challenges(hello)
+            return context
 
         sock = open_socket(*address, path)
-        server = await asyncio.get_running_loop().create_server(
-            accept,
-            sock=sock,
-            ssl=context,
-            backlog=1024,
-            ssl_handshake_timeout=limits.header_seconds if context else None,
-            ssl_shutdown_timeout=2 if context else None,
-        )
+        server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=1024)
         return cls(server, int(sock.getsockname()[1]))
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from aiohttp import web
 from mediaserver.api import MediaServer, NodeStats
 from signaling.errors import ClientError, Code
 from signaling.http import metrics
-from signaling.http.listener import Gate
+from signaling.http.gate import Gate
 from signaling.http.looplag import LoopLag
 from signaling.http.metrics import Metric, counter, gauge
 from signaling.http.middleware import Middleware, in_chain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,8 @@ import pytest
 
 from signaling.config import Limits
 from signaling.errors import ConfigError
-from signaling.http.listener import Gate, open_socket
+from signaling.http.gate import Gate
+from signaling.http.listener import open_socket
 from signaling.http.rates import Buckets
 from tests.signaling.house import Running, serving
 
@@ -183,3 +185,50 @@ def test_a_port_that_is_taken_is_named() -> None:
             open_socket("127.0.0.1", sock.getsockname()[1], "http.listen")
     with pytest.raises(ConfigError, match="not an address of this machine"):
         open_socket("no.such.name.invalid", 1, "http.listen")
+
+
+async def test_a06_plain_http_to_the_tls_port_is_refused_and_not_redirected(house: Running) -> None:
+    port = urlsplit(house.https).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /api/v1/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n")
+    async with asyncio.timeout(3):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Location" not in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    await close(writer)
+
+
+async def test_connections_in_their_handshake_count(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits.connections": "2"}) as house:
+        port = urlsplit(house.https).port
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        async with asyncio.timeout(3):
+            with contextlib.suppress(ConnectionResetError):
+                assert await opened[2][0].read() == b""
+        for _, writer in opened:
+            await close(writer)
+        await asyncio.sleep(0.1)
+        # The places were given back, also by those that never shook hands.
+        for _ in range(5):
+            async with house.client.get(house.https + "/nothing.js") as answer:
+                assert answer.status == 404
+
+
+async def test_a_hello_byte_by_byte_is_still_a_hello(house: Running) -> None:
+    port = urlsplit(house.https).port
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = house.trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(20):
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            for byte in outgoing.read():
+                writer.write(bytes([byte]))
+                await writer.drain()
+            incoming.write(await asyncio.wait_for(reader.read(65536), 3))
+    assert tls.version() == "TLSv1.3"
+    await close(writer)

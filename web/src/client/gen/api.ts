@@ -34,6 +34,12 @@ export interface FieldProblem {
   readonly message: string;
 }
 
+export interface Finding {
+  readonly kind: string;
+  readonly seq: number;
+  readonly text: string;
+}
+
 export interface GrantBody {
   readonly ttl?: unknown;
   readonly permissions?: unknown;
@@ -59,6 +65,14 @@ export interface GroupView {
   readonly rooms: readonly string[];
 }
 
+export interface HeadShown {
+  readonly seq: number;
+  readonly chain: string;
+  readonly at: string;
+  readonly key: string;
+  readonly signature: string;
+}
+
 export interface JoinAnswer {
   readonly token: string;
   readonly url: string;
@@ -79,6 +93,12 @@ export interface KeySetView {
   readonly listing: boolean;
   readonly enabled: boolean;
   readonly created_at: number;
+}
+
+export interface KeyShown {
+  readonly id: string;
+  readonly scope: string;
+  readonly versions: readonly VersionShown[];
 }
 
 export type Kind = 'channels' | 'groups' | 'uuids';
@@ -102,6 +122,11 @@ export interface Listing {
   readonly next: string | null;
 }
 
+export interface MasterWish {
+  readonly provider?: string;
+  readonly reference?: string;
+}
+
 export interface Matched {
   readonly pattern: string;
   readonly gives: readonly string[];
@@ -109,6 +134,11 @@ export interface Matched {
 
 export interface Message {
   readonly message: string;
+}
+
+export interface Moved {
+  readonly moved: number;
+  readonly failed: number;
 }
 
 export interface NewKeySet {
@@ -143,11 +173,31 @@ export interface Problem {
   readonly errors?: readonly FieldProblem[];
 }
 
+export interface PublicKey {
+  readonly name: string;
+  readonly public_key: string;
+}
+
 export interface Question {
   readonly operation: Operation;
   readonly channels?: readonly string[];
   readonly groups?: readonly string[];
   readonly uuids?: readonly string[];
+}
+
+export interface RecordShown {
+  readonly id: string;
+  readonly at: string;
+  readonly app: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+  readonly result: 'allowed' | 'denied' | 'failed';
+  readonly code: string;
+  readonly request_id: string;
+  readonly token_id: string;
+  readonly address: string;
+  readonly details: Readonly<Record<string, string>>;
 }
 
 export interface RoomsBody {
@@ -175,6 +225,36 @@ export interface Sotto {
   readonly features: Readonly<Record<string, boolean>>;
 }
 
+export interface Standing {
+  readonly head: HeadShown | null;
+  readonly keys: readonly PublicKey[];
+}
+
+export type State = 'active' | 'decrypt_only' | 'destroyed' | 'disabled' | 'pre_active' | 'scheduled';
+
+export interface Verdict {
+  readonly good: boolean;
+  readonly records: number;
+  readonly heads: number;
+  readonly signed_to: number;
+  readonly unsigned: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface VersionShown {
+  readonly version: number;
+  readonly state: State;
+  readonly created_at: string;
+  readonly changed_at: string;
+  readonly master?: number | null;
+  readonly provider?: string | null;
+  readonly reference?: string | null;
+  readonly wraps?: number | null;
+  readonly due_at?: string | null;
+  readonly requested_by?: string | null;
+  readonly approved_by?: string | null;
+}
+
 export interface Versions {
   readonly api: readonly string[];
   readonly sync: readonly string[];
@@ -193,6 +273,27 @@ export interface View {
 
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
+  activateKeyVersion: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions/{version}/activate';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
+  approveKeyDestruction: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions/{version}/destruction/approval';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
+  cancelKeyDestruction: {
+    method: 'DELETE';
+    path: '/api/v1/keys/{key_id}/versions/{version}/destruction';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
   changeGroup: {
     method: 'POST';
     path: '/api/v1/access/groups/{group}';
@@ -241,6 +342,20 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  disableKeyVersion: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions/{version}/disable';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
+  enableKeyVersion: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions/{version}/enable';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
   explainAccess: {
     method: 'POST';
     path: '/v3/pam/{subkey}/explain';
@@ -254,12 +369,43 @@ export interface Operations {
     };
     answer: Explanation;
   };
+  exportAudit: {
+    method: 'GET';
+    path: '/api/v1/audit/export';
+    body: undefined;
+    query: {
+      readonly actor?: string;
+      readonly action?: string;
+      readonly target?: string;
+      readonly result?: 'allowed' | 'denied' | 'failed' | null;
+      readonly code?: string;
+      readonly request_id?: string;
+      readonly since?: string | null;
+      readonly until?: string | null;
+      readonly format?: 'csv' | 'ndjson';
+    };
+    answer: Blob;
+  };
   findPasswordChange: {
     method: 'GET';
     path: '/.well-known/change-password';
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  generateKeyVersion: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
+  getAuditHead: {
+    method: 'GET';
+    path: '/api/v1/audit/head';
+    body: undefined;
+    query: undefined;
+    answer: Standing;
   };
   getGroup: {
     method: 'GET';
@@ -269,6 +415,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: GroupView;
+  };
+  getKey: {
+    method: 'GET';
+    path: '/api/v1/keys/{key_id}';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
   };
   getKeySet: {
     method: 'GET';
@@ -304,6 +457,28 @@ export interface Operations {
     query: undefined;
     answer: JoinAnswer;
   };
+  listAuditRecords: {
+    method: 'GET';
+    path: '/api/v1/audit';
+    body: undefined;
+    query: {
+      readonly actor?: string;
+      readonly action?: string;
+      readonly target?: string;
+      readonly result?: 'allowed' | 'denied' | 'failed' | null;
+      readonly code?: string;
+      readonly request_id?: string;
+      readonly since?: string | null;
+      readonly until?: string | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RecordShown[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listKeySets: {
     method: 'GET';
     path: '/api/v1/access/key-sets';
@@ -314,6 +489,20 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly KeySetView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listKeys: {
+    method: 'GET';
+    path: '/api/v1/keys';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly KeyShown[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -406,11 +595,39 @@ export interface Operations {
     };
     answer: Done;
   };
+  rewrapKeys: {
+    method: 'POST';
+    path: '/api/v1/keys/rewrap';
+    body: undefined;
+    query: undefined;
+    answer: Moved;
+  };
+  rotateKey: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/rotate';
+    body: MasterWish;
+    query: undefined;
+    answer: KeyShown;
+  };
   rotateKeySet: {
     method: 'POST';
     path: '/api/v1/access/key-sets/{key_set}/rotate';
     body: Rotation;
     query: undefined;
     answer: NewSecret;
+  };
+  scheduleKeyDestruction: {
+    method: 'POST';
+    path: '/api/v1/keys/{key_id}/versions/{version}/destruction';
+    body: undefined;
+    query: undefined;
+    answer: KeyShown;
+  };
+  verifyAudit: {
+    method: 'GET';
+    path: '/api/v1/audit/verification';
+    body: undefined;
+    query: undefined;
+    answer: Verdict;
   };
 }

@@ -1,0 +1,51 @@
+"""The https listeners' certificates: from files, or from an ACME authority."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from signaling.clock import Clock
+from signaling.config import Config
+from signaling.http.acme.challenges import PATH, Pending, utc
+from signaling.http.acme.keeper import Keeper, ensure_placeholder, files_of
+from signaling.http.middleware import Middleware
+from signaling.http.tls import CertificateWatch, server_context
+from signaling.http.tls_accept import ContextOf
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a listener needs, and what keeps it fresh. `challenges` and `keeper`: with ACME only."""
+
+    context: ssl.SSLContext
+    watch: CertificateWatch
+    challenges: ContextOf | None = None
+    keeper: Keeper | None = None
+    pending: Pending | None = None
+
+
+def make_certificates(config: Config, state: Path, clock: Clock) -> Certificates:
+    """Raises ConfigError for files that cannot be used."""
+    if not config.acme.directory:
+        context = server_context(config.tls)
+        return Certificates(context, CertificateWatch(context, config.tls))
+    tls = files_of(config.tls, state)
+    ensure_placeholder(tls, config.acme.domains, utc(clock.unix()))
+    context = server_context(tls)
+    watch = CertificateWatch(context, tls)
+    pending = Pending()
+    keeper = Keeper(config.acme, state, tls, pending, clock, watch.look)
+    return Certificates(context, watch, pending.context_of, keeper, pending)
+
+
+def challenge_application(pending: Pending, middleware: Middleware) -> web.Application:
+    """Of the http-01 listener: challenges, and a refusal for all else."""
+    app = web.Application(middlewares=middleware.chain())
+    app.on_response_prepare.append(middleware.finish)
+    app.router.add_get(PATH + "{token}", pending.answer)
+    app.router.add_route("*", "/{path:.*}", pending.answer)
+    return app
