@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 
@@ -46,13 +45,12 @@ def settings_of(config: Config, public_url: str = "") -> Settings:
     )
 
 
-def hash_pool(config: Config, entropy: Entropy, stack: contextlib.ExitStack) -> HashPool:
+def hash_pool(config: Config, entropy: Entropy) -> HashPool:
+    """`close` it."""
     accounts = config.accounts
     cost = Cost(memory_kib=accounts.hash_memory_kib, passes=accounts.hash_passes)
     workers = accounts.hash_workers or workers_for(os.cpu_count())
-    pool = HashPool(cost, entropy, workers, accounts.hash_waiting)
-    stack.callback(pool.close)
-    return pool
+    return HashPool(cost, entropy, workers, accounts.hash_waiting)
 
 
 def egress(config: Config) -> Egress:

@@ -30,25 +30,25 @@ class Registry:
     """Owned by the composition root, made before sessions are."""
 
     def __init__(self, tables: Tables, clock: Clock) -> None:
-        self._tables = tables
+        self.tables = tables
         self._clock = clock
 
     # Apps
 
     async def ensure_app(self, app: str, name: str = "") -> App:
         space, key = app_row(app)
-        row = await self._tables.apps.get(space, key)
+        row = await self.tables.apps.get(space, key)
         if row is None:
             made = App(id=app, name=name, created=self._clock.unix())
             try:
-                return (await self._tables.apps.create(space, key, made)).value
+                return (await self.tables.apps.create(space, key, made)).value
             except Conflict:
                 return await self.ensure_app(app, name)
         return row.value
 
     async def rename_app(self, app: str, name: str) -> App:
         space, key = app_row(app)
-        return (await self._tables.apps.change(space, key, lambda a: replace(a, name=name))).value
+        return (await self.tables.apps.change(space, key, lambda a: replace(a, name=name))).value
 
     async def add_owner(self, app: str, account: str) -> None:
         space, key = app_row(app)
@@ -56,7 +56,7 @@ class Registry:
         def add(row: App) -> App:
             return replace(row, owners=tuple(dict.fromkeys((*row.owners, account))))
 
-        await self._tables.apps.change(space, key, add)
+        await self.tables.apps.change(space, key, add)
 
     async def drop_owner(self, app: str, account: str) -> None:
         """Raises ClientError 409 for the last one, also when the last two leave at once."""
@@ -68,45 +68,45 @@ class Registry:
                 raise ClientError(Code.LAST_OWNER, 409, "Somebody must stay the owner.")
             return replace(row, owners=left)
 
-        await self._tables.apps.change(space, key, drop)
+        await self.tables.apps.change(space, key, drop)
 
     # Accounts
 
     async def create(self, app: str, account: Account, password: str | None = None) -> Account:
         """`password` is a hash. Raises ClientError 409 when the login name is taken."""
-        claim = self._tables.login_key(app, names.canonical(account.login))
+        claim = self.tables.login_key(app, names.canonical(account.login))
         if account.login:
             await self._claim(app, claim, account.id, password)
         expires = None
         if account.lives_until is not None:
             expires = account.lives_until + KEPT_AFTER_LIFE
         try:
-            row = await self._tables.accounts.create(app, account.id, account, expires=expires)
+            row = await self.tables.accounts.create(app, account.id, account, expires=expires)
         except Exception:
             with contextlib.suppress(Exception):
-                await self._tables.claims.delete(app, claim)
+                await self.tables.claims.delete(app, claim)
             raise
         return row.value
 
     async def _claim(self, app: str, key: str, account: str, password: str | None = None) -> None:
         mine = Claim(account=account, made=self._clock.unix(), password=password)
         try:
-            await self._tables.claims.create(app, key, mine)
+            await self.tables.claims.create(app, key, mine)
         except Conflict:
-            row = await self._tables.claims.get(app, key)
+            row = await self.tables.claims.get(app, key)
             if row is None or not await self._abandoned(app, row):
                 raise taken() from None
             try:
-                await self._tables.claims.replace(app, row, mine)
+                await self.tables.claims.replace(app, row, mine)
             except Conflict:
                 raise taken() from None
 
     async def _abandoned(self, app: str, row: Row[Claim]) -> bool:
         old = row.value.made + ABANDONED < self._clock.unix()
-        return old and await self._tables.accounts.get(app, row.value.account) is None
+        return old and await self.tables.accounts.get(app, row.value.account) is None
 
     async def get(self, app: str, account: str) -> Account | None:
-        row = await self._tables.accounts.get(app, account) if account else None
+        row = await self.tables.accounts.get(app, account) if account else None
         return None if row is None else row.value
 
     async def require(self, app: str, account: str) -> Account:
@@ -117,9 +117,7 @@ class Registry:
         return found
 
     async def claim_of(self, app: str, login: str) -> Claim | None:
-        row = await self._tables.claims.get(
-            app, self._tables.login_key(app, names.canonical(login))
-        )
+        row = await self.tables.claims.get(app, self.tables.login_key(app, names.canonical(login)))
         return None if row is None else row.value
 
     async def by_login(self, app: str, login: str) -> Account | None:
@@ -127,8 +125,8 @@ class Registry:
         return None if claim is None else await self.get(app, claim.account)
 
     async def by_identity(self, app: str, issuer: str, subject: str) -> Account | None:
-        key = self._tables.identity_key(app, issuer, subject)
-        row = await self._tables.claims.get(app, key)
+        key = self.tables.identity_key(app, issuer, subject)
+        row = await self.tables.claims.get(app, key)
         return None if row is None else await self.get(app, row.value.account)
 
     async def set_password(
@@ -141,9 +139,9 @@ class Registry:
                 return claim
             return replace(claim, password=password)
 
-        key = self._tables.login_key(app, names.canonical(account.login))
+        key = self.tables.login_key(app, names.canonical(account.login))
         try:
-            await self._tables.claims.change(app, key, put)
+            await self.tables.claims.change(app, key, put)
         except Missing:
             raise not_found() from None
         if unless is None:
@@ -151,36 +149,34 @@ class Registry:
 
     async def claim_identity(self, app: str, issuer: str, subject: str, account: str) -> None:
         """Raises ClientError 409 when the identity belongs to another account."""
-        await self._claim(app, self._tables.identity_key(app, issuer, subject), account)
+        await self._claim(app, self.tables.identity_key(app, issuer, subject), account)
 
     async def release_identity(self, app: str, identity: Identity) -> None:
-        key = self._tables.identity_key(app, identity.issuer, identity.subject)
-        await self._tables.claims.delete(app, key)
+        key = self.tables.identity_key(app, identity.issuer, identity.subject)
+        await self.tables.claims.delete(app, key)
 
     async def change(self, app: str, account: str, change: Callable[[Account], Account]) -> Account:
         """Raises ClientError 404, and what `change` raises."""
         try:
-            return (await self._tables.accounts.change(app, account, change)).value
+            return (await self.tables.accounts.change(app, account, change)).value
         except Missing:
             raise not_found() from None
 
     async def page(self, app: str, after: str, limit: int) -> list[Account]:
         """By id, which is by age."""
-        return [
-            row.value for row in await self._tables.accounts.scan(app, after=after, limit=limit)
-        ]
+        return [row.value for row in await self.tables.accounts.scan(app, after=after, limit=limit)]
 
     async def forget(self, app: str, account: Account) -> None:
         """The row, the claim and the data key. Sessions and devices are the caller's to end."""
         if Role.OWNER in account.roles:
             await self.drop_owner(app, account.id)
         if account.login:
-            key = self._tables.login_key(app, names.canonical(account.login))
-            await self._tables.claims.delete(app, key)
+            key = self.tables.login_key(app, names.canonical(account.login))
+            await self.tables.claims.delete(app, key)
         for identity in account.identities:
             await self.release_identity(app, identity)
-        await self._tables.accounts.delete(app, account.id)
-        await self._tables.sealer.shred(app, account_scope(account.id))
+        await self.tables.accounts.delete(app, account.id)
+        await self.tables.sealer.shred(app, account_scope(account.id))
 
     # Directory
 

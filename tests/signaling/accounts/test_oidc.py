@@ -104,9 +104,9 @@ def test_a_second_factor_elsewhere_counts_where_the_operator_trusts_it() -> None
     [
         {"iss": "https://evil.example"}, {"iss": None}, {"aud": "other"}, {"aud": None},
         {"aud": []}, {"aud": ["sotto", "other"]}, {"aud": ["sotto"], "azp": "other"},
-        {"exp": NOW - 120}, {"exp": None}, {"exp": "soon"}, {"iat": NOW + 600}, {"iat": None}, {"nonce": "other"},
-        {"nonce": None}, {"sub": None}, {"sub": ""}, {"sub": 42}, {"sub": "x" * 256},
-        {"nbf": NOW + 600},
+        {"exp": NOW - 120}, {"exp": None}, {"exp": "soon"}, {"iat": NOW + 600}, {"iat": None},
+        {"nonce": "other"}, {"nonce": None}, {"sub": None}, {"sub": ""}, {"sub": 42},
+        {"sub": "x" * 256}, {"nbf": NOW + 600},
     ],
 )  # fmt: skip
 def test_v6_8_wrong_claims_are_refused(changes: dict[str, Any]) -> None:
