@@ -46,7 +46,6 @@ class Custodian:
         audit: Audit,
         clock: Clock,
         wait_seconds: float,
-        announce: Announce | None = None,
     ) -> None:
         self._table = table
         self._masters = masters
@@ -54,7 +53,7 @@ class Custodian:
         self._audit = audit
         self._clock = clock
         self._wait = wait_seconds
-        self._announce = announce or (lambda keys: None)
+        self.announce: Announce = lambda keys: None
 
     async def masters(self) -> list[MasterStatus]:
         register = await self._masters.register()
@@ -277,7 +276,7 @@ class Custodian:
 
     def _changed(self, keys: KeySet) -> None:
         forget(self._envelope, keys)
-        self._announce(keys)
+        self.announce(keys)
 
 
 def _ended(event: AuditEvent, error: ClientError, result: Result) -> AuditEvent:

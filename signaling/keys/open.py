@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from signaling.bus.port import Bus
 from signaling.clock import Clock
 from signaling.compliance.audit.port import Audit
 from signaling.config import Config
 from signaling.ids import Entropy
-from signaling.keys.custodian import Announce, Custodian
+from signaling.keys.custodian import Custodian
 from signaling.keys.envelope import Envelope, Policy
+from signaling.keys.hints import KeyHints
 from signaling.keys.keeper import Keeper
 from signaling.keys.masters import Masters
 from signaling.keys.port import Kms
@@ -39,6 +41,11 @@ class Keys:
     rewrap: Rewrap
     keeper: Keeper
 
+    def follow(self, bus: Bus) -> None:
+        """Other processes hear of changes made here, and this one of theirs."""
+        hints = KeyHints(bus, self.envelope)
+        self.custodian.announce = hints.announce
+
     async def close(self) -> None:
         await self.masters.close()
 
@@ -50,7 +57,6 @@ async def open_keys(
     audit: Audit,
     clock: Clock,
     entropy: Entropy,
-    announce: Announce | None = None,
 ) -> Keys:
     """Makes the first master key of a new installation. Raises Unavailable without the KMS."""
     settings = config.kms
@@ -61,7 +67,7 @@ async def open_keys(
     )
     envelope = Envelope(table, masters, audit, clock, entropy, policy)
     wait = settings.destroy_wait_hours * 3600.0
-    custodian = Custodian(table, masters, envelope, audit, clock, wait, announce)
+    custodian = Custodian(table, masters, envelope, audit, clock, wait)
     rewrap = Rewrap(table, masters)
     keys = Keys(table, masters, envelope, custodian, rewrap, Keeper(envelope, custodian, rewrap))
     try:

@@ -9,7 +9,7 @@ import hmac
 import json
 import resource
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -319,6 +319,37 @@ def test_b13_frames_count_octets_and_headers_stay_ascii() -> None:
     pri, stamp, host, app, process, action, _ = text.decode().split(" ", 6)
     assert pri == f"<{13 * 8 + 3}>1" and stamp == "1970-01-01T00:00:01.500Z"
     assert (host, app, process, action) == ("h_st_name", "sotto", "12", "x" * 32)
+
+
+class Refusing:
+    """Never there, and once with an error of ours."""
+
+    name = "refusing"
+    overlap = 0.0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def send(self, app: str, records: Sequence[Record]) -> None:
+        raise Unavailable("away")
+
+    async def check(self) -> None:
+        self.asked += 1
+        if self.asked == 2:
+            raise ValueError("our error")
+        raise Unavailable("away")
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_b13_thousands_of_failures_end_nothing(rig: AuditRig) -> None:
+    sink = Refusing()
+    quick = replace(QUICK, retry=0.0, retry_most=0.0)
+    forwarder = Forwarder(sink, rig.store.meta, rig.reader, rig.audit, HalfReal(rig), "p1", quick)
+    for _ in range(1500):
+        assert await forwarder._round() == 0.0
+    assert not forwarder.state.up and sink.asked == 1500
 
 
 async def test_b13_a_cursor_of_a_process_that_lost_its_lease_moves_nothing_back(

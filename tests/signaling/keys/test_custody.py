@@ -335,7 +335,7 @@ async def test_a12_other_processes_forget_at_a_hint(rig: Rig) -> None:
     bus = LocalBus(rig.clock)
     other = rig.another()
     hints, heard = KeyHints(bus, rig.envelope), KeyHints(bus, other)
-    rig.custodian._announce = hints.announce
+    rig.custodian.announce = hints.announce
     key, first, _ = await sealed_twice(rig)
     assert await other.open("one", AAD, first) == b"first"
     await rig.custodian.disable(ADA, "one", key, 1)

@@ -117,6 +117,10 @@ class Forwarder:
             busy = await self._send_all()
         except (Unavailable, ClientError) as error:
             return self._failed(error)
+        except Exception:
+            # Our error. Ending here would end forwarding until somebody restarts the server.
+            log.exception("forwarding the audit to %s", self._sink.name)
+            return self._failed(Unavailable("our error, see the log"))
         self._recovered()
         return 0.0 if busy else self._rhythm.poll
 
@@ -161,7 +165,8 @@ class Forwarder:
             log.warning("the audit does not reach %s: %s", self._sink.name, text)
             self._note("audit.sink_down", {"reason": text})
         self.state.error = text
-        return min(self._rhythm.retry * 2.0 ** (self._failures - 1), self._rhythm.retry_most)
+        # The exponent is bounded too: an outage of hours has more failures than a float has room.
+        return min(self._rhythm.retry * 2.0 ** min(self._failures - 1, 20), self._rhythm.retry_most)
 
     def _recovered(self) -> None:
         self._failures = 0
