@@ -26,7 +26,7 @@ from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.scopes import ALL
 from signaling.bus.local import LocalBus
 from signaling.bus.port import Bus
-from signaling.clock import FakeClock
+from signaling.clock import Clock, FakeClock
 from signaling.compliance.audit.port import MemoryAudit
 from signaling.config import Config, Limits
 from signaling.errors import Code, Refused
@@ -137,12 +137,12 @@ class Answer:
 
 
 @dataclass
-class Client:
+class Signer:
     """Signs as PubNub's libraries do."""
 
     session: aiohttp.ClientSession
     base: str
-    process: Process
+    clock: Clock
     keyset: KeySet
 
     async def send(self, method: str, path: str, **more: Any) -> Answer:
@@ -164,7 +164,7 @@ class Client:
         timestamp: float | None = None,
         **query: str,
     ) -> str:
-        at = self.process.clock.unix() if timestamp is None else timestamp
+        at = self.clock.unix() if timestamp is None else timestamp
         query = {"timestamp": str(int(at)), **query}
         written = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         request = signature.read(method, f"{path}?{written}", body)
@@ -203,6 +203,13 @@ class Client:
         )  # fmt: skip
 
 
+@dataclass
+class Client(Signer):
+    """... to a server in this process."""
+
+    process: Process
+
+
 @contextlib.asynccontextmanager
 async def ground(kind: str, directory: Path) -> AsyncIterator[Ground]:
     """`kind` as the tests of sessions have it."""
@@ -225,6 +232,8 @@ async def serving(process: Process, keyset: KeySet | None = None) -> AsyncIterat
     try:
         async with aiohttp.ClientSession() as session:
             made = keyset or await process.keysets.create(APP, "tests")
-            yield Client(session, str(server.make_url("")).rstrip("/"), process, made)
+            yield Client(
+                session, str(server.make_url("")).rstrip("/"), process.clock, made, process
+            )
     finally:
         await server.close()
