@@ -14,6 +14,7 @@ from signaling.accounts.model import Device
 from signaling.accounts.parts import Parts, Where
 from signaling.accounts.tables import secret_key
 from signaling.accounts.tokens import new_secret
+from signaling.keys.port import KeyDestroyed
 from signaling.storage.port import Conflict
 from signaling.storage.table import Row
 
@@ -32,7 +33,10 @@ class Devices:
         ident, _, secret = token.removeprefix(PREFIX).partition(".")
         if not token.startswith(PREFIX) or not ident or not secret or len(token) > 200:
             return None
-        row = await self._rows.get(app, ident)
+        try:
+            row = await self._rows.get(app, ident)
+        except KeyDestroyed:
+            return None  # its account was deleted
         if row is None or not hmac.compare_digest(row.value.secret, secret_key(secret)):
             return None
         return row.value

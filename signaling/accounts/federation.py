@@ -58,7 +58,7 @@ class Federation:
         """Raises ClientError 404, 429, Refused, Unavailable."""
         provider = self._provider(provider_id)
         known = await self._devices.recognise(app, where.device_token)
-        await self._throttle.arrive(app, where, known is not None or bool(account))
+        await self._throttle.arrive(app, where, known.id if known is not None else "")
         metadata = await provider.metadata()
         flow = Flow(
             provider=provider_id,

@@ -176,7 +176,7 @@ class Joining:
     ) -> tuple[str | None, Link | None]:
         """By a link, or because anybody may. Tells nothing about names before it is sure."""
         if secret is not None:
-            await self._throttle.arrive(app, where, known=False)
+            await self._throttle.arrive(app, where, "")
             for purpose in (Purpose.INVITE, Purpose.SETUP):
                 try:
                     row = await self._links.look(app, purpose, secret)

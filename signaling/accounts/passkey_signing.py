@@ -42,7 +42,7 @@ class PasskeySigning:
     async def begin(self, app: str, where: Where) -> tuple[str, dict[str, Any]]:
         """Without a name: the authenticator says who it is, so nothing tells who exists."""
         known = await self._devices.recognise(app, where.device_token)
-        await self._throttle.arrive(app, where, known is not None)
+        await self._throttle.arrive(app, where, known.id if known is not None else "")
         challenge = self._challenge()
         pending = Pending(why=Why.SIGN_IN, challenge=challenge, network=where.network)
         ticket = await self._concluding.open(app, pending)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from signaling.accounts import names, recovery, totp
 from signaling.accounts.devices import Devices
-from signaling.accounts.model import Account, Claim, Device, Pending, Why, standing
+from signaling.accounts.model import Account, Claim, Pending, Why, standing
 from signaling.accounts.parts import Parts, Where
 from signaling.accounts.passwords.rules import normalise
 from signaling.accounts.principal import Kind
@@ -46,9 +46,17 @@ class Outcome(Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
-def failed() -> Refused:
+class SignInFailed(Refused):
+    """401. `account`, when there is one, is for the audit; the answer never tells."""
+
+    def __init__(self, account: str = "") -> None:
+        super().__init__(Code.SIGN_IN_FAILED, 401, "That did not work.")
+        self.account = account
+
+
+def failed(account: str = "") -> SignInFailed:
     """One answer for everything that a wrong guess, a replay or an unknown name can be."""
-    return Refused(Code.SIGN_IN_FAILED, 401, "That did not work.")
+    return SignInFailed(account)
 
 
 class Concluding:
@@ -180,19 +188,16 @@ class Signing:
 
     async def password(self, app: str, login: str, password: str, where: Where) -> Outcome:
         """The first step. Raises Refused 401, ClientError 429, Unavailable."""
-        known = await self._devices.recognise(app, where.device_token)
-        await self._throttle.arrive(app, where, known is not None)
         pending = Pending(why=Why.SIGN_IN, network=where.network)
-        return await self._password(app, login, password, pending, known, where)
+        return await self._password(app, login, password, pending, where)
 
     async def again(
         self, app: str, account_id: str, session: str, password: str, where: Where
     ) -> Outcome:
         """The owner of a session proves again who they are, with the password first."""
         account = await self._registry.require(app, account_id)
-        known = await self._devices.recognise(app, where.device_token)
         pending = Pending(why=Why.AGAIN, session=session, network=where.network)
-        return await self._password(app, account.login, password, pending, known, where)
+        return await self._password(app, account.login, password, pending, where)
 
     async def _password(
         self,
@@ -200,12 +205,14 @@ class Signing:
         login: str,
         password: str,
         pending: Pending,
-        known: Device | None,
         where: Where,
     ) -> Outcome:
         subject = self._parts.tables.login_key(app, names.canonical(login))
+        known = await self._devices.recognise(app, where.device_token)
         claim = await self._registry.claim_of(app, login)
+        # A device is known to its own account; for any other it is a stranger like all.
         device = known.id if known and claim and known.account == claim.account else ""
+        await self._throttle.arrive(app, where, device)
         await self._throttle.guess(app, subject, device)
         account = await self._verified(app, claim, password)
         await self._throttle.right(app, subject)
@@ -218,10 +225,10 @@ class Signing:
         stored = claim.password if claim is not None else None
         verdict = await self._parts.hashes.verify(stored, text)
         if claim is None or not verdict.right:
-            raise failed()
+            raise failed(claim.account if claim is not None else "")
         account = await self._registry.get(app, claim.account)
         if account is None or account.disabled or account.kind is not Kind.ACCOUNT:
-            raise failed()
+            raise failed(claim.account)
         if verdict.rehash:
             fresh = await self._parts.hashes.hash(text)
             await self._registry.set_password(app, account, fresh, unless=stored)
@@ -255,7 +262,7 @@ class Signing:
                 return _with_step(row, digits, now)
             left = recovery.spend(row.recovery, row.id, bare or "")
             if left is None:
-                raise failed()
+                raise failed(row.id)
             return replace(row, recovery=left)
 
         try:
@@ -278,7 +285,7 @@ def _with_step(account: Account, digits: str, now: float) -> Account:
         raise failed()
     step = totp.check(account.totp.secret, digits, now, account.totp.last_step)
     if step is None:
-        raise failed()
+        raise failed(account.id)
     return replace(account, totp=replace(account.totp, last_step=step))
 
 

@@ -27,13 +27,15 @@ class Throttle:
         self._parts = parts
         self._failures = parts.tables.failures
 
-    async def arrive(self, app: str, where: Where, known: bool) -> None:
-        """Before anything is looked up. Raises 429, or Unavailable without the bus."""
-        if known:
-            return
+    async def arrive(self, app: str, where: Where, device: str) -> None:
+        """`device`: one that is known, and counted for itself. Raises 429, or Unavailable without
+        the bus."""
         settings = self._parts.settings
         burst = settings.tries_per_address
         rate = burst / settings.tries_window
+        if device:
+            await self._take(f"{app}:try:d:{device}", rate, burst)
+            return
         await self._take(f"{app}:try:a:{where.address}", rate, burst)
         await self._take(
             f"{app}:try:n:{where.network}", rate * NETWORK_FACTOR, burst * NETWORK_FACTOR

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from signaling.accounts.model import Why
@@ -9,7 +11,7 @@ from signaling.accounts.operations.shapes import Here, SignInAnswer
 from signaling.accounts.parts import Where
 from signaling.accounts.service import Service
 from signaling.accounts.signin import State
-from signaling.accounts.signing import Outcome, failed
+from signaling.accounts.signing import Outcome, SignInFailed, failed
 from signaling.http.api.operation import Call, Reply
 
 DEVICE_COOKIE = "__Host-sotto_device"
@@ -25,6 +27,17 @@ def place(call: Call[Any], here: Here | None = None) -> Where:
         device_token=token or call.request.cookies.get(DEVICE_COOKIE, "")[:200],
         device_name=here.device_name if here is not None else "",
     )
+
+
+@contextlib.contextmanager
+def target_of_failure(call: Call[Any]) -> Iterator[None]:
+    """The audit says at whose account a failed attempt was made (ASVS 16.3.1)."""
+    try:
+        yield
+    except SignInFailed as error:
+        if error.account:
+            call.note.target = f"account:{error.account}"
+        raise
 
 
 async def signed_in(

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from signaling.accounts.operations import shapes
-from signaling.accounts.operations.answering import place, signed_in
+from signaling.accounts.operations.answering import place, signed_in, target_of_failure
 from signaling.accounts.passwords.rules import LONGEST
 from signaling.accounts.service import Service
 from signaling.errors import ClientError, Code, Unavailable
@@ -56,16 +56,18 @@ class Handlers:
 
     async def password(self, call: Call[shapes.PasswordStep]) -> Reply:
         body = call.body
-        outcome = await self._service.signing.password(
-            call.principal.app, body.login, body.password, place(call, body)
-        )
+        with target_of_failure(call):
+            outcome = await self._service.signing.password(
+                call.principal.app, body.login, body.password, place(call, body)
+            )
         return await signed_in(self._service, call, body, outcome)
 
     async def code(self, call: Call[shapes.CodeStep]) -> Reply:
         body = call.body
-        outcome = await self._service.signing.code(
-            call.principal.app, body.ticket, body.code, place(call, body)
-        )
+        with target_of_failure(call):
+            outcome = await self._service.signing.code(
+                call.principal.app, body.ticket, body.code, place(call, body)
+            )
         return await signed_in(self._service, call, body, outcome)
 
     async def passkey_options(self, call: Call[shapes.PasskeyBegin]) -> shapes.PasskeyOptions:
@@ -122,7 +124,7 @@ class Handlers:
     async def ask_reset(self, call: Call[shapes.ResetAsk]) -> Reply:
         """The same answer at once, whoever exists; the letter is written afterwards."""
         where = place(call)
-        await self._service.throttle.arrive(call.principal.app, where, known=False)
+        await self._service.throttle.arrive(call.principal.app, where, "")
         work = self._reset(call.principal.app, call.body.login)
         task = asyncio.create_task(work, name="password reset")
         self._beside.add(task)
@@ -138,7 +140,7 @@ class Handlers:
     async def reset(self, call: Call[shapes.ResetStep]) -> Reply:
         service = self._service
         where = place(call)
-        await service.throttle.arrive(call.principal.app, where, known=False)
+        await service.throttle.arrive(call.principal.app, where, "")
         account = await service.administration.reset(
             call.principal.app, call.body.link, call.body.password, service.joining
         )

@@ -15,7 +15,7 @@ from signaling.accounts.settings import SecondFactor
 from signaling.accounts.signin import SignedIn, State
 from signaling.accounts.signing import Outcome
 from signaling.accounts.throttle import MOST_IN_A_ROW
-from signaling.errors import ClientError, Code, Refused
+from signaling.errors import ClientError, Code, Refused, Unavailable
 from tests.signaling.accounts.rig import APP, OTHER, PASSWORD, Rig, where
 
 
@@ -312,3 +312,25 @@ async def test_apps_do_not_share_accounts(rig: Rig) -> None:
     await rig.registry.ensure_app("other")
     caught = await refusal(rig.service.signing.password("other", "ana", PASSWORD, where()))
     assert caught.status == 401
+
+
+async def test_a_device_of_ones_own_does_not_help_to_try_others(rig: Rig) -> None:
+    await rig.invited("eve")
+    rig.change(tries_per_address=10)
+    token = (await rig.sign_in("eve")).device_token or ""
+    statuses = [
+        (await refusal(rig.sign_in(f"user{n}", OTHER, device_token=token))).status
+        for n in range(12)
+    ]
+    assert 429 in statuses
+
+
+async def test_without_the_bus_nobody_signs_in(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.invited("ana")
+
+    async def away(*args: object, **more: object) -> None:
+        raise Unavailable("the bus is away")
+
+    monkeypatch.setattr(rig.bus, "limit", away)
+    with pytest.raises(Unavailable):
+        await rig.sign_in("ana")
