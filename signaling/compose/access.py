@@ -18,7 +18,7 @@ from signaling.access.roles import Standing
 from signaling.access.tokens import PREFIX
 from signaling.accounts.principal import Authenticator, Kind, Principal
 from signaling.accounts.sessions.port import Revoker
-from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.revocation import LookAgain, Revocations
 from signaling.clock import Clock, SystemClock
 from signaling.compose.core import Core
 from signaling.config import Limits
@@ -107,6 +107,15 @@ class Planes:
             if scheme.lower() == "bearer" and text.strip().startswith(PREFIX):
                 return await self._door.plane(request, self._app, text.strip())
         return await self._sessions.authenticate(request)
+
+
+def on_either_plane(sessions: LookAgain, door: Door) -> LookAgain:
+    """What something open may go on with: whoever signed in is asked of sessions."""
+
+    async def look_again(principal: Principal) -> Principal | None:
+        return await (sessions if principal.known else door.look_again)(principal)
+
+    return look_again
 
 
 def described_access(limits: Limits) -> list[Operation]:

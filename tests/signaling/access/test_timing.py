@@ -1,4 +1,6 @@
-"""Promise B24: every refusal takes the same time, whatever was wrong. Wall clock, medians."""
+"""Promise B24: every refusal takes the same time, whatever was wrong. Wall clock, in turns; of each
+the fifth fastest in twenty, since a busy machine only ever adds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import Answer, Process, ground, serving
 
 ROUNDS = 40
-# Of medians in milliseconds. What a remote observer could tell apart is more.
+# In milliseconds. What a remote observer could tell apart is more.
 APART = 1.5
 
 Ask = Callable[[], Awaitable[Answer]]
@@ -52,5 +54,5 @@ async def test_b24_refusals_take_the_same_time(tmp_path: Path) -> None:
                     assert answer.status == 403, name
                     if number >= 5:
                         taken[name].append((time.perf_counter() - started) * 1000)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-    assert max(medians.values()) - min(medians.values()) < APART, medians
+    typical = {name: statistics.quantiles(times, n=20)[4] for name, times in taken.items()}
+    assert max(typical.values()) - min(typical.values()) < APART, typical
