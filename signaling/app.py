@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import socket
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from aiohttp import web
 from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
-from signaling.compose.access import Planes, open_access
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.core import open_core
-from signaling.compose.sessions import Nobody
+from signaling.compose.keeping import make_keeping
+from signaling.compose.people import make_people, reach_out
 from signaling.compose.standing import CoreStanding
 from signaling.compose.tls import Certificates, challenge_application, make_certificates
 from signaling.compose.upkeep import upkeep
@@ -32,7 +33,7 @@ from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
 from signaling.http.gate import Gate
 from signaling.http.guests import Guests
-from signaling.http.listener import Listener, handler_arguments
+from signaling.http.listener import Listener, handler_arguments, open_socket
 from signaling.http.live import Live
 from signaling.http.looplag import LoopLag
 from signaling.http.middleware import Middleware, is_proxy
@@ -108,6 +109,7 @@ class App:
         self._turn: Supervisor | None = None
         self._certificate: CertificateWatch | None = None
         self.keeper: Keeper | None = None
+        self.setup_link: str | None = None
         self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": [], "acme": []}
 
     async def start(self) -> None:
@@ -179,35 +181,69 @@ class App:
         app.on_response_prepare.append(self._middleware.finish)
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
-        collected = Collected()
+        self._people = make_people(self._core, reach_out(self._core), self._public_url())
+        keeping = make_keeping(self._core)
+        collected = Collected(channels=self._people.channels())
         guests = Guests(self._config, self._keys, self._new_identity)
-        collected.operations += guests.operations()
-        access = await open_access(self._core, self._stack)
-        collected.operations += access.operations(self._config.limits)
-        authenticator = Planes(Nobody(self._core.app), access.door, self._core.app)
-        await serve_api(app, self._core, collected, authenticator, development=self._development)
+        collected.operations += [
+            *guests.operations(),
+            *self._people.operations(),
+            *keeping.operations(),
+        ]
+        self._people.oauth.visits.add_routes(app)
+        await serve_api(
+            app, self._core, collected, self._people.authenticator, development=self._development
+        )
+        self.setup_link = await self._people.start()
+        for work in (keeping.run(), *self._people.tasks()):
+            self._spawn(work)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority)
         client.add_routes(app)
         return app
 
+    def _public_url(self) -> str:
+        """Where people find the server, as far as it can know."""
+        if self._config.http.public_url:
+            return self._config.http.public_url
+        if self._ports["https"]:
+            return f"https://localhost:{self._ports['https'][0]}"
+        return f"http://localhost:{self._ports['http'][0]}" if self._ports["http"] else ""
+
+    def _bind(self) -> dict[str, list[socket.socket]]:
+        """Ports are known before anything that names them is made; nobody gets in yet."""
+        http, acme = self._config.http, self._config.acme
+        found: dict[str, list[socket.socket]] = {}
+        for kind, key, addresses in (
+            ("https", "http.listen", http.listen),
+            ("http", "http.plain", http.plain),
+            ("acme", "acme.http_listen", acme.http_listen if acme.directory else ()),
+        ):
+            for address in addresses:
+                sock = open_socket(*parse_address(address, key), key)
+                self._stack.callback(sock.close)
+                found.setdefault(kind, []).append(sock)
+                self._ports[kind].append(int(sock.getsockname()[1]))
+        return found
+
     async def _start_public(self) -> None:
-        config = self._config
+        sockets = self._bind()
         runner = await self._runner(await self._public_application())
-        for address in config.http.plain:
-            await self._listen(runner, "http", parse_address(address, "http.plain"))
-        if not config.http.listen:
+        self._stack.push_async_callback(self._people.stop)
+        for sock in sockets.get("http", ()):
+            await self._listen(runner, sock)
+        if "https" not in sockets:
             return
-        made = make_certificates(config, self._state, self._core.clock)
+        made = make_certificates(self._config, self._state, self._core.clock)
         self._certificate = made.watch
         self._spawn(made.watch.run())
-        for address in config.http.listen:
-            await self._listen(runner, "https", parse_address(address, "http.listen"), made)
+        for sock in sockets["https"]:
+            await self._listen(runner, sock, tls=made)
         if made.keeper is None or made.pending is None:
             return
         challenges = await self._runner(challenge_application(made.pending, self._middleware))
-        for address in config.acme.http_listen:
-            await self._listen(challenges, "acme", parse_address(address, "acme.http_listen"))
+        for sock in sockets.get("acme", ()):
+            await self._listen(challenges, sock)
         self.keeper = made.keeper
         self._spawn(made.keeper.run())
 
@@ -226,7 +262,11 @@ class App:
             watched,
         )
         address = parse_address(self._config.operator.listen, "operator.listen")
-        await self._listen(await self._runner(operator.application()), "operator", address)
+        sock = open_socket(*address, "operator.listen")
+        self._ports["operator"].append(int(sock.getsockname()[1]))
+        # The operator must get in when strangers have taken every place.
+        gate = Gate(self._config.limits)
+        await self._listen(await self._runner(operator.application()), sock, gate)
 
     async def _runner(self, app: web.Application) -> web.AppRunner:
         arguments = handler_arguments(self._config.limits)
@@ -238,18 +278,15 @@ class App:
     async def _listen(
         self,
         runner: web.AppRunner,
-        kind: str,
-        address: tuple[str, int],
+        sock: socket.socket,
+        gate: Gate | None = None,
         tls: Certificates | None = None,
     ) -> None:
-        limits = self._config.limits
-        path = "operator.listen" if kind == "operator" else f"http ({kind})"
-        # The operator must get in when strangers have taken every place.
-        gate = Gate(limits) if kind == "operator" else self._gate
         context, challenges = (tls.context, tls.challenges) if tls is not None else (None, None)
-        listener = await Listener.start(runner, address, path, gate, limits, context, challenges)
+        listener = await Listener.start(
+            runner, sock, gate or self._gate, self._config.limits, context, challenges
+        )
         self._stack.push_async_callback(listener.close)
-        self._ports[kind].append(listener.port)
 
     def _new_identity(self) -> str:
         return f"guest-{secrets.token_hex(8)}"
@@ -272,6 +309,7 @@ class App:
     async def drain(self) -> None:
         """Not ready for new calls; back when none is left, or after `process.drain_seconds`."""
         self._health.down("draining")
+        self._people.door.drain()
         self._rooms.refuse_new_rooms()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.process.drain_seconds):
