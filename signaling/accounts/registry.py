@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from signaling.accounts import names
@@ -18,6 +19,7 @@ from signaling.accounts.signin import AccountView
 from signaling.accounts.tables import Tables, account_scope, app_row
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code
+from signaling.keys.port import bind
 from signaling.storage.port import Conflict
 from signaling.storage.table import Missing, Row
 
@@ -32,6 +34,7 @@ class Registry:
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self.tables = tables
         self._clock = clock
+        self._decoy = Decoy(tables)
 
     # Apps
 
@@ -117,8 +120,12 @@ class Registry:
         return found
 
     async def claim_of(self, app: str, login: str) -> Claim | None:
+        """Who does not exist takes as long: a claim that is nobody's is opened instead."""
         row = await self.tables.claims.get(app, self.tables.login_key(app, names.canonical(login)))
-        return None if row is None else row.value
+        if row is None:
+            await self._decoy.open(app)
+            return None
+        return row.value
 
     async def by_login(self, app: str, login: str) -> Account | None:
         claim = await self.claim_of(app, login)
@@ -192,6 +199,25 @@ class Registry:
         found = await self.get(app, account)
         if found is not None and found.kind is Kind.GUEST:
             await self.forget(app, found)
+
+
+class Decoy:
+    """A claim of nobody, sealed once for each app and kept here: opening it costs what opening
+    somebody's costs."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._sealer = tables.sealer
+        self._sealed: dict[str, bytes] = {}
+        self._decoder = msgspec.msgpack.Decoder(Claim)
+
+    async def open(self, app: str) -> None:
+        aad = bind(app, "account_claim", "nobody")
+        sealed = self._sealed.get(app)
+        if sealed is None:
+            claim = Claim(account="0" * 36, made=1.5, password="x" * 97)
+            sealed = await self._sealer.seal(app, "meta", aad, msgspec.msgpack.encode(claim))
+            self._sealed[app] = sealed
+        self._decoder.decode(await self._sealer.open(app, aad, sealed))
 
 
 def taken() -> ClientError:

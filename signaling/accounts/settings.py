@@ -42,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_reset: float = 86400.0
     guest: float = 86400.0
     setup: float = 86400.0
+    letter_delay: float = 1.0  # so that writing a reset's letter is no part of its answer
     tries_per_address: int = 60
     tries_window: float = 900.0
 

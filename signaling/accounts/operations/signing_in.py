@@ -132,6 +132,10 @@ class Handlers:
         return Reply(status=202)
 
     async def _reset(self, app: str, login: str) -> None:
+        """Later, and not always equally later: the work for a name that exists must not show in
+        the time of the answers around it."""
+        parts = self._service.parts
+        await asyncio.sleep(parts.settings.letter_delay * (0.5 + parts.entropy.token(1)[0] / 256))
         try:
             await self._service.administration.ask_reset(app, login)
         except (ClientError, Unavailable) as error:

@@ -69,7 +69,7 @@ class Rig:
 
     directory: Path
     kind: str = "memory"
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: Settings(letter_delay=0.05))
     cost: Cost = CHEAP
     mail_works: bool = True
 
