@@ -6,7 +6,9 @@ use crate::bandwidth::allocator::{Candidate, allocate};
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::layers::{Layer, Mode};
+use crate::egress::pacer::Pace;
 use crate::egress::record::{FILL, PROBE, RTX, Record};
+use crate::egress::subscription::Subscription;
 use crate::event::Event;
 use crate::io::Io;
 use crate::spec::Kind;
@@ -15,6 +17,8 @@ use crate::time::{MILLIS, SECONDS, Time};
 const INTERVAL: u64 = 200 * MILLIS;
 /// After a layer was taken away, this long nothing rises: the queue must drain first.
 const SETTLE: u64 = 2 * SECONDS;
+/// Frames of the same picture come back sooner: a layer of them is cheap, and needs no keyframe.
+const DRAIN: u64 = 500 * MILLIS;
 /// What falls this soon after it rose comes and goes: each time it settles twice as long.
 const RELAPSE: u64 = 8 * SECONDS;
 const MAX_SETTLE: u64 = 16 * SECONDS;
@@ -25,6 +29,10 @@ const PATIENCE: u64 = 1_500 * MILLIS;
 const AMBITION: u64 = 2;
 /// Video that waited this long in the queue is of no use to anybody.
 const MAX_WAIT: u64 = 800 * MILLIS;
+/// A larger picture that would take this long still is not worth finishing before a smaller one.
+const MAX_FALL: u64 = 300 * MILLIS;
+/// Below this estimate video is spaced as the path takes it.
+const NARROW: u64 = 1_000_000;
 const UNLIMITED: u64 = 1 << 40;
 /// Stands for a layer that does not flow yet.
 const LOWEST: Layer = Layer {
@@ -64,20 +72,23 @@ impl Core {
                 .bandwidth
                 .estimate()
                 .is_some_and(|e| e < transport.allocated);
-        if due || short {
+        if due || short || transport.pacer.is_opening() {
             self.allocate_now(now, index, io);
         }
     }
 
     pub(crate) fn allocate_now(&mut self, now: Time, index: u32, io: &mut dyn Io) {
         self.transports[index].allocate_due = Some(now + INTERVAL);
-        let (audio, videos) = self.set_audio(now, index);
+        let ((whole, lean), videos) = self.audio(now, index);
         let mut candidates: Vec<Candidate> =
             videos.iter().map(|v| self.candidate(now, *v)).collect();
         let bandwidth = &self.transports[index].bandwidth;
         let limited = bandwidth.is_limited(now);
         let estimate = bandwidth.estimate();
+        let low = candidates.iter().map(|c| lowest(&c.choices)).sum();
+        let audio = self.set_audio(now, index, (whole, lean), low);
         let budget = estimate.map_or(UNLIMITED, |e| e.saturating_sub(audio));
+        let bandwidth = &self.transports[index].bandwidth;
         let measured = bandwidth.can_probe();
         let spent = allocate(&mut candidates, budget, limited, measured) + audio;
         let best: u64 = candidates
@@ -90,19 +101,18 @@ impl Core {
         }
         self.set_pace(now, index, estimate, spent, limited);
         if estimate.is_some() {
-            self.probe(now, index, (best + audio) * AMBITION);
+            self.probe(now, index, (best + whole) * AMBITION);
         }
     }
 
-    /// Audio is never bargained with; answers its rate, and the videos that share the rest.
-    fn set_audio(&mut self, now: Time, index: u32) -> (u64, Vec<u32>) {
-        let (mut audio, mut videos) = (0, Vec::new());
+    /// Rate of all audio with its redundancy and without, and the videos that share the rest.
+    fn audio(&mut self, now: Time, index: u32) -> ((u64, u64), Vec<u32>) {
+        let ((mut whole, mut lean), mut videos) = ((0, 0), Vec::new());
         for position in 0..self.transports[index].subscriptions.len() {
             let subscription = self.transports[index].subscriptions[position];
             let entry = &mut self.subscriptions[subscription];
-            let wanted = !entry.settings.paused
-                && entry.has_route()
-                && self.feeds[entry.feed].spec.is_some();
+            let feed = &self.feeds[entry.feed];
+            let wanted = !entry.settings.paused && entry.has_route() && feed.spec.is_some();
             if !wanted {
                 entry.selector.set_target(None);
                 entry.allocated = 0;
@@ -111,13 +121,32 @@ impl Core {
                     spatial: 0,
                     temporal: 0,
                 }));
-                entry.allocated = entry.meter.rate(now);
-                audio += entry.allocated;
+                let rates = feed.audio_rates(now);
+                whole += if entry.strips_red() { rates.1 } else { rates.0 };
+                lean += rates.1;
             } else {
                 videos.push(subscription);
             }
         }
-        (audio, videos)
+        ((whole, lean), videos)
+    }
+
+    /// Audio is never bargained with, only its redundancy (`Lean`); answers its rate.
+    fn set_audio(&mut self, now: Time, index: u32, (whole, lean): (u64, u64), low: u64) -> u64 {
+        let transport = &mut self.transports[index];
+        let thin = transport
+            .lean
+            .judge(now, &transport.bandwidth, (whole, lean), low);
+        for subscription in &transport.subscriptions {
+            let entry = &mut self.subscriptions[*subscription];
+            if entry.kind == Kind::Audio && entry.selector.target().is_some() {
+                let rates = self.feeds[entry.feed].audio_rates(now);
+                let stripped = thin || entry.strips_red();
+                entry.lean = thin;
+                entry.allocated = if stripped { rates.1 } else { rates.0 };
+            }
+        }
+        if thin { lean } else { whole }
     }
 
     fn candidate(&self, now: Time, index: u32) -> Candidate {
@@ -148,6 +177,7 @@ impl Core {
             priority: entry.settings.priority,
             choices,
             current,
+            draining: entry.lowered.is_some_and(|at| now.since(at) < DRAIN),
             settling: entry.lowered.is_some_and(|at| now.since(at) < entry.settle),
             patient: entry.short.is_none_or(|at| now.since(at) < PATIENCE),
             chosen: None,
@@ -241,28 +271,55 @@ impl Core {
     ) {
         let transport = &mut self.transports[index];
         transport.allocated = spent;
-        // Twice what flows and no sign of a queue: the path takes a frame in half a frame's time.
-        let open = estimate.is_none_or(|e| !limited && e >= spent * 2);
-        let rate = if open {
-            None
-        } else {
-            estimate.map(|e| e.max(spent))
-        };
-        transport.pacer.set_rate(now, rate);
-        let oldest = transport
-            .queue
-            .video
-            .front()
-            .map_or(0, |r| now.since(r.queued));
-        if oldest > MAX_WAIT {
-            self.drops
-                .add_many(Drop::QueueOverflow, transport.queue.video.len() as u64);
-            for record in transport.queue.video.drain(..) {
-                if let Some(entry) = self.subscriptions.get_mut(record.subscription) {
-                    entry.selector.restart();
-                }
+        let pace = match estimate {
+            None => Pace::Open,
+            // A first frame shows what the path carries before it can overflow a queue.
+            Some(_) if transport.bandwidth.is_opening(now) => Pace::Opening,
+            // Twice what flows and no sign of a queue: the path takes a frame in half its time.
+            Some(e) if !limited && e >= spent * 2 => Pace::Open,
+            // Even one frame is a long queue here.
+            Some(e) if e < NARROW && (limited || e < spent + spent / 2) => {
+                Pace::Narrow(e.max(spent))
             }
-            transport.queue.bytes = 0;
+            Some(e) => Pace::Loose(e.max(spent)),
+        };
+        transport.pacer.set(now, pace);
+        let queue = &transport.queue;
+        let oldest = queue.video.front().map_or(0, |r| now.since(r.queued));
+        if oldest > MAX_WAIT {
+            self.discard_video(now, index, |_| true);
+        } else if matches!(pace, Pace::Narrow(rate) if queue.bytes * 8 * SECONDS / rate > MAX_FALL)
+        {
+            // What a smaller picture will replace only keeps it waiting.
+            self.discard_video(now, index, |entry| {
+                let spatial = |layer: Option<Layer>| layer.map(|l| l.spatial);
+                spatial(entry.selector.target()) < spatial(entry.selector.current())
+            });
+        }
+    }
+
+    /// Throws away what waits for the pacer; what follows begins at a keyframe.
+    fn discard_video(&mut self, now: Time, index: u32, which: impl Fn(&Subscription) -> bool) {
+        let queue = &mut self.transports[index].queue;
+        let before = queue.video.len();
+        let mut bytes = 0;
+        queue.video.retain(|record| {
+            let entry = self.subscriptions.get_mut(record.subscription);
+            let Some(entry) = entry.filter(|entry| which(entry)) else {
+                return true;
+            };
+            bytes += u64::from(record.size);
+            entry.withdrawn = true;
+            false
+        });
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        let dropped = before - queue.video.len();
+        self.drops.add_many(Drop::QueueOverflow, dropped as u64);
+        for subscription in &self.transports[index].subscriptions {
+            let entry = &mut self.subscriptions[*subscription];
+            if std::mem::take(&mut entry.withdrawn) {
+                entry.withdraw(now);
+            }
         }
     }
 
@@ -287,7 +344,7 @@ impl Core {
                 && (flows || entry.paused_by_bandwidth)
                 && entry.spec.rtx_ssrc.is_some()
                 && !entry.identical
-                && entry.history.holds(entry.rewriter.next_out())
+                && entry.history.newest().is_some()
         };
         let mut all = transport.subscriptions.iter().copied();
         let flowing = all.clone().find(|s| able(s, true));
@@ -295,7 +352,7 @@ impl Core {
             return;
         };
         let paused = flowing.is_none();
-        let Some(bytes) = transport.bandwidth.probe(now, desired, paused) else {
+        let Some((bytes, small)) = transport.bandwidth.probe(now, desired, paused) else {
             return;
         };
         counters.probes += 1;
@@ -310,15 +367,12 @@ impl Core {
         let (mut queued, mut back) = (0, 0);
         while queued < bytes && back < 256 {
             // When the stream is short of packets, the newest go round again.
-            let newest = |back| {
-                let highest = entry.rewriter.next_out().checked_sub(1)?;
-                entry.history.recent(now, source, highest, back)
-            };
-            let record = newest(back % 16).or_else(|| newest(0));
+            let record = entry.history.recent(now, source, back % 16);
+            let record = record.or_else(|| entry.history.recent(now, source, 0));
             back += 1;
             let Some(mut record) = record else { break };
             record.flags |= RTX | PROBE;
-            if let (true, Some(source)) = (paused, latest(&record)) {
+            if let (true, Some(source)) = (small, latest(&record)) {
                 record.flags |= FILL;
                 record.source = source;
                 record.size = 255;
@@ -333,4 +387,11 @@ impl Core {
             dirty.push(index);
         }
     }
+}
+
+/// Rate of the smallest picture with all its frames.
+fn lowest(choices: &[(Layer, u64)]) -> u64 {
+    let first = choices.first().map_or(0, |(layer, _)| layer.spatial);
+    let frames = choices.iter().filter(|(layer, _)| layer.spatial == first);
+    frames.map(|(_, rate)| *rate).max().unwrap_or(0)
 }

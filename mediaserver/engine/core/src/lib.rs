@@ -23,6 +23,7 @@ pub mod path;
 pub mod peer;
 mod peers;
 mod publishing;
+mod rate;
 mod receive;
 mod reports;
 mod send;

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+/// IPv4 and UDP headers: a narrow path carries them too.
+pub const HEADERS: usize = 28;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Proto {
     Udp,

@@ -164,7 +164,7 @@ impl Core {
         if known.is_some_and(|e| !e.may_ask(now, ASK_AGAIN)) {
             return false;
         }
-        entry.asked_keyframe = Some(now);
+        entry.asked_keyframe = Some((encoding, now));
         match feed.local {
             Some(publication) => self.request_keyframe(now, publication, encoding, requester, io),
             None => {
@@ -200,7 +200,7 @@ impl Core {
         let interval = if quiet { ASK_QUIET } else { ASK_AGAIN };
         if entry
             .asked_keyframe
-            .is_none_or(|at| now.since(at) >= interval)
+            .is_none_or(|(before, at)| before != encoding || now.since(at) >= interval)
         {
             self.ask_keyframe(now, subscription, encoding, io);
         }

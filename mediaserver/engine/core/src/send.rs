@@ -2,12 +2,14 @@
 //! pacer decide how much may go, equalises the sizes of a run with RTP padding (UDP GSO wants
 //! equal segments), and writes it into one arena for one send.
 
+use crate::bandwidth::Sort;
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::packetize::{self, Job, Stamp};
 use crate::egress::record::{AGAIN, PROBE, RTX, Record};
 use crate::io::Io;
-use crate::path::{Path, Proto};
+use crate::path::{HEADERS, Path, Proto};
+use crate::spec::Kind;
 use crate::time::{MILLIS, Time};
 
 /// How long video waits for the end of its frame, and audio for company.
@@ -108,7 +110,7 @@ impl Core {
             .map_or(0, |keys| keys.profile().rtp_overhead());
         let mut allowance = transport.pacer.allowance(now);
         let queue = &mut transport.queue;
-        let mut spent = 0;
+        let (mut spent, mut urgent) = (0, 0);
         loop {
             let (record, paced) = match queue.urgent.pop_front() {
                 Some(record) => (record, false),
@@ -130,8 +132,10 @@ impl Core {
             };
             let size = job.plain_len() + overhead;
             if paced {
-                spent += size;
+                spent += size + HEADERS;
                 allowance = allowance.saturating_sub(size as i64);
+            } else {
+                urgent += size + HEADERS;
             }
             scratch.items.push(Item {
                 record,
@@ -139,7 +143,7 @@ impl Core {
                 can_pad: job.can_pad(),
             });
         }
-        transport.pacer.spend(spent);
+        transport.pacer.spend(spent, urgent);
     }
 
     fn send_picked(&mut self, now: Time, index: u32, path: Path, io: &mut dyn Io) {
@@ -200,7 +204,7 @@ impl Core {
                 Some((len, counts)) => {
                     at += len;
                     written += 1;
-                    numbered += if counts { len } else { 0 };
+                    numbered += if counts { len + HEADERS } else { 0 };
                 }
                 // A packet that cannot be written would shift the segments after it.
                 None => {
@@ -249,9 +253,12 @@ impl Core {
             .write(stamp, rtx_seq, padding, transport.outbound.as_deref()?, out)
             .ok()?;
         if numbered {
-            transport
-                .bandwidth
-                .sent(now, stamp.twcc, len, record.has(PROBE));
+            let sort = match subscription.kind {
+                _ if record.has(PROBE) => Sort::Probe,
+                Kind::Audio => Sort::Audio,
+                Kind::Video => Sort::Video,
+            };
+            transport.bandwidth.sent(now, stamp.twcc, len, sort);
         }
         if padding > 0 {
             subscription.sent.padding += u64::from(padding);

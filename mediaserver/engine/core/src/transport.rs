@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::bandwidth::Bandwidth;
+use crate::bandwidth::lean::Lean;
 use crate::collections::{FastMap, Rng};
 use crate::command::{CallId, TransportId};
 use crate::config::Limits;
@@ -124,6 +125,7 @@ pub struct Transport {
     pub rtt: u64,
     pub queue: Queue,
     pub pacer: Pacer,
+    pub lean: Lean,
     pub twcc: u64,
     pub bandwidth: Bandwidth,
     pub traffic: Traffic,
@@ -170,6 +172,7 @@ impl Transport {
             rtt: 0,
             queue: Queue::default(),
             pacer: Pacer::default(),
+            lean: Lean::default(),
             twcc: rng.below(0x8000),
             bandwidth,
             traffic: Traffic::default(),

@@ -15,8 +15,9 @@ pub struct Candidate {
     pub choices: Vec<(Layer, u64)>,
     /// Index of the layer that is the target now.
     pub current: Option<usize>,
-    /// Going up is not allowed yet.
+    /// Going up is not allowed yet: to another picture, or at all.
     pub settling: bool,
+    pub draining: bool,
     /// What flows is not paused yet, although it does not fit.
     pub patient: bool,
     /// Result: index into `choices`.
@@ -60,7 +61,7 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool, measur
         for index in &order {
             let candidate = &mut candidates[*index];
             let slack = (measured && !limited).then_some(budget);
-            let Some((next, cost)) = step(candidate, left, slack) else {
+            let Some((next, cost)) = step(candidate, left, slack, limited) else {
                 continue;
             };
             candidate.chosen = Some(next);
@@ -75,17 +76,29 @@ pub fn allocate(candidates: &mut [Candidate], budget: u64, limited: bool, measur
 /// The next layer up that fits, and what it costs more. What flows already may exceed what is left
 /// by `slack`, or by a tenth on a path known to be full: rates are uneven, and a layer that comes
 /// and goes is worse than a short queue.
-fn step(candidate: &Candidate, left: u64, slack: Option<u64>) -> Option<(usize, u64)> {
+fn step(
+    candidate: &Candidate,
+    left: u64,
+    slack: Option<u64>,
+    limited: bool,
+) -> Option<(usize, u64)> {
     let chosen = candidate.chosen?;
     let rate = candidate.choices[chosen].1;
     for next in chosen + 1..candidate.choices.len() {
         let cost = candidate.choices[next].1.saturating_sub(rate);
         let up = candidate.current.is_none_or(|current| next > current);
-        if up && candidate.settling && candidate.current.is_some() {
+        let spatial = |index: usize| candidate.choices[index].0.spatial;
+        // More frames of the picture that flows.
+        let same = candidate
+            .current
+            .is_some_and(|current| spatial(current) == spatial(next));
+        let held = candidate.draining || (candidate.settling && !same);
+        if up && held && candidate.current.is_some() {
             return None;
         }
-        let needed = if up {
-            cost + spare(candidate.choices[next].1) - candidate.choices[next].1
+        let needed = if up && !same {
+            let expected = if limited { larger(candidate, next) } else { 0 };
+            spare(candidate.choices[next].1.max(expected)) - rate
         } else {
             cost
         };
@@ -99,6 +112,15 @@ fn step(candidate: &Candidate, left: u64, slack: Option<u64>) -> Option<(usize, 
         }
     }
     None
+}
+
+/// What a larger picture costs once its encoder has found its rate, at least: a publisher that
+/// begins, or that has just made key frames, sends it for little.
+fn larger(candidate: &Candidate, index: usize) -> u64 {
+    let spatial = candidate.choices[index].0.spatial;
+    let below = candidate.choices[..index].iter().rev();
+    let below = below.copied().find(|(layer, _)| layer.spatial < spatial);
+    below.map_or(0, |(_, rate)| rate * 2)
 }
 
 fn spare(rate: u64) -> u64 {

@@ -37,9 +37,10 @@ pub struct Rates {
 
 impl Rates {
     /// A bottleneck delivers the same however much less is sent; a bad radio delivers less.
-    fn bottleneck_since(&self, before: &Rates) -> bool {
+    /// Nothing is proven before less was sent.
+    fn own_loss_since(&self, before: &Rates) -> bool {
         let less = |now: u64, then: u64| (now as f64) < then as f64 * 0.9;
-        self.queued || (less(self.sent, before.sent) && !less(self.acked, before.acked))
+        !self.queued && less(self.sent, before.sent) && less(self.acked, before.acked)
     }
 }
 
@@ -65,6 +66,12 @@ impl LossController {
         self.smoothed
     }
 
+    /// What the path loses however little is sent.
+    pub fn inherent(&self, now: Time) -> f64 {
+        let known = now.since(self.inherent_at) <= INHERENT_LIFETIME;
+        if known { self.inherent } else { 0.0 }
+    }
+
     pub fn judge(&mut self, now: Time, rates: Rates) -> Option<Verdict> {
         let total = self.received + self.lost;
         if total < MIN_PACKETS || now.since(self.at) < INTERVAL {
@@ -81,6 +88,9 @@ impl LossController {
         let excess = fraction - self.inherent * 1.3;
         if excess <= LOW {
             self.began = None;
+            if fraction > self.inherent / 2.0 {
+                self.inherent_at = now;
+            }
             return Some(Verdict::Fine);
         }
         // Three lost of twenty prove nothing: what is reacted to must exceed chance by two sigma.
@@ -95,7 +105,7 @@ impl LossController {
         let (began, loss) = *self.began.get_or_insert((rates, fraction));
         let reduced = (rates.estimate as f64) < began.estimate as f64 * REDUCED;
         let unchanged = self.smoothed > loss * UNCHANGED && self.smoothed < HOPELESS;
-        if reduced && unchanged && !rates.bottleneck_since(&began) {
+        if reduced && unchanged && rates.own_loss_since(&began) {
             self.inherent = self.smoothed.max(fraction);
             self.inherent_at = now;
             self.began = None;

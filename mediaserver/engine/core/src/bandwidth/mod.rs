@@ -5,11 +5,13 @@
 pub mod acked;
 pub mod allocator;
 pub mod history;
+pub mod lean;
 pub mod loss;
 pub mod probe;
 pub mod send_side;
 pub mod trendline;
 
+use crate::path::HEADERS;
 use crate::time::{SECONDS, Time};
 use crate::wire::twcc;
 use send_side::SendSide;
@@ -29,6 +31,14 @@ pub enum Feedback {
     Loss,
     Remb,
     TransportCc,
+}
+
+/// What a packet is to the estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Audio,
+    Video,
+    Probe,
 }
 
 pub struct Bandwidth {
@@ -76,11 +86,11 @@ impl Bandwidth {
     }
 
     /// A packet with a transport-wide number left.
-    pub fn sent(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
+    pub fn sent(&mut self, now: Time, sequence: u16, size: usize, sort: Sort) {
         let Some(send_side) = self.send_side.as_mut() else {
             return;
         };
-        send_side.sent(now, sequence, size, probe);
+        send_side.sent(now, sequence, size + HEADERS, sort);
     }
 
     /// So many bytes of numbered packets left in one run.
@@ -154,6 +164,17 @@ impl Bandwidth {
         last.is_some_and(|at| now.since(at) < CONGESTED)
     }
 
+    /// Nothing is known of the path yet.
+    pub fn is_opening(&self, now: Time) -> bool {
+        self.send_side.as_ref().is_some_and(|s| s.is_opening(now)) && !self.deaf
+    }
+
+    /// Share of packets lost lately, and what of it the path loses however little is sent.
+    pub fn loss(&self, now: Time) -> (f64, f64) {
+        let measured = self.send_side.as_ref();
+        measured.map_or((0.0, 0.0), |s| (s.loss(), s.inherent_loss(now)))
+    }
+
     /// REMB is a measurement by the receiver; transport-cc says nothing about idle capacity.
     pub fn can_probe(&self) -> bool {
         self.feedback == Feedback::TransportCc && !self.deaf
@@ -161,7 +182,8 @@ impl Bandwidth {
 
     /// Bytes of a probe to send now, if `desired` bit/s are wanted and more is worth trying.
     /// `eager`: video is paused, and waits for the answer.
-    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<usize> {
+    /// Answers also whether its packets must be small.
+    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<(usize, bool)> {
         self.send_side.as_mut()?.probe(now, desired, eager)
     }
 }

@@ -16,9 +16,12 @@ const FIRST_PAUSE: u64 = 2 * SECONDS;
 const MAX_PAUSE: u64 = 16 * SECONDS;
 /// While video is paused, its end matters more than the disturbance of a small train.
 const EAGER_PAUSES: (u64, u64) = (SECONDS, 2 * SECONDS);
-const EAGER_PACKET: usize = 300;
+/// Where trains are of small packets: six large ones are a sixth of a second of a narrow path.
+const SMALL_PACKET: usize = 300;
 /// A queue that grows this soon after a train is the train's.
 const DISTURBANCE: u64 = 500 * MILLIS;
+/// Times between packets are known no better than this when they are spread.
+const UNHINDERED: i64 = 2_000;
 /// What must have arrived of a train.
 const ENOUGH: f64 = 0.8;
 
@@ -32,6 +35,67 @@ struct Train {
     bytes_after_first: u64,
     first: Option<i64>,
     last: i64,
+    /// How far apart the first and the last that arrived were sent.
+    first_sent: Time,
+    sent_span: u64,
+    /// Longest time between two arrivals.
+    gap: i64,
+    opening: bool,
+}
+
+/// What a train says of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It came as fast as it was sent.
+    Carried,
+    /// Its packets came evenly, one after the other: that is the rate of the path.
+    Bottleneck,
+    /// It came late, but unevenly: somebody slept.
+    Uneven,
+}
+
+impl Train {
+    fn new(started: Time, rate: u64) -> Train {
+        Train {
+            rate,
+            started,
+            sent: 0,
+            sent_bytes: 0,
+            received: 0,
+            bytes_after_first: 0,
+            first: None,
+            last: 0,
+            first_sent: started,
+            sent_span: 0,
+            gap: 0,
+            opening: false,
+        }
+    }
+
+    fn span(&self) -> i64 {
+        self.last - self.first.unwrap_or(self.last)
+    }
+
+    fn measured(&self) -> u64 {
+        match self.span() {
+            ..=0 => u64::MAX,
+            span => self.bytes_after_first * 8 * SECONDS / span as u64,
+        }
+    }
+
+    /// It came as it was sent, however slowly that was.
+    fn unhindered(&self) -> bool {
+        let sent = self.sent_span as i64;
+        self.span() <= sent + (sent / 5).max(UNHINDERED)
+    }
+
+    fn proof(&self) -> Proof {
+        if self.gap * 5 < self.span() * 2 {
+            Proof::Bottleneck
+        } else {
+            Proof::Uneven
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +109,7 @@ pub struct Prober {
 
 impl Prober {
     /// Begins a train at `rate`; answers its bytes.
-    pub fn begin(&mut self, now: Time, rate: u64, eager: bool) -> Option<usize> {
+    pub fn begin(&mut self, now: Time, rate: u64, eager: bool, small: bool) -> Option<usize> {
         let pause = self.pause.clamp(EAGER_PAUSES.0, EAGER_PAUSES.1);
         let soon = eager && self.last.is_none_or(|at| now.since(at) >= pause);
         if self.train.is_some_and(|t| now.since(t.started) <= PATIENCE)
@@ -53,21 +117,21 @@ impl Prober {
         {
             return None;
         }
-        self.train = Some(Train {
-            rate,
-            started: now,
-            sent: 0,
-            sent_bytes: 0,
-            received: 0,
-            bytes_after_first: 0,
-            first: None,
-            last: 0,
-        });
+        self.train = Some(Train::new(now, rate));
         self.trains += 1;
         self.last = Some(now);
         let bytes = (rate * DURATION / 8 / SECONDS) as usize;
-        let packet = if eager { EAGER_PACKET } else { PACKET };
+        let packet = if small { SMALL_PACKET } else { PACKET };
         Some(bytes.clamp(MIN_PACKETS * packet, MAX_BYTES))
+    }
+
+    /// The first packets of a stream are a train, whatever they carry.
+    pub fn open(&mut self, now: Time, rate: u64) {
+        self.train = Some(Train {
+            opening: true,
+            ..Train::new(now, rate)
+        });
+        self.last = Some(now);
     }
 
     pub fn sent(&mut self, size: usize) {
@@ -77,24 +141,31 @@ impl Prober {
         }
     }
 
-    pub fn received(&mut self, arrival_us: i64, size: usize) {
+    pub fn received(&mut self, sent: Time, arrival_us: i64, size: usize) {
         let Some(train) = self.train.as_mut() else {
             return;
         };
         train.received += 1;
         if train.first.is_none() {
             train.first = Some(arrival_us);
+            train.first_sent = sent;
             train.last = arrival_us;
         } else {
             train.bytes_after_first += size as u64;
+            train.sent_span = train.sent_span.max(sent.since(train.first_sent));
+            train.gap = train.gap.max(arrival_us - train.last);
             train.last = train.last.max(arrival_us);
         }
     }
 
     /// What the train proved: a rate, and whether that is the bottleneck. Call on feedback.
-    pub fn result(&mut self, now: Time) -> Option<(u64, bool)> {
+    pub fn result(&mut self, now: Time) -> Option<(u64, Proof)> {
         let train = self.train?;
-        let complete = train.sent > 0 && train.received as f64 >= train.sent as f64 * ENOUGH;
+        // A bottleneck shows before all of the train has passed it.
+        let clear = train.received >= MIN_PACKETS && train.proof() == Proof::Bottleneck;
+        let slow = clear && !train.unhindered() && train.measured() < train.rate / 2;
+        let complete =
+            slow || train.sent > 0 && train.received as f64 >= train.sent as f64 * ENOUGH;
         let over = now.since(train.started) > PATIENCE;
         if !complete && !over {
             return None;
@@ -104,24 +175,25 @@ impl Prober {
             self.failed(now);
             return None;
         }
-        let span = train.last - train.first.unwrap_or(train.last);
-        let measured = if span <= 0 {
-            u64::MAX
-        } else {
-            train.bytes_after_first * 8 * SECONDS / span as u64
-        };
-        if measured >= train.rate - train.rate / 10 {
+        let measured = train.measured();
+        if measured >= train.rate - train.rate / 10 || train.unhindered() {
             self.pause = 0;
             self.next = now + NEXT;
-            return Some((train.rate, false));
+            return Some((train.rate.min(measured), Proof::Carried));
         }
         self.failed(now);
-        Some((measured, true))
+        Some((measured, train.proof()))
     }
 
     fn failed(&mut self, now: Time) {
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE);
         self.next = now + self.pause;
+    }
+
+    /// The opening train says nothing yet: what was sent of it has not come, or came late.
+    pub fn opens(&self) -> bool {
+        self.train
+            .is_some_and(|t| t.opening && (t.received < t.sent || !t.unhindered()))
     }
 
     /// A train may still be in some queue.

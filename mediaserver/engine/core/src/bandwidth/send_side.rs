@@ -2,10 +2,11 @@
 //! (draft-ietf-rmcat-gcc-02 sections 4 to 6). Rises while nothing speaks against it, by steps and
 //! by probes; falls to below what arrives when a queue grows.
 
+use crate::bandwidth::Sort;
 use crate::bandwidth::acked::AckedRate;
 use crate::bandwidth::history::SentPackets;
 use crate::bandwidth::loss::{LossController, Rates, Verdict};
-use crate::bandwidth::probe::Prober;
+use crate::bandwidth::probe::{Prober, Proof};
 use crate::bandwidth::trendline::{Trendline, Usage};
 use crate::time::{MILLIS, SECONDS, Time};
 use crate::wire::twcc;
@@ -18,6 +19,17 @@ const REACTION: u64 = 200 * MILLIS;
 /// A growing delay is congestion only when every packet waits this long: a change of route, jitter
 /// and stalls of either end stay below it.
 const STANDING: u64 = 30 * MILLIS;
+/// Below this, six packets of full size are a long queue.
+const NARROW: u64 = 1_000_000;
+/// Where the path was seen full is believed this long; up to there, and no further but by proof.
+const CAPACITY_LIFETIME: u64 = 20 * SECONDS;
+const CAPACITY_MARGIN: f64 = 1.05;
+/// Packets of the opening train, and how long nothing is assumed of the path without an answer.
+const OPENING: usize = 6;
+const OPENING_TIME: u64 = 500 * MILLIS;
+/// A first sign of a queue after this long is answered gently, when it is known what the path carries.
+const CAPACITY_CALM: f64 = 0.9;
+const CALM: u64 = SECONDS;
 /// Period of the feedback clock: 24 bits of 64 ms.
 const CLOCK_PERIOD: i64 = (1 << 24) * 64_000;
 
@@ -31,6 +43,9 @@ pub struct SendSide {
     sending: AckedRate,
     loss: LossController,
     prober: Prober,
+    /// Packets of the opening train, and when its first was sent.
+    opening: usize,
+    opened: Option<Time>,
     last_arrival: Option<i64>,
     clock: i64,
     last_increase: Time,
@@ -38,6 +53,7 @@ pub struct SendSide {
     congested: Option<Time>,
     /// Rate at which the path was last full; near it the estimate climbs slowly.
     capacity: Option<f64>,
+    capacity_at: Time,
 }
 
 impl SendSide {
@@ -52,12 +68,15 @@ impl SendSide {
             sending: AckedRate::default(),
             loss: LossController::default(),
             prober: Prober::default(),
+            opening: OPENING,
+            opened: None,
             last_arrival: None,
             clock: 0,
             last_increase: Time::ZERO,
             last_decrease: None,
             congested: None,
             capacity: None,
+            capacity_at: Time::ZERO,
         }
     }
 
@@ -78,11 +97,35 @@ impl SendSide {
         self.loss.fraction()
     }
 
-    pub fn sent(&mut self, now: Time, sequence: u16, size: usize, probe: bool) {
+    pub fn inherent_loss(&self, now: Time) -> f64 {
+        self.loss.inherent(now)
+    }
+
+    pub fn sent(&mut self, now: Time, sequence: u16, size: usize, sort: Sort) {
+        let probe = sort == Sort::Probe || sort == Sort::Video && self.opens(now);
         self.sent.push(now, sequence, size, probe);
         if probe {
             self.prober.sent(size);
         }
+    }
+
+    /// The first packets of video are a probe that costs nothing.
+    fn opens(&mut self, now: Time) -> bool {
+        if self.opening == 0 {
+            return false;
+        }
+        if self.opened.is_none() {
+            self.opened = Some(now);
+            self.prober.open(now, self.estimate);
+        }
+        self.opening -= 1;
+        true
+    }
+
+    /// Nothing is known of the path yet: no video was seen to arrive.
+    pub fn is_opening(&self, now: Time) -> bool {
+        let waiting = self.opening > 0 || self.prober.opens();
+        waiting && self.opened.is_none_or(|at| now.since(at) < OPENING_TIME)
     }
 
     /// The packets of one run, together.
@@ -114,7 +157,8 @@ impl SendSide {
             self.acked.add(arrival, usize::from(packet.size));
             self.trend.add(packet.sent_at(now), arrival);
             if packet.probe {
-                self.prober.received(arrival, usize::from(packet.size));
+                self.prober
+                    .received(packet.sent_at(now), arrival, usize::from(packet.size));
             }
         }
         self.loss.add(received, lost);
@@ -134,8 +178,8 @@ impl SendSide {
     }
 
     fn update(&mut self, now: Time) {
-        if let Some((rate, bottleneck)) = self.prober.result(now) {
-            self.proven(now, rate, bottleneck);
+        if let Some((rate, proof)) = self.prober.result(now) {
+            self.proven(now, rate, proof);
         }
         let verdict = self.loss.judge(now, self.rates());
         match self.trend.usage() {
@@ -178,6 +222,7 @@ impl SendSide {
         {
             return;
         }
+        let calm = self.last_decrease.is_none_or(|at| now.since(at) >= CALM);
         self.last_decrease = Some(now);
         let probed = self.prober.disturbed(now);
         self.prober.congested(now);
@@ -206,18 +251,27 @@ impl SendSide {
         } else {
             acked
         };
-        let target = (proven as f64 * DECREASE) as u64;
+        let mut target = (proven as f64 * DECREASE) as u64;
+        if let (Some(capacity), true) = (self.capacity, calm) {
+            // What arrives may be little because little was sent.
+            target = target.max((capacity * CAPACITY_CALM) as u64);
+        }
         if target < self.estimate {
             self.set(target);
         }
         if idle {
             return;
         }
+        self.full(now, acked);
+    }
+
+    /// The path was full at this rate.
+    fn full(&mut self, now: Time, rate: u64) {
+        let rate = rate as f64;
+        self.capacity_at = now;
         self.capacity = Some(match self.capacity {
-            Some(before) if (acked as f64) > before * 0.7 && (acked as f64) < before * 1.3 => {
-                before * 0.9 + acked as f64 * 0.1
-            }
-            _ => acked as f64,
+            Some(before) if rate > before * 0.7 && rate < before * 1.3 => before * 0.9 + rate * 0.1,
+            _ => rate,
         });
     }
 
@@ -234,22 +288,36 @@ impl SendSide {
             true => self.estimate as f64 + seconds * 40_000.0,
             false => self.estimate as f64 * INCREASE.powf(seconds),
         };
-        if self.capacity.is_some_and(|c| acked as f64 > c * 1.3) {
+        let old = now.since(self.capacity_at) > CAPACITY_LIFETIME;
+        if self.capacity.is_some_and(|c| old || acked as f64 > c * 1.3) {
             self.capacity = None;
         }
+        let known = self
+            .capacity
+            .map_or(u64::MAX, |c| (c * CAPACITY_MARGIN) as u64);
         // What nobody has seen arrive is not an estimate; media above it is proof, though.
-        let cap = (acked + acked / 2 + 10_000).max(self.estimate);
+        let cap = (acked + acked / 2 + 10_000).min(known).max(self.estimate);
         self.set((grown as u64).min(cap).max(acked.min(self.estimate * 2)));
     }
 
-    fn proven(&mut self, now: Time, rate: u64, bottleneck: bool) {
-        let safe = if bottleneck { rate - rate / 10 } else { rate };
+    fn proven(&mut self, now: Time, rate: u64, proof: Proof) {
+        let safe = if proof == Proof::Carried {
+            rate
+        } else {
+            rate - rate / 20
+        };
+        if proof == Proof::Bottleneck {
+            self.full(now, rate);
+        }
         if safe > self.estimate {
             self.set(safe);
             self.last_increase = now;
             if self.capacity.is_some_and(|c| safe as f64 > c * 1.15) {
                 self.capacity = None;
             }
+        } else if proof == Proof::Bottleneck && rate < self.estimate {
+            self.set(safe);
+            self.congested = Some(now);
         }
     }
 
@@ -259,11 +327,14 @@ impl SendSide {
 
     /// Bytes of a probe train, when more is wanted than the estimate holds.
     /// While video is paused (`eager`), questions are small and frequent.
-    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<usize> {
+    /// Where the path is narrow, small ones: answers that too.
+    pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<(usize, bool)> {
         if desired <= self.estimate || self.trend.usage() == Usage::Over {
             return None;
         }
         let rate = desired.min(self.estimate * 2).min(self.max);
-        self.prober.begin(now, rate, eager)
+        let small = eager || self.estimate < NARROW;
+        let bytes = self.prober.begin(now, rate, eager, small)?;
+        Some((bytes, small))
     }
 }

@@ -7,8 +7,9 @@ use crate::command::{CallId, PublicationId};
 use crate::egress::layers::{Layer, Mode};
 use crate::egress::ring::Ring;
 use crate::egress::subscription::{Subscription, mode_of};
-use crate::ingress::reception::Meter;
 use crate::packet::Facts;
+use crate::path::HEADERS;
+use crate::rate::Window;
 use crate::spec::{Kind, PublicationSpec};
 use crate::time::{MILLIS, SECONDS, Time};
 use crate::wire::codec::dd::Structure;
@@ -18,6 +19,8 @@ pub const MAX_TEMPORAL: usize = 4;
 /// An encoding from which nothing came for this long is not there to be chosen. Screen shares
 /// pause between changes, so theirs lasts longer.
 const LIVE: u64 = 1_500 * MILLIS;
+/// Header, extensions and tag of a packet, and the headers of IP and UDP.
+const OVERHEAD: usize = 40 + HEADERS;
 /// The rate of an encoding is known after this long.
 const UNMEASURED: u64 = SECONDS;
 const LIVE_SCREEN: u64 = 10 * SECONDS;
@@ -74,7 +77,9 @@ pub struct Feed {
     pub subscriptions: Vec<u32>,
     /// Encoding and number of packets in the ring that were not offered yet.
     pub waiting: Vec<(u8, u64)>,
-    layers: [[Meter; MAX_TEMPORAL]; MAX_SPATIAL],
+    layers: [[Window; MAX_TEMPORAL]; MAX_SPATIAL],
+    /// Audio without its redundancy.
+    lean: Window,
     pub demand: i8,
 }
 
@@ -91,6 +96,7 @@ impl Feed {
             subscriptions: Vec::new(),
             waiting: Vec::new(),
             layers: Default::default(),
+            lean: Window::default(),
             demand: -1,
         }
     }
@@ -149,9 +155,17 @@ impl Feed {
         if structure.is_some() {
             entry.structure = structure;
         }
+        // A publisher that looks for more bandwidth sends padding, which nobody is sent on.
+        if payload.is_empty() {
+            return true;
+        }
         let spatial = usize::from(if svc { facts.spatial } else { encoding }).min(MAX_SPATIAL - 1);
         let temporal = usize::from(facts.temporal).min(MAX_TEMPORAL - 1);
-        self.layers[spatial][temporal].add(facts.arrival, payload.len() + 40, facts.frame_end);
+        self.layers[spatial][temporal].add(facts.arrival, payload.len() + OVERHEAD);
+        if facts.red_primary > 0 {
+            let primary = payload.len().saturating_sub(facts.red_primary.into());
+            self.lean.add(facts.arrival, primary + OVERHEAD);
+        }
         true
     }
 
@@ -188,6 +202,15 @@ impl Feed {
             .flat_map(|(_, row)| row.iter().take(temporal + 1))
             .map(|meter| meter.rate(now))
             .sum()
+    }
+
+    /// bit/s of audio as it comes, and as it goes to those who get it without redundancy.
+    pub fn audio_rates(&self, now: Time) -> (u64, u64) {
+        let whole = self.layers[0][0].rate(now);
+        match self.lean.rate(now) {
+            0 => (whole, whole),
+            lean => (whole, lean.min(whole)),
+        }
     }
 
     /// Fills `out` with the layers that flow now and are within the limits, by rising rate.

@@ -80,6 +80,8 @@ pub struct History {
     /// Bytes that answers may still take; refilled by what is sent first.
     budget: u64,
     window: Time,
+    /// Highest number sent.
+    newest: Option<u64>,
 }
 
 impl History {
@@ -89,6 +91,7 @@ impl History {
             self.entries.resize(START_ENTRIES, None);
             self.budget = MIN_BUDGET;
         }
+        self.newest = self.newest.max(Some(record.seq));
         let index = self.index(record.seq);
         let young = self.entries[index]
             .is_some_and(|e| e.seq != record.seq as u32 && e.age(now) < SECONDS / 2);
@@ -117,18 +120,14 @@ impl History {
         }
     }
 
-    /// The packet before number `next` is there.
-    pub fn holds(&self, next: u64) -> bool {
-        next.checked_sub(1)
-            .is_some_and(|highest| self.recent(Time::ZERO, 0, highest, 0).is_some())
+    /// Highest number sent.
+    pub fn newest(&self) -> Option<u64> {
+        self.newest
     }
 
-    /// A packet sent lately, `back` before the newest: what a probe repeats.
-    pub fn recent(&self, now: Time, index: u32, highest: u64, back: u64) -> Option<Record> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let seq = highest.checked_sub(back)?;
+    /// A packet of subscription `index` sent lately, `back` before the newest: what a probe repeats.
+    pub fn recent(&self, now: Time, index: u32, back: u64) -> Option<Record> {
+        let seq = self.newest?.checked_sub(back)?;
         self.entries[self.index(seq)]
             .filter(|e| e.seq == seq as u32)
             .map(|e| e.record(index, seq, now))

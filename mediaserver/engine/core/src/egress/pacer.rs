@@ -1,6 +1,7 @@
 //! Spreads video over time: releases bursts of up to 5 ms of its rate, never single packets.
 //! Audio never waits here. Without an estimate, or with room to spare, the gate stands open, so
-//! that a frame leaves as one run.
+//! that a frame leaves as one run. On a narrow path video waits here instead of in the path's
+//! queue, where it would delay and push out audio.
 
 use crate::time::{MILLIS, SECONDS, Time};
 
@@ -11,24 +12,58 @@ const MIN_BURST: i64 = 4 * 1_200;
 const FACTOR: u64 = 5;
 const DIVISOR: u64 = 2;
 
+/// On a narrow path: one packet at a time, and a debt of audio that is not held against video.
+const NARROW_BURST: i64 = 1_200;
+/// What a queue of 300 ms holds even of a path of 200 kbit/s, and what is added to it meanwhile.
+const OPENING_BURST: i64 = 7_000;
+const OPENING_RATE: u64 = 100_000;
+const MAX_DEBT: u64 = 200 * MILLIS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    Open,
+    /// Nothing is known yet: a few packets, then hardly any until the remote has spoken of them.
+    Opening,
+    /// Estimate of the path, which uneven frames may exceed.
+    Loose(u64),
+    /// What a narrow path carries, audio included.
+    Narrow(u64),
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pacer {
     /// bit/s; 0 is an open gate.
     rate: u64,
+    narrow: bool,
+    opening: bool,
     /// Bytes that may leave now; negative after a burst.
     credit: i64,
     at: Time,
 }
 
 impl Pacer {
-    /// `estimate` of the path; `None` opens the gate.
-    pub fn set_rate(&mut self, now: Time, estimate: Option<u64>) {
+    pub fn set(&mut self, now: Time, pace: Pace) {
         self.refill(now);
-        self.rate = estimate.map_or(0, |rate| (rate * FACTOR / DIVISOR).max(100_000));
+        self.narrow = matches!(pace, Pace::Narrow(_));
+        let before = std::mem::replace(&mut self.opening, pace == Pace::Opening);
+        if self.opening && !before {
+            self.credit = OPENING_BURST;
+        }
+        self.rate = match pace {
+            Pace::Open => 0,
+            Pace::Opening => OPENING_RATE,
+            Pace::Loose(rate) => (rate * FACTOR / DIVISOR).max(100_000),
+            Pace::Narrow(rate) => rate.max(1),
+        };
     }
 
     fn burst(&self) -> i64 {
-        ((self.rate * BURST / SECONDS / 8) as i64).max(MIN_BURST)
+        let least = match (self.opening, self.narrow) {
+            (true, _) => OPENING_BURST,
+            (_, true) => NARROW_BURST,
+            _ => MIN_BURST,
+        };
+        ((self.rate * BURST / SECONDS / 8) as i64).max(least)
     }
 
     fn refill(&mut self, now: Time) {
@@ -51,9 +86,19 @@ impl Pacer {
         self.credit
     }
 
-    pub fn spend(&mut self, bytes: usize) {
-        if self.rate != 0 {
-            self.credit -= bytes as i64;
+    pub fn is_opening(&self) -> bool {
+        self.opening
+    }
+
+    /// `urgent` bytes did not wait; on a narrow path they take their part all the same.
+    pub fn spend(&mut self, paced: usize, urgent: usize) {
+        if self.rate == 0 {
+            return;
+        }
+        self.credit -= paced as i64;
+        if self.narrow {
+            let floor = -((self.rate * MAX_DEBT / SECONDS / 8) as i64);
+            self.credit = self.credit.min((self.credit - urgent as i64).max(floor));
         }
     }
 

@@ -240,6 +240,9 @@ impl<'a> Job<'a> {
             marker: self.record.has(MARKER),
             payload_type: match (rtx, self.route.rtx_payload_type) {
                 (true, Some(payload_type)) => payload_type,
+                _ if self.record.has(STRIP_RED) => {
+                    self.route.opus.unwrap_or(self.route.payload_type)
+                }
                 _ => self.route.payload_type,
             },
             sequence: index as u16,

@@ -145,6 +145,20 @@ impl Rewriter {
         }
     }
 
+    /// Nothing after `last` was sent. The next packet is a switch; what comes late of the time
+    /// before has no place any more.
+    pub fn rewind(&mut self, last: Numbers) {
+        if last.seq + 1 >= self.next_out {
+            return;
+        }
+        self.next_out = last.seq + 1;
+        self.last = last;
+        self.last_timestamp = last.timestamp;
+        for range in &mut self.ranges {
+            range.end = 0;
+        }
+    }
+
     fn open(&mut self, range: Range) {
         self.head = (self.head + 1) % RANGES;
         self.ranges[self.head] = range;

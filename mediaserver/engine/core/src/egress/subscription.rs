@@ -24,6 +24,8 @@ pub struct Route {
     pub payload_type: u8,
     pub rtx_payload_type: Option<u8>,
     pub strip_red: bool,
+    /// What the Opus frame of a RED payload goes out as.
+    pub opus: Option<u8>,
     pub nack: bool,
 }
 
@@ -59,6 +61,10 @@ pub struct Subscription {
     pub identical: bool,
     /// NACK was negotiated, so what is sent must be remembered.
     pub nacks: bool,
+    /// The path is too narrow for redundant audio beside video.
+    pub lean: bool,
+    /// Some of what waited was thrown away (see `withdraw`).
+    pub withdrawn: bool,
     /// The remote has reported on our SSRC, so it knows which section it belongs to.
     pub confirmed: bool,
     pub clock_rate: u32,
@@ -68,7 +74,8 @@ pub struct Subscription {
     /// Told as `StreamStateChanged`.
     pub paused_by_bandwidth: bool,
     pub told_layer: Option<Layer>,
-    pub asked_keyframe: Option<Time>,
+    /// The encoding that was asked for a keyframe, and when.
+    pub asked_keyframe: Option<(u8, Time)>,
     /// When a layer was last taken away, and how long nothing rises after that.
     pub lowered: Option<Time>,
     pub settle: u64,
@@ -104,6 +111,8 @@ impl Subscription {
             rtx_seq: first_number(rng),
             identical: false,
             nacks: false,
+            lean: false,
+            withdrawn: false,
             confirmed: false,
             clock_rate,
             sent: Sent::default(),
@@ -153,6 +162,11 @@ impl Subscription {
         self.history = History::default();
         self.confirmed = false;
         self.selector.restart();
+    }
+
+    /// Redundant audio was not negotiated.
+    pub fn strips_red(&self) -> bool {
+        self.routes.iter().flatten().any(|r| r.strip_red)
     }
 
     pub fn has_route(&self) -> bool {
@@ -216,6 +230,20 @@ impl Subscription {
         }
     }
 
+    /// What waited to be sent was thrown away: its numbers are free again, and forwarding begins anew.
+    pub fn withdraw(&mut self, now: Time) {
+        self.selector.restart();
+        if let Some(sent) = self.history.recent(now, 0, 0) {
+            self.rewriter.rewind(Numbers {
+                seq: sent.seq,
+                timestamp: sent.timestamp,
+                picture: sent.picture,
+                tl0: sent.tl0,
+                frame: sent.frame,
+            });
+        }
+    }
+
     /// A packet left, `len` bytes with everything; `share` percent of the stream may be sent again.
     pub fn sent_record(&mut self, now: Time, record: &Record, len: usize, share: u32) {
         let sent = &mut self.sent;
@@ -248,7 +276,7 @@ impl Subscription {
         route: Route,
     ) -> Record {
         let mut flags = if marker { MARKER } else { 0 };
-        if route.strip_red {
+        if route.strip_red || (self.lean && route.opus.is_some()) {
             flags |= STRIP_RED;
         }
         Record {
@@ -287,22 +315,27 @@ fn route(codec: &Codec, spec: &SubscriptionSpec) -> Option<Route> {
     if codec.name == CodecName::Av1 && spec.extensions.dependency_descriptor.is_none() {
         return None;
     }
+    let opus = spec.codecs.iter().find(|c| c.name == CodecName::Opus);
     if let Some(same) = best_match(codec, &spec.codecs) {
         return Some(Route {
             payload_type: same.payload_type,
             rtx_payload_type: same.rtx_payload_type,
             strip_red: false,
+            opus: opus
+                .filter(|_| codec.name == CodecName::Red)
+                .map(|c| c.payload_type),
             nack: same.nack,
         });
     }
     if codec.name != CodecName::Red {
         return None;
     }
-    let opus = spec.codecs.iter().find(|c| c.name == CodecName::Opus)?;
+    let opus = opus?;
     Some(Route {
         payload_type: opus.payload_type,
         rtx_payload_type: opus.rtx_payload_type,
         strip_red: true,
+        opus: Some(opus.payload_type),
         nack: opus.nack,
     })
 }

@@ -39,7 +39,7 @@ fn two_subscribers(seed: u64) -> World {
 }
 
 /// Share of audio packets sent in a span that arrived.
-fn audio_loss(sink: &Sink, since: Time, until: Time) -> f64 {
+pub fn audio_loss(sink: &Sink, since: Time, until: Time) -> f64 {
     let inside: Vec<u64> = sink
         .packets
         .iter()
@@ -52,7 +52,7 @@ fn audio_loss(sink: &Sink, since: Time, until: Time) -> f64 {
     1.0 - inside.len() as f64 / (last - first + 1) as f64
 }
 
-fn frames(sink: &Sink, since: Time, until: Time) -> usize {
+pub fn frames(sink: &Sink, since: Time, until: Time) -> usize {
     let inside = sink
         .packets
         .values()

@@ -211,10 +211,18 @@ impl Client {
         self.twcc_out = self.twcc_out.wrapping_add(1);
         writer.element(3, &self.twcc_out.to_be_bytes());
         let len = writer.finish().unwrap();
+        // Nothing but padding is what a sender probes with.
+        let padding = if packet.payload.is_empty() { 220 } else { 0 };
         let mut out = [0u8; 1_600];
         let size = self
             .sender
-            .protect_rtp(packet.index, &header[..len], &packet.payload, 0, &mut out)
+            .protect_rtp(
+                packet.index,
+                &header[..len],
+                &packet.payload,
+                padding,
+                &mut out,
+            )
             .unwrap();
         out[..size].to_vec()
     }

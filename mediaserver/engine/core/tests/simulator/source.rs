@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sotto_engine_core::time::{SECONDS, Time};
 
-use crate::specs::{OPUS, VP8, VP8_RTX};
+use crate::specs::{OPUS, RED, VP8, VP8_RTX};
 
 /// One packet before protection.
 #[derive(Clone, Debug)]
@@ -52,9 +52,18 @@ pub struct Source {
     /// -dBov for audio.
     pub level: u8,
     pub frame_bytes: Option<usize>,
+    /// Percent of the mean frame by phase; frames are equal without.
+    pub weights: [u64; 4],
+    /// Audio repeats the packet before (RFC 2198).
+    pub red: bool,
 }
 
 pub const MTU: usize = 1_100;
+/// Bytes of an Opus frame of 20 ms inside RED.
+pub const RED_FRAME: usize = 115;
+const EQUAL: [u64; 4] = [100; 4];
+/// Shares of the four frames of a period as libwebrtc's VP8 spends them: 57 % on the base layer.
+const LIBWEBRTC: [u64; 4] = [228, 56, 60, 56];
 
 impl Source {
     pub fn audio(mid: &'static str, ssrc: u32) -> Source {
@@ -66,6 +75,8 @@ impl Source {
             next: Time::ZERO,
             level: 30,
             frame_bytes: None,
+            weights: EQUAL,
+            red: false,
         }
     }
 
@@ -83,6 +94,25 @@ impl Source {
             next: Time::ZERO,
             level: 0,
             frame_bytes: None,
+            weights: EQUAL,
+            red: false,
+        }
+    }
+
+    /// Opus at 48 kbit/s with one redundant frame, as native clients publish it.
+    pub fn redundant_audio(mid: &'static str, ssrc: u32) -> Source {
+        Source {
+            red: true,
+            ..Source::audio(mid, ssrc)
+        }
+    }
+
+    /// Simulcast as libwebrtc sends it: large base frames, sizes that vary, 15 frames a second.
+    pub fn native_video(mid: &'static str, ssrc: u32, bitrates: &[u64]) -> Source {
+        Source {
+            fps: 15,
+            weights: LIBWEBRTC,
+            ..Source::video(mid, ssrc, bitrates)
         }
     }
 
@@ -93,11 +123,14 @@ impl Source {
             let at = self.next;
             self.next = at + SECONDS / self.fps;
             let (audio, level, fps) = (self.audio, self.level, self.fps);
+            let (weights, red) = (self.weights, self.red);
             for encoder in self.encoders.iter_mut().filter(|e| e.enabled) {
                 if audio {
-                    encoder.audio_frame(at, level, &mut out);
+                    encoder.audio_frame(at, level, red, &mut out);
                 } else {
-                    encoder.video_frame(at, fps, self.frame_bytes, &mut out);
+                    let mean = (encoder.bitrate / 8 / fps) as usize;
+                    let mean = self.frame_bytes.unwrap_or(mean);
+                    encoder.video_frame(at, mean, &weights, &mut out);
                 }
             }
         }
@@ -105,9 +138,13 @@ impl Source {
     }
 
     pub fn keyframe_request(&mut self, now: Time, ssrc: u32) {
-        for encoder in self.encoders.iter_mut().filter(|e| e.ssrc == ssrc) {
-            encoder.keyframe = true;
-            encoder.plis.push(now);
+        // One encoder makes all of a native client's simulcast, and all key frames at once.
+        let asked = self.encoders.iter().any(|e| e.ssrc == ssrc);
+        for encoder in &mut self.encoders {
+            encoder.keyframe |= encoder.ssrc == ssrc || (asked && self.weights != EQUAL);
+            if encoder.ssrc == ssrc {
+                encoder.plis.push(now);
+            }
         }
     }
 
@@ -152,13 +189,28 @@ impl Encoder {
         out.push(packet);
     }
 
-    fn audio_frame(&mut self, at: Time, level: u8, out: &mut Vec<Plain>) {
+    fn audio_frame(&mut self, at: Time, level: u8, red: bool, out: &mut Vec<Plain>) {
         self.index += 1;
         self.frame += 1;
-        let mut payload = self.frame.to_be_bytes().to_vec();
-        payload.resize(80, 0xA5);
+        let frame = |number: u32, size: usize| {
+            let mut frame = number.to_be_bytes().to_vec();
+            frame.resize(size, 0xA5);
+            frame
+        };
+        let mut payload = Vec::new();
+        if red {
+            // RFC 2198 section 3: 14 bits of offset (20 ms), 10 bits of length.
+            let head = (960u32 << 10) | RED_FRAME as u32;
+            payload.push(0x80 | OPUS);
+            payload.extend_from_slice(&head.to_be_bytes()[1..]);
+            payload.push(OPUS);
+            payload.extend(frame(self.frame - 1, RED_FRAME));
+            payload.extend(frame(self.frame, RED_FRAME));
+        } else {
+            payload.extend(frame(self.frame, 80));
+        }
         let packet = Plain {
-            payload_type: OPUS,
+            payload_type: if red { RED } else { OPUS },
             ssrc: self.ssrc,
             index: self.index,
             timestamp: self.timestamp(at, 48_000),
@@ -173,21 +225,30 @@ impl Encoder {
     }
 
     /// L1T3: temporal ids 0 2 1 2.
-    fn video_frame(&mut self, at: Time, fps: u64, bytes: Option<usize>, out: &mut Vec<Plain>) {
+    fn video_frame(&mut self, at: Time, mean: usize, weights: &[u64; 4], out: &mut Vec<Plain>) {
         let key = std::mem::take(&mut self.keyframe);
         if key {
             self.phase = 0;
             self.keyframes += 1;
         }
-        let temporal = [0u8, 2, 1, 2][(self.phase % 4) as usize];
-        let sync = !key && matches!(self.phase % 4, 1 | 2);
+        let phase = (self.phase % 4) as usize;
+        let temporal = [0u8, 2, 1, 2][phase];
+        let sync = !key && matches!(phase, 1 | 2);
         self.phase += 1;
         self.frame += 1;
         self.picture = (self.picture + 1) & 0x7FFF;
         if temporal == 0 {
             self.tl0 = self.tl0.wrapping_add(1);
         }
-        let size = bytes.unwrap_or((self.bitrate / 8 / fps) as usize) * if key { 3 } else { 1 };
+        let mut size = mean * weights[phase] as usize / 100;
+        if key {
+            size = mean * 3;
+        }
+        if *weights != EQUAL {
+            // A fifth more or less, by the frame's number.
+            let dice = self.frame.wrapping_mul(0x9E37_79B9) >> 24;
+            size = size * (205 + dice as usize * 100 / 255) / 255;
+        }
         let count = size.div_ceil(MTU).max(1);
         for part in 0..count {
             self.index += 1;
@@ -199,6 +260,29 @@ impl Encoder {
                 timestamp: self.timestamp(at, 90_000),
                 marker: part + 1 == count,
                 payload,
+                level: None,
+                rid: self.rid,
+                rrid: None,
+                descriptor: Vec::new(),
+            };
+            self.push(packet, out);
+        }
+        if *weights != EQUAL && self.rid == Some("q") {
+            self.padding(at, out);
+        }
+    }
+
+    /// What a sender that looks for bandwidth puts between frames of its lowest encoding.
+    fn padding(&mut self, at: Time, out: &mut Vec<Plain>) {
+        for _ in 0..8 {
+            self.index += 1;
+            let packet = Plain {
+                payload_type: VP8,
+                ssrc: self.ssrc,
+                index: self.index,
+                timestamp: self.timestamp(at, 90_000),
+                marker: false,
+                payload: Vec::new(),
                 level: None,
                 rid: self.rid,
                 rrid: None,

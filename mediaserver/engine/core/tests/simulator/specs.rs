@@ -40,6 +40,10 @@ pub fn opus() -> Codec {
     codec(CodecName::Opus, OPUS, None)
 }
 
+pub fn red() -> Codec {
+    codec(CodecName::Red, RED, None)
+}
+
 pub fn vp8() -> Codec {
     codec(CodecName::Vp8, VP8, Some(VP8_RTX))
 }

@@ -1,0 +1,74 @@
+//! A subscriber whose path carries hardly more than the low layer and audio, with media as native
+//! clients send it: redundant audio, uneven frames, a bottleneck that drops what waits too long.
+
+use sotto_engine_core::time::{MILLIS, SECONDS, Time};
+
+use crate::bandwidth::{audio_loss, frames};
+use crate::client::Sink;
+use crate::forwarding::{assert_continuous, layers};
+use crate::source::Source;
+use crate::specs;
+use crate::world::{World, seeds};
+
+/// What libwebrtc spends on 320x180, 640x360 and 960x540.
+const NATIVE: [u64; 3] = [185_000, 330_000, 560_000];
+
+/// A native publisher, and one subscriber for each rate (bit/s both ways) as `tests/network` has it.
+fn native_call(seed: u64, rates: &[u64]) -> World {
+    let mut world = World::new(seed, 1);
+    let publisher = world.join(0);
+    let mut spec = specs::audio("0");
+    spec.codecs = vec![specs::red(), specs::opus()];
+    let audio = world.publish(publisher, spec, Source::redundant_audio("0", 1_000));
+    let source = Source::native_video("1", 2_000, &NATIVE);
+    let video = world.publish(publisher, specs::video("1", 3), source);
+    for rate in rates {
+        let subscriber = world.join(0);
+        for link in [&mut world.up[subscriber], &mut world.down[subscriber]] {
+            link.rate = *rate;
+        }
+        let codecs = vec![specs::red(), specs::opus()];
+        world.subscribe(
+            subscriber,
+            audio,
+            publisher,
+            specs::subscription("a", 10, codecs),
+        );
+        let spec = specs::subscription("b", 20, vec![specs::vp8()]);
+        world.subscribe(subscriber, video, publisher, spec);
+    }
+    world
+}
+
+fn lost_audio(sink: &Sink, since: Time, until: Time) -> f64 {
+    audio_loss(sink, since, until) * 100.0
+}
+
+#[test]
+fn a_narrow_path_gets_the_low_layer_whole_and_all_audio() {
+    for seed in seeds() {
+        let mut world = native_call(seed, &[300_000, 5_000_000]);
+        world.run(8 * SECONDS);
+        world.down[1].worst_wait = 0;
+        let settled = world.now;
+        world.run(20 * SECONDS);
+        let (slow, fast) = (&world.clients[1], &world.clients[2]);
+        let sink = &slow.sinks[&20];
+        assert_eq!(
+            layers(sink, settled),
+            vec![2_000],
+            "the low layer, and no other"
+        );
+        let lost = lost_audio(&slow.sinks[&10], Time::from_millis(1_500), world.now);
+        assert!(lost == 0.0, "audio lost {lost:.2} %");
+        let got = frames(sink, settled, world.now);
+        assert!(got >= 290, "{got} of 300 frames");
+        let wait = world.down[1].worst_wait / MILLIS;
+        assert!(wait < 150, "a packet waited {wait} ms");
+        assert_continuous(sink);
+        let sink = &fast.sinks[&20];
+        assert_eq!(layers(sink, settled), vec![2_020]);
+        assert!(frames(sink, settled, world.now) >= 298);
+        assert!(lost_audio(&fast.sinks[&10], Time::from_millis(1_500), world.now) == 0.0);
+    }
+}
