@@ -189,77 +189,95 @@ def _person(call: Call[Any]) -> tuple[str, str]:
 
 def operations(service: Service) -> list[Operation]:
     do = Handlers(service)
+    return [*_profile(do), *_factors(do), *_proofs(do)]
 
-    def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
-        if method != "GET":
-            more = {"scope": "account:write", "recording": Recording.DURABLE, **more}
-        more = {"scope": "account:read", **more}
-        return Operation(method, path, name, summary, handler, tag=TAG, **more)
 
-    again = {"reauth": True, "rate": "sensitive", "idempotent": False}
-    shown_once = {"idempotent": False, "rate": "sensitive"}
-    proof = {"rate": "auth", "idempotent": False, "scope": None, "answer": shapes.SignInAnswer,
-             "errors": (Code.SIGN_IN_FAILED,)}  # fmt: skip
-    gone = {"status": 204, "errors": (Code.NOT_FOUND,)}
-    words = (
-        Code.PASSWORD_TOO_SHORT, Code.PASSWORD_TOO_LONG, Code.PASSWORD_COMMON,
-        Code.PASSWORD_GUESSABLE, Code.SIGN_IN_FAILED, Code.CONFLICT,
-    )  # fmt: skip
+def _op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
+    if method != "GET":
+        more = {"scope": "account:write", "recording": Recording.DURABLE, **more}
+    more = {"scope": "account:read", **more}
+    return Operation(method, path, name, summary, handler, tag=TAG, **more)
+
+
+AGAIN: dict[str, Any] = {"reauth": True, "rate": "sensitive", "idempotent": False}
+SHOWN_ONCE: dict[str, Any] = {"idempotent": False, "rate": "sensitive"}
+GONE: dict[str, Any] = {"status": 204, "errors": (Code.NOT_FOUND,)}
+WORDS = (
+    Code.PASSWORD_TOO_SHORT, Code.PASSWORD_TOO_LONG, Code.PASSWORD_COMMON,
+    Code.PASSWORD_GUESSABLE, Code.SIGN_IN_FAILED, Code.CONFLICT,
+)  # fmt: skip
+
+
+def _profile(do: Handlers) -> list[Operation]:
     return [
-        op("GET", "/account", "getAccount", "My account", do.get, answer=shapes.OwnAccount),
-        op("PATCH", "/account", "changeAccount", "Change my name", do.patch, body=shapes.Profile,
+        _op("GET", "/account", "getAccount", "My account", do.get, answer=shapes.OwnAccount),
+        _op("PATCH", "/account", "changeAccount", "Change my name", do.patch, body=shapes.Profile,
            answer=shapes.OwnAccount),
-        op("DELETE", "/account", "deleteAccount", "Delete my account for good", do.leave,
-           status=204, errors=(Code.LAST_OWNER,), **again),
-        op("PUT", "/account/password", "setPassword", "Change my password", do.set_password,
-           body=shapes.NewPassword, status=204, errors=words, **again),
-        op("POST", "/account/totp", "beginTotp", "Begin with an authenticator app", do.offer_totp,
-           answer=shapes.TotpAnswer, **again),
-        op("POST", "/account/totp/confirmation", "confirmTotp", "... its first code",
-           do.confirm_totp, body=shapes.CodeOnly, answer=shapes.Codes,
-           errors=(Code.SIGN_IN_FAILED,), **shown_once),
-        op("DELETE", "/account/totp", "removeTotp", "Remove the authenticator app",
-           do.remove_totp, status=204, errors=(Code.NOT_FOUND, Code.SECOND_FACTOR_NEEDED),
-           **again),
-        op("POST", "/account/recovery-codes", "renewRecoveryCodes", "Ten new recovery codes",
-           do.renew_codes, answer=shapes.Codes, errors=(Code.NOT_FOUND,), **again),
-        op("POST", "/account/passkeys/options", "beginPasskey", "Begin with a passkey",
-           do.passkey_options, answer=shapes.PasskeyOptions, errors=(Code.CONFLICT,), **again),
-        op("POST", "/account/passkeys", "addPasskey", "... what the authenticator said",
-           do.add_passkey, body=shapes.NewPasskey, answer=shapes.Codes,
-           errors=(Code.SIGN_IN_FAILED, Code.CONFLICT), **shown_once),
-        op("PATCH", "/account/passkeys/{passkey_id}", "renamePasskey", "Name a passkey",
-           do.rename_passkey, body=shapes.Rename, **gone),
-        op("DELETE", "/account/passkeys/{passkey_id}", "removePasskey", "Remove a passkey",
-           do.remove_passkey, status=204,
-           errors=(Code.NOT_FOUND, Code.CONFLICT, Code.SECOND_FACTOR_NEEDED), **again),
-        op("GET", "/account/devices", "listDevices", "Where I signed in before", do.devices,
+        _op("DELETE", "/account", "deleteAccount", "Delete my account for good", do.leave,
+           status=204, errors=(Code.LAST_OWNER,), **AGAIN),
+        _op("PUT", "/account/password", "setPassword", "Change my password", do.set_password,
+           body=shapes.NewPassword, status=204, errors=WORDS, **AGAIN),
+        _op("GET", "/account/devices", "listDevices", "Where I signed in before", do.devices,
            answer=shapes.Devices),
-        op("DELETE", "/account/devices/{device_id}", "removeDevice", "Forget a device",
-           do.forget_device, **gone),
-        op("POST", "/account/mail", "beginMail", "Set my mail address", do.wish_mail,
-           body=shapes.MailWish, status=202, errors=(Code.UNIMPLEMENTED,), **again),
-        op("POST", "/account/mail/confirmation", "confirmMail", "... the link of the letter",
+        _op("DELETE", "/account/devices/{device_id}", "removeDevice", "Forget a device",
+           do.forget_device, **GONE),
+        _op("POST", "/account/mail", "beginMail", "Set my mail address", do.wish_mail,
+           body=shapes.MailWish, status=202, errors=(Code.UNIMPLEMENTED,), **AGAIN),
+        _op("POST", "/account/mail/confirmation", "confirmMail", "... the link of the letter",
            do.confirm_mail, body=shapes.LinkOnly, status=204,
-           errors=(Code.LINK_INVALID, Code.NOT_FOUND), **shown_once),
-        op("DELETE", "/account/mail", "removeMail", "Remove my mail address", do.drop_mail,
-           status=204, **again),
-        op("POST", "/account/providers/{provider_id}", "beginProviderLink",
+           errors=(Code.LINK_INVALID, Code.NOT_FOUND), **SHOWN_ONCE),
+        _op("DELETE", "/account/mail", "removeMail", "Remove my mail address", do.drop_mail,
+           status=204, **AGAIN),
+        _op("POST", "/account/providers/{provider_id}", "beginProviderLink",
            "Connect an outside provider", do.link_provider, answer=shapes.ProviderBegun,
-           errors=(Code.NOT_FOUND, Code.PROVIDER_REFUSED), **again),
-        op("POST", "/account/provider-links", "linkProvider", "... and come back",
+           errors=(Code.NOT_FOUND, Code.PROVIDER_REFUSED), **AGAIN),
+        _op("POST", "/account/provider-links", "linkProvider", "... and come back",
            do.provider_linked, body=shapes.LinkProviderStep, status=204,
-           errors=(Code.SIGN_IN_FAILED, Code.PROVIDER_REFUSED, Code.LOGIN_TAKEN), **shown_once),
-        op("DELETE", "/account/providers/{provider_id}", "unlinkProvider",
+           errors=(Code.SIGN_IN_FAILED, Code.PROVIDER_REFUSED, Code.LOGIN_TAKEN), **SHOWN_ONCE),
+        _op("DELETE", "/account/providers/{provider_id}", "unlinkProvider",
            "Disconnect an outside provider", do.unlink_provider, status=204,
-           errors=(Code.NOT_FOUND, Code.CONFLICT), **again),
-        op("POST", "/reauthentication/password", "proveAgainWithPassword", "Prove again who I am",
+           errors=(Code.NOT_FOUND, Code.CONFLICT), **AGAIN),
+    ]  # fmt: skip
+
+
+def _factors(do: Handlers) -> list[Operation]:
+    return [
+        _op("POST", "/account/totp", "beginTotp", "Begin with an authenticator app", do.offer_totp,
+           answer=shapes.TotpAnswer, **AGAIN),
+        _op("POST", "/account/totp/confirmation", "confirmTotp", "... its first code",
+           do.confirm_totp, body=shapes.CodeOnly, answer=shapes.Codes,
+           errors=(Code.SIGN_IN_FAILED,), **SHOWN_ONCE),
+        _op("DELETE", "/account/totp", "removeTotp", "Remove the authenticator app",
+           do.remove_totp, status=204, errors=(Code.NOT_FOUND, Code.SECOND_FACTOR_NEEDED),
+           **AGAIN),
+        _op("POST", "/account/recovery-codes", "renewRecoveryCodes", "Ten new recovery codes",
+           do.renew_codes, answer=shapes.Codes, errors=(Code.NOT_FOUND,), **AGAIN),
+        _op("POST", "/account/passkeys/options", "beginPasskey", "Begin with a passkey",
+           do.passkey_options, answer=shapes.PasskeyOptions, errors=(Code.CONFLICT,), **AGAIN),
+        _op("POST", "/account/passkeys", "addPasskey", "... what the authenticator said",
+           do.add_passkey, body=shapes.NewPasskey, answer=shapes.Codes,
+           errors=(Code.SIGN_IN_FAILED, Code.CONFLICT), **SHOWN_ONCE),
+        _op("PATCH", "/account/passkeys/{passkey_id}", "renamePasskey", "Name a passkey",
+           do.rename_passkey, body=shapes.Rename, **GONE),
+        _op("DELETE", "/account/passkeys/{passkey_id}", "removePasskey", "Remove a passkey",
+           do.remove_passkey, status=204,
+           errors=(Code.NOT_FOUND, Code.CONFLICT, Code.SECOND_FACTOR_NEEDED), **AGAIN),
+    ]  # fmt: skip
+
+
+def _proofs(do: Handlers) -> list[Operation]:
+    proof: dict[str, Any] = {
+        "rate": "auth", "idempotent": False, "scope": None, "answer": shapes.SignInAnswer,
+        "errors": (Code.SIGN_IN_FAILED,),
+    }  # fmt: skip
+    return [
+        _op("POST", "/reauthentication/password", "proveAgainWithPassword", "Prove again who I am",
            do.again_password, body=shapes.AgainPassword, **proof),
-        op("POST", "/reauthentication/code", "proveAgainWithCode", "... a code",
+        _op("POST", "/reauthentication/code", "proveAgainWithCode", "... a code",
            do.again_code, body=shapes.AgainCode, **proof),
-        op("POST", "/reauthentication/passkey/options", "beginProofWithPasskey",
+        _op("POST", "/reauthentication/passkey/options", "beginProofWithPasskey",
            "Prove again who I am", do.again_options,
            **{**proof, "answer": shapes.PasskeyOptions}),
-        op("POST", "/reauthentication/passkey", "proveAgainWithPasskey",
+        _op("POST", "/reauthentication/passkey", "proveAgainWithPasskey",
            "... what the authenticator said", do.again_passkey, body=shapes.AgainPasskey, **proof),
     ]  # fmt: skip

@@ -39,7 +39,7 @@ async def pings(url: str, taken: list[float], end: asyncio.Event) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.part("accounts")
+@pytest.mark.part("media")
 async def test_two_hundred_sign_ins_do_not_stall_a_socket(tmp_path: Path) -> None:
     rig = await Rig(tmp_path).start()
     rig.hashes.close()

@@ -13,9 +13,6 @@ import pytest
 
 from signaling.accounts.mail import LETTERS, QUEUE, Mailer, MailServer, Smtp, compose
 from signaling.secret import Secret
-from tests.signaling.accounts.test_oidc import certificate
-
-__all__ = ["certificate"]  # a fixture
 
 LINK = "https://meet.example.org/reset#abc"
 
