@@ -1,7 +1,8 @@
 """How MongoDB is reached, and how its errors become ours.
 
 Writes are acknowledged by a majority, journalled; reads come from the primary, of what a majority
-has. The driver's own retries are off: an error has one path, ours, the same on every deployment.
+has. The driver repeats reads once and writes never: a write's error has one path, ours, the same on
+every deployment.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def arguments(settings: Settings) -> dict[str, Any]:
         "readConcernLevel": "majority",
         "readPreference": "primary",
         "retryWrites": False,
-        "retryReads": False,
+        "retryReads": True,
         "serverSelectionTimeoutMS": wait // 2,
         "connectTimeoutMS": wait // 2,
         "socketTimeoutMS": wait,

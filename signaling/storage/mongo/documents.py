@@ -103,7 +103,7 @@ class Documents:
     async def _is_ours(self, where: str, mark: Binary) -> bool:
         """Whether an earlier try was done and only its answer was lost."""
         row = await (await self._database())["meta"].find_one({"_id": where}, {"n": 1})
-        return row is not None and mark in row["n"]
+        return row is not None and bytes(mark) in row["n"]  # never equal to a Binary
 
     async def _replace(self, where: str, fields: Row, mark: Binary, expect: int) -> bool:
         meta = (await self._database())["meta"]

@@ -51,7 +51,6 @@ class Lease:
         before = await rooms.find_one_and_update(
             {"_id": self._where, "$or": [{"u": {"$lte": wall}}, {"o": self._node}]},
             {"$set": {"o": self._node, "u": wall + SECONDS}, "$inc": {"p": 1}},
-            projection={"p": 1},
         )
         if before is not None:
             self.epoch = before["p"] + 1

@@ -1,0 +1,1 @@
+"""FerretDB with its SQLite backend: TLS and SCRAM as production demands them."""
