@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sections import SECTIONS, Plan
+from sections import SECTIONS, SHAPES, Plan
 from servers import LIVEKIT_BATCHED, LIVEKIT_PLAIN, SOTTO_SERVER, BenchError
+from sinks import SINKS, Sink, SinkError, missing
 
 
 def parse(words: list[str]) -> tuple[list[str], Plan]:
@@ -20,6 +21,8 @@ def parse(words: list[str]) -> tuple[list[str], Plan]:
     parser.add_argument("--seconds", type=float, default=10, help="length of a measured window")
     parser.add_argument("--mode", choices=("dual", "single"), default="dual")
     parser.add_argument("--servers", default="sotto,livekit,livekit-batched")
+    parser.add_argument("--sinks", default=",".join(SINKS), help="where video goes")
+    parser.add_argument("--bursts", default="1,4,8,16", help="packets of a video frame")
     parser.add_argument("--client", action="append", default=[], metavar="NAME=VALUE")
     found = parser.parse_args(words)
     known = {kind.name: kind for kind in (SOTTO_SERVER, LIVEKIT_PLAIN, LIVEKIT_BATCHED)}
@@ -29,9 +32,24 @@ def parse(words: list[str]) -> tuple[list[str], Plan]:
         parser.error(f"unknown section: {', '.join(unknown)}")
     if unknown := [name for name in names if name not in known]:
         parser.error(f"unknown server: {', '.join(unknown)}")
+    if unknown := [name for name in found.sinks.split(",") if name not in SINKS]:
+        parser.error(f"unknown sink: {', '.join(unknown)}")
+    if unknown := [text for text in found.bursts.split(",") if text not in map(str, SHAPES)]:
+        parser.error(f"unknown burst: {', '.join(unknown)}")
     extra: dict[str, object] = dict(pair.split("=", 1) for pair in found.client)
     servers = tuple(known[name] for name in names)
-    return what, Plan(found.runs, found.seconds, found.mode, servers, extra)
+    sinks = usable(found.sinks.split(","))
+    bursts = tuple(int(text) for text in found.bursts.split(","))
+    return what, Plan(found.runs, found.seconds, found.mode, servers, extra, sinks, bursts)
+
+
+def usable(names: list[str]) -> tuple[Sink, ...]:
+    """The sinks that this machine has; says in a line why one is left out."""
+    wanted = tuple(SINKS[name] for name in names)
+    reason = missing() if any(sink.is_tun for sink in wanted) else ""
+    if reason:
+        print(f"bench: loopback only: {reason}", file=sys.stderr)
+    return tuple(sink for sink in wanted if not (sink.is_tun and reason))
 
 
 def main() -> int:
@@ -39,7 +57,7 @@ def main() -> int:
     try:
         for name in what:
             SECTIONS[name](plan)
-    except BenchError as error:
+    except (BenchError, SinkError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0

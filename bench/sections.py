@@ -12,6 +12,7 @@ from functools import partial
 from statistics import median
 
 from servers import LIVEKIT_BATCHED, LIVEKIT_PLAIN, SOTTO_SERVER, BenchError, Kind, running
+from sinks import LOOPBACK, Sink
 from table import line, spread, title
 from tools import Report, bare, client
 
@@ -28,6 +29,9 @@ class Plan:
     mode: str = "dual"
     servers: tuple[Kind, ...] = (SOTTO_SERVER, LIVEKIT_PLAIN, LIVEKIT_BATCHED)
     extra: dict[str, object] = field(default_factory=dict)
+    # Where `video` sends to, each in a table of its own.
+    sinks: tuple[Sink, ...] = (LOOPBACK,)
+    bursts: tuple[int, ...] = (1, 4, 8, 16)
 
     def measured(self) -> int:
         return max(1, self.runs - 1)
@@ -36,14 +40,16 @@ class Plan:
 Results = dict[str, list[Report]]
 
 
-def alternate(plan: Plan, servers: Sequence[Kind], options: dict[str, object]) -> Results:
+def alternate(
+    plan: Plan, servers: Sequence[Kind], options: dict[str, object], sink: Sink = LOOPBACK
+) -> Results:
     """Reports of each server by name; a server that fails in a run has one report fewer."""
     results: Results = {kind.name: [] for kind in servers}
     flags = {"mode": plan.mode, "seconds": plan.seconds, **options, **plan.extra}
     for number in range(plan.runs):
         for kind in servers:
             try:
-                with running(kind) as server:
+                with running(kind, sink) as server:
                     report = client(server, flags)
             except BenchError as error:
                 line(f"  {kind.name}", f"run {number + 1} failed: {error}")
@@ -78,13 +84,15 @@ def _costs(results: Results) -> None:
             spread(lost, 3),
             spread([value / 1000 for value in _floats(reports, "delay_us", "p99")]),
         )
+        if dropped := sum(_floats(reports, "dropped_by_device")):
+            line(f"  {name}", f"{dropped:.0f} dropped by the TUN device: figures are too low")
         _runs(name, reports)
     profiles = {name: reports[0].get("profile") for name, reports in results.items() if reports}
     line("  srtp", *(f"{name} {profile}" for name, profile in profiles.items()))
 
 
 def _runs(name: str, reports: Sequence[Report]) -> None:
-    """How many packets went out in one send, as one subscriber's socket saw it."""
+    """How many packets went out in one send, as one subscriber's socket or the device saw it."""
     if not reports:
         return
     lengths = sorted({int(length) for report in reports for length in report["runs"]})
@@ -109,9 +117,13 @@ def _ratios(results: Results, limit: float | None) -> None:
         line("  sotto / bare loop", f"{ours / limit:.2f}")
 
 
-def _limit(plan: Plan, size: int, run: int, receivers: int, rate: int) -> float:
+def _limit(
+    plan: Plan, size: int, run: int, receivers: int, rate: int, sink: Sink = LOOPBACK
+) -> float:
+    shape = {"size": size, "run": run, "receivers": receivers, "rate": rate}
+
     def once() -> float:
-        report = bare(size=size, run=run, receivers=receivers, rate=rate, seconds=plan.seconds / 2)
+        report = bare(**shape, seconds=plan.seconds / 2, sink=sink)
         return float(report["cpu_us_per_packet"])
 
     costs = [once() for _ in range(plan.measured())]
@@ -119,21 +131,32 @@ def _limit(plan: Plan, size: int, run: int, receivers: int, rate: int) -> float:
     return median(costs)
 
 
+# Publishers and subscribers at each burst: about 20,000 packets/s, of which LiveKit's core is
+# half full.
+SHAPES = {1: (3, 200), 4: (1, 160), 8: (1, 80), 16: (1, 40)}
+
+
 def video(plan: Plan) -> None:
     """CPU per forwarded packet at about 20,000 packets/s, then 1 to 200 without LiveKit."""
-    for burst, publishers, subscribers in ((1, 3, 200), (4, 1, 160), (8, 1, 80), (16, 1, 40)):
-        title(f"video, bursts of {burst}: {publishers} to {subscribers}, {VIDEO} B, 30 frames/s")
-        options = _media("video", burst, VIDEO, publishers, subscribers)
-        results = alternate(plan, plan.servers, options)
-        _costs(results)
-        rate = publishers * subscribers * burst * 30
-        _ratios(results, _limit(plan, VIDEO, burst, subscribers, rate))
-    for burst in (1, 4, 8, 16):
-        title(f"video, bursts of {burst}: 1 to 200, sotto and the bare loop")
-        only = [kind for kind in plan.servers if kind == SOTTO_SERVER]
-        results = alternate(plan, only, _media("video", burst, VIDEO, 1, 200))
-        _costs(results)
-        _ratios(results, _limit(plan, VIDEO, burst, 200, burst * 200 * 30))
+    for burst in plan.bursts:
+        _video(plan, burst, *SHAPES[burst], plan.servers)
+    only = [kind for kind in plan.servers if kind == SOTTO_SERVER]
+    for burst in plan.bursts if only else ():
+        _video(plan, burst, 1, 200, only)
+
+
+def _video(
+    plan: Plan, burst: int, publishers: int, subscribers: int, servers: Sequence[Kind]
+) -> None:
+    options = _media("video", burst, VIDEO, publishers, subscribers)
+    rate = publishers * subscribers * burst * 30
+    for sink in plan.sinks:
+        shape = f"bursts of {burst}: {publishers} to {subscribers}, {VIDEO} B, 30 frames/s"
+        title(f"video, {shape}, {sink.title}")
+        with sink.entered():
+            results = alternate(plan, servers, options, sink)
+            _costs(results)
+            _ratios(results, _limit(plan, VIDEO, burst, subscribers, rate, sink))
 
 
 def _media(

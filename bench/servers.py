@@ -136,9 +136,10 @@ def _status(pid: int, field: str) -> int:
 
 
 def address(kind: Kind, sink: Sink) -> str:
-    """Where media is. On loopback: LiveKit's advice is 127.0.0.1, which `sotto serve` refuses to advertise.
+    """Where media is.
 
-    Packets between any two addresses of one machine go through the loopback device.
+    On loopback LiveKit's advice is 127.0.0.1, which `sotto serve` refuses to advertise; packets
+    between any two addresses of one machine go through the loopback device.
     """
     if sink.is_tun:
         return SERVER_ADDRESS

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 DEVICE = "media"
 SERVER_ADDRESS = "10.99.0.1"
@@ -81,7 +82,7 @@ def missing() -> str:
     absent = [word for word in ("ip", "tc") if not shutil.which(word)]
     if absent:
         return f"the TUN sink needs {' and '.join(absent)} (Debian: iproute2)"
-    return "" if os.path.exists("/dev/net/tun") else "the TUN sink needs /dev/net/tun"
+    return "" if Path("/dev/net/tun").exists() else "the TUN sink needs /dev/net/tun"
 
 
 def _system_call(name: str, *arguments: int) -> None:
