@@ -163,6 +163,7 @@ class Joining:
             created=now,
             name=name,
             lives_until=until,
+            room=link.room,
         )
         await self._registry.create(app, account)
         pending = Pending(why=Why.SIGN_IN, network=where.network)

@@ -47,6 +47,14 @@ LETTERS: dict[str, tuple[str, str]] = {
         "A sign-in with one of your passkeys was refused, because its counter did not grow. "
         "Remove the passkey if you do not know why.",
     ),
+    "new_device": (
+        "A sign-in from a new device",
+        "Somebody signed in to your account from a device that was not seen before.",
+    ),
+    "failed_attempts": (
+        "Failed sign-ins",
+        "Before the last sign-in to your account there were several with a wrong password.",
+    ),
     "provider_added": ("A provider was connected", "An outside provider was connected."),
     "factors_removed": (
         "Your second factors were removed",

@@ -69,6 +69,7 @@ class Account(Struct, frozen=True, kw_only=True):
     passkeys: tuple[Passkey, ...] = ()
     identities: tuple[Identity, ...] = ()
     lives_until: float | None = None
+    room: str = ""  # the only one that a guest may enter
 
     @property
     def second_factor(self) -> bool:
@@ -167,6 +168,7 @@ def view(app: str, account: Account) -> AccountView:
         disabled=account.disabled,
         second_factor=account.second_factor,
         changed=account.changed,
+        room=account.room,
     )
 
 

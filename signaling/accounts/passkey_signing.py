@@ -19,7 +19,6 @@ from signaling.accounts.registry import Registry
 from signaling.accounts.signin import Proof, State
 from signaling.accounts.signing import Concluding, Outcome, failed, usable
 from signaling.accounts.throttle import Throttle
-from signaling.storage.port import Conflict
 
 
 class PasskeySigning:
@@ -125,10 +124,7 @@ class PasskeySigning:
             kept = (after if one.id == passkey.id else one for one in row.passkeys)
             return row if copied else replace(row, passkeys=tuple(kept))
 
-        try:
-            after = await self._registry.change(app, account.id, remember)
-        except Conflict:
-            raise failed() from None
+        after = await self._registry.change(app, account.id, remember)
         if copied:
             self._parts.note(app, account.id, "passkey_counter", denied=True, reason="not_growing")
             if account.mail:

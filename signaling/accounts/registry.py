@@ -18,7 +18,7 @@ from signaling.accounts.principal import Kind, Role
 from signaling.accounts.signin import AccountView
 from signaling.accounts.tables import Tables, account_scope, app_row
 from signaling.clock import Clock
-from signaling.errors import ClientError, Code
+from signaling.errors import ClientError, Code, Unavailable
 from signaling.keys.port import bind
 from signaling.storage.port import Conflict
 from signaling.storage.table import Missing, Row
@@ -168,6 +168,8 @@ class Registry:
             return (await self.tables.accounts.change(app, account, change)).value
         except Missing:
             raise not_found() from None
+        except Conflict:
+            raise Unavailable("Too many changes of this account at this moment.") from None
 
     async def page(self, app: str, after: str, limit: int) -> list[Account]:
         """By id, which is by age."""

@@ -141,7 +141,8 @@ class Sessions(Protocol):
 
 
 class AccountView(Struct, frozen=True, kw_only=True):
-    """What others may know of an account. `changed` grows with every change of role or state."""
+    """What others may know of an account. `changed` grows with every change of role or state;
+    `room` is the only one that a guest may enter."""
 
     app: str
     id: str
@@ -152,6 +153,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
     disabled: bool
     second_factor: bool
     changed: int
+    room: str = ""
 
 
 class Directory(Protocol):

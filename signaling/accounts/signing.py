@@ -32,6 +32,8 @@ from signaling.errors import ClientError, Code, Refused
 from signaling.storage.port import Conflict
 from signaling.storage.table import Row
 
+MANY_FAILED = 5  # wrong passwords in a row that are worth a letter
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """Where a sign-in stands for its client: `signed` when it is over, else a ticket to go on."""
@@ -132,6 +134,8 @@ class Concluding:
         if pending.why is not Why.AGAIN:
             known = await self._devices.recognise(app, where.device_token)
             device, token = await self._devices.seen(app, account.id, where, known)
+            if token is not None and account.mail:
+                self._parts.mail(app, account.mail, "new_device", "")
         return Outcome(
             state=State.DONE,
             why=pending.why,
@@ -215,7 +219,8 @@ class Signing:
         await self._throttle.arrive(app, where, device)
         await self._throttle.guess(app, subject, device)
         account = await self._verified(app, claim, password)
-        await self._throttle.right(app, subject)
+        if await self._throttle.right(app, subject) >= MANY_FAILED:
+            self._tell(app, account, "failed_attempts")
         pending = replace(pending, device=device)
         return await self.concluding.conclude(app, account, pending, Proof(Amr.PASSWORD), where)
 
@@ -265,10 +270,7 @@ class Signing:
                 raise failed(row.id)
             return replace(row, recovery=left)
 
-        try:
-            after = await self._registry.change(app, account, spend)
-        except Conflict:
-            raise failed() from None
+        after = await self._registry.change(app, account, spend)
         if digits is None:
             self._parts.note(app, account, "recovery_code_used", count=str(len(after.recovery)))
             self._tell(app, after, "recovery_code_used")

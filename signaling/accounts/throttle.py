@@ -67,9 +67,11 @@ class Throttle:
                 continue
         raise too_many(1.0)
 
-    async def right(self, app: str, subject: str) -> None:
-        """The guess was right, or the secret was replaced: the row of failures ends."""
+    async def right(self, app: str, subject: str) -> int:
+        """The guess was right, or the secret was replaced: the row of failures ends. Its length."""
+        row = await self._failures.get(app, subject)
         await self._failures.delete(app, subject)
+        return row.value.count if row is not None else 0
 
     async def once(self, app: str, what: str, who: str, per_hour: int) -> None:
         """A plain limit for acts that are no guesses: letters sent, links made."""

@@ -50,7 +50,7 @@ def check(secret: str, code: str, now: float, last_step: int) -> int | None:
     totp = pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD)
     current = int(now) // PERIOD
     found: int | None = None
-    for step in range(current - SKEW, current + SKEW + 1):
+    for step in range(max(0, current - SKEW), current + SKEW + 1):
         right = hmac.compare_digest(totp.generate_otp(step), code)
         if right and step > last_step and found is None:
             found = step

@@ -187,6 +187,8 @@ async def test_a_guest_comes_by_link_and_is_forgotten_with_the_session(rig: Rig)
     assert (done.kind, done.mfa, done.amr) == (Kind.GUEST, False, ())
     assert done.roles == {Role.GUEST}
     assert room == "garden"
+    seen = await rig.registry.view(APP, done.account)
+    assert seen and seen.room == "garden"
     assert done.lives_until == rig.clock.unix() + rig.settings.guest
     seen = await rig.registry.view(APP, done.account)
     assert seen and not seen.disabled

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 import pyotp
 import pytest
+from msgspec.structs import replace
 
 from signaling.accounts.model import Failures
 from signaling.accounts.passwords.hashing import Cost, HashPool
@@ -334,3 +335,26 @@ async def test_without_the_bus_nobody_signs_in(rig: Rig, monkeypatch: pytest.Mon
     monkeypatch.setattr(rig.bus, "limit", away)
     with pytest.raises(Unavailable):
         await rig.sign_in("ana")
+
+
+async def test_of_many_guesses_at_once_five_are_looked_at(rig: Rig) -> None:
+    await rig.invited("ana")
+    done = await asyncio.gather(
+        *(rig.sign_in("ana", f"{OTHER}{n}", address=f"198.51.{n}.7") for n in range(40)),
+        return_exceptions=True,
+    )
+    statuses = [one.status for one in done if isinstance(one, ClientError)]
+    assert sorted(statuses) == [401] * 5 + [429] * 35
+
+
+async def test_a_new_device_and_failed_tries_are_told_by_mail(rig: Rig) -> None:
+    account = await rig.invited("ana")
+    await rig.registry.change(APP, account.id, lambda row: replace(row, mail="ana@example.org"))
+    token = (await rig.sign_in("ana")).device_token or ""
+    await rig.sign_in("ana", device_token=token)
+    assert [what for _, what, _ in rig.letters] == ["new_device"]
+    rig.clock.advance(900)
+    for n in range(5):
+        await refusal(rig.sign_in("ana", OTHER, address=f"198.51.{n}.7"))
+    await rig.sign_in("ana", device_token=token)
+    assert [what for _, what, _ in rig.letters] == ["new_device", "failed_attempts"]
