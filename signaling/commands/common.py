@@ -137,4 +137,16 @@ async def _serve(config: Config, on_ready: Callable[[App], None], authority: Pat
     except MediaError as error:
         raise ConfigError("media", error.message) from error
     state = state_path(config)
-    await run(App(config, media, state, development=development, authority=authority), on_ready)
+
+    def ready(app: App) -> None:
+        on_ready(app)
+        announce_setup(app.setup_link)
+
+    await run(App(config, media, state, development=development, authority=authority), ready)
+
+
+def announce_setup(link: str | None) -> None:
+    """On standard output and nowhere else: it is a secret until somebody used it."""
+    if link is not None:
+        print(f"Nobody administers this server yet. Who opens this link does:\n  {link}")
+        sys.stdout.flush()

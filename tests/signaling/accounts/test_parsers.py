@@ -104,7 +104,7 @@ def test_codes_are_those_of_the_rfc(at: int, code: str) -> None:
     assert totp.check(secret, code, at + 2 * totp.PERIOD, 0) is None
 
 
-@given(st.integers(min_value=0, max_value=2**40), st.integers(min_value=0, max_value=9))
+@given(st.integers(min_value=0, max_value=2**37), st.integers(min_value=0, max_value=9))
 def test_a_step_is_never_accepted_twice(at: int, tries: int) -> None:
     secret = totp.encode_secret(b"12345678901234567890")
     last, seen = 0, set[int]()
