@@ -294,6 +294,9 @@ class Connection:
     # Holder
 
     def ended(self, revocation: Revocation) -> None:
+        if not self.principal.known:
+            self._token_ended()
+            return
         self.fault(
             Fault(
                 SyncCode.CONNECTION_CLOSED,
@@ -301,6 +304,19 @@ class Connection:
                 action=Action.LOG_OUT_USER,
                 status=401,
                 close=Close.SIGNED_OUT,
+            )
+        )
+
+    def _token_ended(self) -> None:
+        """Opened with an access token: 403 is that plane's answer."""
+        expired = self._door.clock.unix() >= self.principal.valid_until
+        self.fault(
+            Fault(
+                SyncCode.TOKEN_EXPIRED if expired else SyncCode.PERMISSIONS_CHANGED,
+                "Token is expired" if expired else "Token is revoked",
+                action=Action.REFRESH_USER if expired else Action.LOG_OUT_USER,
+                status=403,
+                close=Close.NO_SESSION,
             )
         )
 

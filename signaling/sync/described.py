@@ -22,7 +22,7 @@ def channel(registry: Registry) -> Channel:
         Frame(entry.kind, Sender.BOTH if entry.kind in _BOTH else Sender.CLIENT, entry.summary)
         for entry in registry.entries()
     ]
-    sent = [Frame(kind, Sender.SERVER, summary) for kind, summary in _SENT]
+    sent = [Frame(kind, Sender.SERVER, summary) for kind, summary in [*_SENT, *registry.sent()]]
     return Channel(
         id="sync",
         path=PATH,

@@ -20,7 +20,7 @@ from signaling.accounts.principal import Principal, Via
 from signaling.accounts.sessions.authenticate import refuse_query_tokens
 from signaling.accounts.sessions.cookies import origin_of
 from signaling.accounts.sessions.port import Revocation
-from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.revocation import LookAgain, Revocations
 from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.sessions.tickets import Tickets
 from signaling.clock import Clock
@@ -68,6 +68,7 @@ class Door:
         self.registry = registry
         self.limits = limits
         self.clock = clock
+        self.look_again: LookAgain = service.look_again
         self._service = service
         self._tickets = tickets
         self._revocations = revocations
@@ -90,7 +91,7 @@ class Door:
         return [
             Operation(
                 "GET", PATH, "openSync", "The sync socket", self.open, query=SyncQuery, base="",
-                status=101, auth=Auth.OPTIONAL, raw=True, recording=Recording.OWN, rate="default",
+                status=101, auth=Auth.OPTIONAL, raw=True, recording=Recording.OWN, rate="socket",
                 tag="Sync", errors=(Code.VERSION_UNSUPPORTED, Code.ORIGIN_REFUSED),
                 description="A WebSocket; its frames are in the AsyncAPI document.",
             )
@@ -127,7 +128,8 @@ class Door:
         ticket: str | None = call.query.ticket
         if ticket is not None:
             return await self._tickets.spend(call.principal.app, ticket, PURPOSE)
-        if not call.principal.known:
+        # An access token opens it too; what it may do is decided for each of its sessions.
+        if not call.principal.known and call.principal.token is None:
             raise Refused(Code.TOKEN_MISSING, 401, "Sign in first, or bring a ticket.")
         return call.principal
 
@@ -167,13 +169,14 @@ class Door:
 
     async def _review(self, connection: Connection) -> None:
         try:
-            principal = await self._service.look_again(connection.principal)
+            principal = await self.look_again(connection.principal)
         except Unavailable:
             connection.unsure()
             return
         if principal is None:
             app = connection.principal.app
-            connection.ended(Revocation(app=app, session=connection.principal.session))
+            who = connection.principal
+            connection.ended(Revocation(app=app, session=who.session, token=who.token))
         else:
             connection.changed(principal)
 
@@ -183,6 +186,8 @@ class Door:
         if connection.close_code:
             details["close_code"] = str(int(connection.close_code))
         actor = f"account:{who.account}" if who.account else f"session:{who.session}"
+        if not who.known:
+            actor = f"token:{who.token}"
         self._audit.note(
             AuditEvent(
                 at=self.clock.unix(),
@@ -250,7 +255,8 @@ class Door:
 
 
 def _whose(principal: Principal) -> tuple[str, str]:
-    return principal.app, principal.account or principal.client or principal.session or ""
+    who = principal.account or principal.client or principal.session or principal.token or ""
+    return principal.app, who
 
 
 def require_upgrade(request: web.Request) -> None:

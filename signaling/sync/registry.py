@@ -42,6 +42,14 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[str, Entry[Any]] = {}
         self._closed: list[Closed] = []
+        self._sent: list[tuple[type[msgspec.Struct], str]] = []
+
+    def sends(self, kind: type[msgspec.Struct], summary: str) -> None:
+        """For the document: a frame that only the server sends."""
+        self._sent.append((kind, summary))
+
+    def sent(self) -> list[tuple[type[msgspec.Struct], str]]:
+        return list(self._sent)
 
     def register(
         self, kind: type[T], handler: Handler[T], *, scope: str | None = None, summary: str = ""

@@ -193,5 +193,5 @@ def operations(deps: Deps) -> list[Operation]:
            "Sign an account out everywhere", do.end_all_of, answer=Ended, scope="admin",
            recording=durable, **admin),
         op("POST", "/sync/tickets", "createSyncTicket", "A one-time ticket for the sync socket",
-           do.ticket, answer=TicketAnswer, status=201, idempotent=False),
+           do.ticket, answer=TicketAnswer, status=201, idempotent=False, rate="socket"),
     ]  # fmt: skip

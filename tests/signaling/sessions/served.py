@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
 from aiohttp import web
@@ -66,11 +66,13 @@ async def served(
     operations: Sequence[Operation],
     who: RequestAuthenticator | None = None,
     audit: MemoryAudit | None = None,
+    more: Callable[[web.Application], None] = lambda app: None,
 ) -> AsyncIterator[Served]:
     audit = audit or MemoryAudit()
     middleware = Middleware(Config(), hsts=False)
     app = web.Application(middlewares=middleware.chain())
     app.on_response_prepare.append(middleware.finish)
+    more(app)
     add_routes(app, operations, ports(house, audit, who or authenticator(house)))
     server = TestServer(app)
     await server.start_server()
