@@ -5,20 +5,54 @@ Handlers are made over a store in memory and never called.
 
 from __future__ import annotations
 
-from signaling.compose.access import described_access
+from pathlib import Path
+from typing import Any, cast
+
+from signaling.bus.local import LocalBus
+from signaling.clock import SystemClock
 from signaling.compose.api import Collected, documents
+from signaling.compose.core import Core
 from signaling.compose.keeping import described_keeping
+from signaling.compose.people import described_people
 from signaling.config import Config
 from signaling.http.api.operation import Operation
 from signaling.http.guests import Guests
+from signaling.ids import SystemEntropy, SystemIds
 from signaling.rtc.tokens import ApiKeys
+from signaling.storage.memory import MemoryStore
+
+
+class _Sealer:
+    """As much of one as is asked when parts are made."""
+
+    def blind(self, app: str, text: str) -> str:
+        return text
+
+
+def collected() -> Collected:
+    config, clock = Config(), SystemClock()
+    absent = cast(Any, None)
+    core = Core(
+        config,
+        Path(),
+        clock,
+        SystemIds(clock),
+        SystemEntropy(),
+        MemoryStore(clock),
+        LocalBus(clock),
+        cast(Any, _Sealer()),
+        absent,
+        absent,
+        absent,
+    )
+    people = described_people(core)
+    made = Collected(channels=people.channels())
+    made.operations += Guests(config, ApiKeys({}), str).operations()
+    made.operations += people.operations()
+    made.operations += described_keeping()
+    documents(config, made)
+    return made
 
 
 def described() -> list[Operation]:
-    config = Config()
-    collected = Collected()
-    collected.operations += Guests(config, ApiKeys({}), str).operations()
-    collected.operations += described_access(config.limits)
-    collected.operations += described_keeping()
-    documents(config, collected)
-    return collected.operations
+    return collected().operations

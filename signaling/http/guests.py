@@ -54,7 +54,7 @@ class Guests:
             Operation(
                 method="POST",
                 path="/join",
-                id="joinAsGuest",
+                id="createGuestCallToken",
                 summary="A call token for a guest, where the operator allows it",
                 handler=self._join,
                 body=JoinRequest,

@@ -138,14 +138,13 @@ class Listener:
     async def start(
         cls,
         runner: web.AppRunner,
-        address: tuple[str, int],
-        path: str,
+        sock: socket.socket,
         gate: Gate,
         limits: Limits,
         context: ssl.SSLContext | None = None,
         challenges: ContextOf | None = None,
     ) -> Listener:
-        """`challenges` answers hellos that ask for `acme-tls/1`."""
+        """`sock` is bound. `challenges` answers hellos that ask for `acme-tls/1`."""
         manager = runner.server
         if manager is None:
             raise RuntimeError("the application was not set up")
@@ -164,7 +163,6 @@ class Listener:
                 return None if challenges is None else challenges(hello)
             return context
 
-        sock = open_socket(*address, path)
         server = await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=1024)
         return cls(server, int(sock.getsockname()[1]))
 

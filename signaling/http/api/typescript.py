@@ -33,7 +33,7 @@ def types(document: Mapping[str, Any]) -> str:
 
 
 def _declaration(name: str, schema: Mapping[str, Any]) -> str:
-    if schema.get("type") == "object" and "properties" in schema:
+    if schema.get("type") == "object" and schema.get("properties"):
         return f"export interface {_identifier(name)} {_object(schema, '')}\n"
     return f"export type {_identifier(name)} = {_type(schema, '')};\n"
 

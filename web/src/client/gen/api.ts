@@ -1,6 +1,36 @@
 // Made by `python -m signaling.http.api.pages` from the server's operations. Do not edit.
 // Types only: what the HTTP API takes and answers, by operation.
 
+export interface AccountAnswer {
+  readonly id: string;
+  readonly login: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly roles: readonly string[];
+  readonly disabled: boolean;
+  readonly second_factor: boolean;
+  readonly created_at: number;
+}
+
+export interface AccountChange {
+  readonly roles?: readonly Role[] | null;
+  readonly disabled?: boolean | null;
+}
+
+export interface AgainCode {
+  readonly ticket: string;
+  readonly code: string;
+}
+
+export interface AgainPasskey {
+  readonly ticket: string;
+  readonly credential: Readonly<Record<string, unknown>>;
+}
+
+export interface AgainPassword {
+  readonly password: string;
+}
+
 export interface Allowed {
   readonly operation: Operation;
   readonly allowed: boolean;
@@ -12,10 +42,107 @@ export interface ChangedKeySet {
   readonly enabled?: boolean | null;
 }
 
+export interface ClientChange {
+  readonly name?: string;
+  readonly scopes?: readonly string[];
+  readonly redirect_uris?: readonly string[];
+  readonly grants?: readonly GrantType[];
+  readonly trusted?: boolean;
+  readonly introspects?: boolean;
+  readonly dpop?: boolean;
+  readonly disabled?: boolean;
+}
+
+export interface ClientList {
+  readonly items: readonly ClientView[];
+}
+
+export interface ClientView {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: number;
+  readonly confidential: boolean;
+  readonly scopes: readonly string[];
+  readonly redirect_uris: readonly string[];
+  readonly grants: readonly string[];
+  readonly trusted: boolean;
+  readonly introspects: boolean;
+  readonly dpop: boolean;
+  readonly disabled: boolean;
+  readonly secret?: string | null;
+}
+
+export interface CodeOnly {
+  readonly code: string;
+}
+
+export interface CodeStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+  readonly code: string;
+}
+
+export interface Codes {
+  readonly recovery_codes: readonly string[];
+}
+
+export interface ConsentList {
+  readonly items: readonly ConsentView[];
+}
+
+export interface ConsentView {
+  readonly client: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly granted_at: number;
+}
+
+export interface Current {
+  readonly account: string | null;
+  readonly kind: string;
+  readonly session: string | null;
+  readonly device: string | null;
+  readonly client: string | null;
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  readonly mfa: boolean;
+  readonly authenticated_at: number;
+  readonly expires_at: number;
+}
+
+export interface DeviceAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly network: string;
+  readonly created_at: number;
+  readonly seen_at: number;
+  readonly current: boolean;
+}
+
+export interface Devices {
+  readonly items: readonly DeviceAnswer[];
+}
+
 export interface Done {
   readonly data: Message;
   readonly service: string;
   readonly status: number;
+}
+
+export interface Ended {
+  readonly ended: number;
+}
+
+export interface EnrolPasskeyStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+  readonly registration: string;
+  readonly credential: Readonly<Record<string, unknown>>;
+  readonly name?: string;
 }
 
 export interface Explanation {
@@ -51,6 +178,8 @@ export interface GrantDone {
   readonly status: number;
 }
 
+export type GrantType = 'authorization_code' | 'client_credentials' | 'refresh_token' | 'urn:ietf:params:oauth:grant-type:device_code';
+
 export interface GrantedToken {
   readonly token: string;
 }
@@ -65,12 +194,40 @@ export interface GroupView {
   readonly rooms: readonly string[];
 }
 
+export interface GuestLinkWish {
+  readonly room: string;
+  readonly uses?: number;
+  readonly seconds?: number | null;
+  readonly label?: string;
+}
+
+export interface GuestStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly link: string;
+  readonly name?: string;
+}
+
 export interface HeadShown {
   readonly seq: number;
   readonly chain: string;
   readonly at: string;
   readonly key: string;
   readonly signature: string;
+}
+
+export interface Here {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+}
+
+export interface Invitation {
+  readonly roles?: readonly Role[];
+  readonly uses?: number;
+  readonly seconds?: number | null;
+  readonly label?: string;
 }
 
 export interface JoinAnswer {
@@ -103,23 +260,51 @@ export interface KeyShown {
 
 export type Kind = 'channels' | 'groups' | 'uuids';
 
+export interface LinkAnswer {
+  readonly id: string;
+  readonly label: string;
+  readonly roles: readonly string[];
+  readonly room: string | null;
+  readonly uses: number;
+  readonly used: number;
+  readonly made_at: number;
+  readonly expires_at: number | null;
+}
+
+export interface LinkMade {
+  readonly id: string;
+  readonly url: string;
+}
+
+export interface LinkOnly {
+  readonly link: string;
+}
+
+export interface LinkProviderStep {
+  readonly ticket: string;
+  readonly state: string;
+  readonly code: string;
+  readonly iss?: string | null;
+}
+
+export interface Links {
+  readonly items: readonly LinkAnswer[];
+}
+
 export interface ListDone {
   readonly data: Listing;
   readonly service: string;
   readonly status: number;
 }
 
-export interface Listed {
-  readonly id: string;
-  readonly expires: number;
-  readonly revoked: boolean;
-  readonly grant: View;
-}
-
 export interface Listing {
   readonly message: string;
-  readonly tokens: readonly Listed[];
+  readonly tokens: readonly signaling_access_grants_Listed[];
   readonly next: string | null;
+}
+
+export interface MailWish {
+  readonly mail: string;
 }
 
 export interface MasterWish {
@@ -136,14 +321,38 @@ export interface Message {
   readonly message: string;
 }
 
+export type Metadata = Readonly<Record<string, unknown>>;
+
 export interface Moved {
   readonly moved: number;
   readonly failed: number;
 }
 
+export interface NewClient {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly redirect_uris?: readonly string[];
+  readonly grants?: readonly GrantType[];
+  readonly confidential?: boolean;
+  readonly trusted?: boolean;
+  readonly introspects?: boolean;
+  readonly dpop?: boolean;
+}
+
 export interface NewKeySet {
   readonly name: string;
   readonly listing?: boolean;
+}
+
+export interface NewPasskey {
+  readonly ticket: string;
+  readonly credential: Readonly<Record<string, unknown>>;
+  readonly name?: string;
+}
+
+export interface NewPassword {
+  readonly password: string;
+  readonly current?: string;
 }
 
 export interface NewSecret {
@@ -152,6 +361,21 @@ export interface NewSecret {
 }
 
 export type Operation = 'add_reaction' | 'add_to_group' | 'delete_file' | 'delete_group' | 'delete_messages' | 'download_file' | 'get_all_channels' | 'get_all_users' | 'get_channel' | 'get_channel_members' | 'get_memberships' | 'get_reactions' | 'get_state' | 'get_user' | 'here_now' | 'history' | 'join_call' | 'list_files' | 'list_group' | 'message_counts' | 'moderate_call' | 'publish' | 'publish_in_call' | 'register_push' | 'remove_channel' | 'remove_channel_members' | 'remove_from_group' | 'remove_memberships' | 'remove_reaction' | 'remove_user' | 'send_file' | 'set_channel' | 'set_channel_members' | 'set_memberships' | 'set_state' | 'set_user' | 'signal' | 'subscribe' | 'subscribe_group' | 'subscribe_presence' | 'time' | 'typing' | 'unsubscribe' | 'unsubscribe_with_state' | 'where_now';
+
+export interface OwnAccount {
+  readonly id: string;
+  readonly login: string;
+  readonly name: string;
+  readonly mail: string;
+  readonly kind: string;
+  readonly roles: readonly string[];
+  readonly password: boolean;
+  readonly totp: boolean;
+  readonly recovery_codes_left: number;
+  readonly passkeys: readonly PasskeyAnswer[];
+  readonly providers: readonly string[];
+  readonly created_at: number;
+}
 
 export interface Part {
   readonly kind: Kind;
@@ -163,6 +387,42 @@ export interface Part {
   readonly enough: boolean;
 }
 
+export interface PasskeyAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: number;
+  readonly used_at: number | null;
+  readonly synced: boolean;
+}
+
+export interface PasskeyBegin {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket?: string | null;
+}
+
+export interface PasskeyOptions {
+  readonly ticket: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PasskeyStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+  readonly credential: Readonly<Record<string, unknown>>;
+}
+
+export interface PasswordStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly login: string;
+  readonly password: string;
+}
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -171,6 +431,30 @@ export interface Problem {
   readonly detail: string;
   readonly request_id?: string;
   readonly errors?: readonly FieldProblem[];
+}
+
+export interface Profile {
+  readonly name: string;
+}
+
+export interface ProviderBegun {
+  readonly ticket: string;
+  readonly location: string;
+}
+
+export interface ProviderChoice {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface ProviderStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+  readonly state: string;
+  readonly code: string;
+  readonly iss?: string | null;
 }
 
 export interface PublicKey {
@@ -200,6 +484,21 @@ export interface RecordShown {
   readonly details: Readonly<Record<string, string>>;
 }
 
+export interface Rename {
+  readonly name: string;
+}
+
+export interface ResetAsk {
+  readonly login: string;
+}
+
+export interface ResetStep {
+  readonly link: string;
+  readonly password: string;
+}
+
+export type Role = 'administrator' | 'auditor' | 'bot' | 'compliance' | 'guest' | 'member' | 'owner';
+
 export interface RoomsBody {
   readonly add?: readonly string[];
   readonly remove?: readonly string[];
@@ -213,6 +512,61 @@ export interface SecretView {
   readonly id: string;
   readonly created_at: number;
   readonly retires_at: number | null;
+}
+
+export interface SessionList {
+  readonly items: readonly signaling_accounts_sessions_operations_Listed[];
+}
+
+export interface SignInAnswer {
+  readonly state: string;
+  readonly account_id?: string | null;
+  readonly ticket?: string | null;
+  readonly factors?: readonly string[];
+  readonly session_id?: string | null;
+  readonly expires_at?: number | null;
+  readonly access_token?: string | null;
+  readonly refresh_token?: string | null;
+  readonly device_token?: string | null;
+  readonly recovery_codes?: readonly string[];
+  readonly room?: string | null;
+}
+
+export interface SignInPage {
+  readonly sign_up: string;
+  readonly password_shortest: number;
+  readonly password_longest: number;
+  readonly second_factor: string;
+  readonly password_reset: boolean;
+  readonly providers: readonly ProviderChoice[];
+}
+
+export interface SignUpPasskeyBegin {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly login: string;
+  readonly name?: string;
+  readonly link?: string | null;
+}
+
+export interface SignUpPasskeyStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+  readonly credential: Readonly<Record<string, unknown>>;
+  readonly passkey_name?: string;
+}
+
+export interface SignUpStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly login: string;
+  readonly password: string;
+  readonly name?: string;
+  readonly link?: string | null;
 }
 
 export interface Sotto {
@@ -231,6 +585,25 @@ export interface Standing {
 }
 
 export type State = 'active' | 'decrypt_only' | 'destroyed' | 'disabled' | 'pre_active' | 'scheduled';
+
+export interface TicketAnswer {
+  readonly ticket: string;
+  readonly path: string;
+  readonly expires_in: number;
+}
+
+export interface TicketStep {
+  readonly cookie?: boolean;
+  readonly device_token?: string;
+  readonly device_name?: string;
+  readonly ticket: string;
+}
+
+export interface TotpAnswer {
+  readonly secret: string;
+  readonly uri: string;
+  readonly qr: string;
+}
 
 export interface Verdict {
   readonly good: boolean;
@@ -271,6 +644,25 @@ export interface View {
   readonly meta: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+export interface signaling_access_grants_Listed {
+  readonly id: string;
+  readonly expires: number;
+  readonly revoked: boolean;
+  readonly grant: View;
+}
+
+export interface signaling_accounts_sessions_operations_Listed {
+  readonly id: string;
+  readonly device: string;
+  readonly label: string;
+  readonly client: string | null;
+  readonly created_at: number;
+  readonly last_used_at: number;
+  readonly expires_at: number;
+  readonly mfa: boolean;
+  readonly current: boolean;
+}
+
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
   activateKeyVersion: {
@@ -280,6 +672,13 @@ export interface Operations {
     query: undefined;
     answer: KeyShown;
   };
+  addPasskey: {
+    method: 'POST';
+    path: '/api/v1/account/passkeys';
+    body: NewPasskey;
+    query: undefined;
+    answer: Codes;
+  };
   approveKeyDestruction: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions/{version}/destruction/approval';
@@ -287,12 +686,96 @@ export interface Operations {
     query: undefined;
     answer: KeyShown;
   };
+  askForPasswordReset: {
+    method: 'POST';
+    path: '/api/v1/password-resets';
+    body: ResetAsk;
+    query: undefined;
+    answer: undefined;
+  };
+  beginEnrolmentOfPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-in/enrolment/passkey/options';
+    body: TicketStep;
+    query: undefined;
+    answer: PasskeyOptions;
+  };
+  beginEnrolmentOfTotp: {
+    method: 'POST';
+    path: '/api/v1/sign-in/enrolment/totp';
+    body: TicketStep;
+    query: undefined;
+    answer: TotpAnswer;
+  };
+  beginMail: {
+    method: 'POST';
+    path: '/api/v1/account/mail';
+    body: MailWish;
+    query: undefined;
+    answer: undefined;
+  };
+  beginPasskey: {
+    method: 'POST';
+    path: '/api/v1/account/passkeys/options';
+    body: undefined;
+    query: undefined;
+    answer: PasskeyOptions;
+  };
+  beginProofWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/reauthentication/passkey/options';
+    body: undefined;
+    query: undefined;
+    answer: PasskeyOptions;
+  };
+  beginProviderLink: {
+    method: 'POST';
+    path: '/api/v1/account/providers/{provider_id}';
+    body: undefined;
+    query: undefined;
+    answer: ProviderBegun;
+  };
+  beginSignInWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-in/passkey/options';
+    body: PasskeyBegin;
+    query: undefined;
+    answer: PasskeyOptions;
+  };
+  beginSignInWithProvider: {
+    method: 'POST';
+    path: '/api/v1/sign-in/providers/{provider_id}';
+    body: Here;
+    query: undefined;
+    answer: ProviderBegun;
+  };
+  beginSignUpWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-up/passkey/options';
+    body: SignUpPasskeyBegin;
+    query: undefined;
+    answer: PasskeyOptions;
+  };
+  beginTotp: {
+    method: 'POST';
+    path: '/api/v1/account/totp';
+    body: undefined;
+    query: undefined;
+    answer: TotpAnswer;
+  };
   cancelKeyDestruction: {
     method: 'DELETE';
     path: '/api/v1/keys/{key_id}/versions/{version}/destruction';
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  changeAccount: {
+    method: 'PATCH';
+    path: '/api/v1/account';
+    body: Profile;
+    query: undefined;
+    answer: OwnAccount;
   };
   changeGroup: {
     method: 'POST';
@@ -310,6 +793,20 @@ export interface Operations {
     query: undefined;
     answer: KeySetView;
   };
+  changeOAuthClient: {
+    method: 'PATCH';
+    path: '/api/v1/oauth/clients/{client_id}';
+    body: ClientChange;
+    query: undefined;
+    answer: ClientView;
+  };
+  changeOneAccount: {
+    method: 'PATCH';
+    path: '/api/v1/accounts/{account_id}';
+    body: AccountChange;
+    query: undefined;
+    answer: AccountAnswer;
+  };
   checkAccess: {
     method: 'POST';
     path: '/api/v1/access/check';
@@ -319,12 +816,89 @@ export interface Operations {
     };
     answer: Allowed;
   };
+  confirmEnrolmentOfPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-in/enrolment/passkey';
+    body: EnrolPasskeyStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  confirmEnrolmentOfTotp: {
+    method: 'POST';
+    path: '/api/v1/sign-in/enrolment/totp/confirmation';
+    body: CodeStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  confirmMail: {
+    method: 'POST';
+    path: '/api/v1/account/mail/confirmation';
+    body: LinkOnly;
+    query: undefined;
+    answer: undefined;
+  };
+  confirmTotp: {
+    method: 'POST';
+    path: '/api/v1/account/totp/confirmation';
+    body: CodeOnly;
+    query: undefined;
+    answer: Codes;
+  };
+  createGuestCallToken: {
+    method: 'POST';
+    path: '/api/join';
+    body: JoinRequest;
+    query: undefined;
+    answer: JoinAnswer;
+  };
+  createGuestLink: {
+    method: 'POST';
+    path: '/api/v1/guest-links';
+    body: GuestLinkWish;
+    query: undefined;
+    answer: LinkMade;
+  };
+  createInvitation: {
+    method: 'POST';
+    path: '/api/v1/invitations';
+    body: Invitation;
+    query: undefined;
+    answer: LinkMade;
+  };
   createKeySet: {
     method: 'POST';
     path: '/api/v1/access/key-sets';
     body: NewKeySet;
     query: undefined;
     answer: NewSecret;
+  };
+  createOAuthClient: {
+    method: 'POST';
+    path: '/api/v1/oauth/clients';
+    body: NewClient;
+    query: undefined;
+    answer: ClientView;
+  };
+  createPasswordLink: {
+    method: 'POST';
+    path: '/api/v1/accounts/{account_id}/password-links';
+    body: undefined;
+    query: undefined;
+    answer: LinkMade;
+  };
+  createSyncTicket: {
+    method: 'POST';
+    path: '/api/v1/sync/tickets';
+    body: undefined;
+    query: undefined;
+    answer: TicketAnswer;
+  };
+  deleteAccount: {
+    method: 'DELETE';
+    path: '/api/v1/account';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   deleteGroup: {
     method: 'DELETE';
@@ -342,6 +916,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  deleteOneAccount: {
+    method: 'DELETE';
+    path: '/api/v1/accounts/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   disableKeyVersion: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions/{version}/disable';
@@ -355,6 +936,34 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  endOneSession: {
+    method: 'DELETE';
+    path: '/api/v1/sessions/{session_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  endOtherSessions: {
+    method: 'DELETE';
+    path: '/api/v1/sessions/others';
+    body: undefined;
+    query: undefined;
+    answer: Ended;
+  };
+  endSession: {
+    method: 'DELETE';
+    path: '/api/v1/session';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  endSessionsOfAccount: {
+    method: 'DELETE';
+    path: '/api/v1/accounts/{account_id}/sessions';
+    body: undefined;
+    query: undefined;
+    answer: Ended;
   };
   explainAccess: {
     method: 'POST';
@@ -400,6 +1009,13 @@ export interface Operations {
     query: undefined;
     answer: KeyShown;
   };
+  getAccount: {
+    method: 'GET';
+    path: '/api/v1/account';
+    body: undefined;
+    query: undefined;
+    answer: OwnAccount;
+  };
   getAuditHead: {
     method: 'GET';
     path: '/api/v1/audit/head';
@@ -430,6 +1046,34 @@ export interface Operations {
     query: undefined;
     answer: KeySetView;
   };
+  getOAuthClient: {
+    method: 'GET';
+    path: '/api/v1/oauth/clients/{client_id}';
+    body: undefined;
+    query: undefined;
+    answer: ClientView;
+  };
+  getOneAccount: {
+    method: 'GET';
+    path: '/api/v1/accounts/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: AccountAnswer;
+  };
+  getSession: {
+    method: 'GET';
+    path: '/api/v1/session';
+    body: undefined;
+    query: undefined;
+    answer: Current;
+  };
+  getSignIn: {
+    method: 'GET';
+    path: '/api/v1/sign-in';
+    body: undefined;
+    query: undefined;
+    answer: SignInPage;
+  };
   grantToken: {
     method: 'POST';
     path: '/v3/pam/{subkey}/grant';
@@ -452,10 +1096,31 @@ export interface Operations {
   };
   joinAsGuest: {
     method: 'POST';
-    path: '/api/join';
-    body: JoinRequest;
+    path: '/api/v1/guests';
+    body: GuestStep;
     query: undefined;
-    answer: JoinAnswer;
+    answer: SignInAnswer;
+  };
+  linkProvider: {
+    method: 'POST';
+    path: '/api/v1/account/provider-links';
+    body: LinkProviderStep;
+    query: undefined;
+    answer: undefined;
+  };
+  listAccounts: {
+    method: 'GET';
+    path: '/api/v1/accounts';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly AccountAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listAuditRecords: {
     method: 'GET';
@@ -478,6 +1143,34 @@ export interface Operations {
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
+  };
+  listConsents: {
+    method: 'GET';
+    path: '/api/v1/oauth/consents';
+    body: undefined;
+    query: undefined;
+    answer: ConsentList;
+  };
+  listDevices: {
+    method: 'GET';
+    path: '/api/v1/account/devices';
+    body: undefined;
+    query: undefined;
+    answer: Devices;
+  };
+  listGuestLinks: {
+    method: 'GET';
+    path: '/api/v1/guest-links';
+    body: undefined;
+    query: undefined;
+    answer: Links;
+  };
+  listInvitations: {
+    method: 'GET';
+    path: '/api/v1/invitations';
+    body: undefined;
+    query: undefined;
+    answer: Links;
   };
   listKeySets: {
     method: 'GET';
@@ -507,6 +1200,27 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listOAuthClients: {
+    method: 'GET';
+    path: '/api/v1/oauth/clients';
+    body: undefined;
+    query: undefined;
+    answer: ClientList;
+  };
+  listSessions: {
+    method: 'GET';
+    path: '/api/v1/sessions';
+    body: undefined;
+    query: undefined;
+    answer: SessionList;
+  };
+  listSessionsOfAccount: {
+    method: 'GET';
+    path: '/api/v1/accounts/{account_id}/sessions';
+    body: undefined;
+    query: undefined;
+    answer: SessionList;
+  };
   listTokens: {
     method: 'GET';
     path: '/v3/pam/{subkey}/grants';
@@ -520,6 +1234,57 @@ export interface Operations {
     };
     answer: ListDone;
   };
+  oauthDevice: {
+    method: 'POST';
+    path: '/oauth/device_authorization';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  oauthIntrospect: {
+    method: 'POST';
+    path: '/oauth/introspect';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  oauthResourceMetadata: {
+    method: 'GET';
+    path: '/.well-known/oauth-protected-resource';
+    body: undefined;
+    query: undefined;
+    answer: Metadata;
+  };
+  oauthRevoke: {
+    method: 'POST';
+    path: '/oauth/revoke';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  oauthServerMetadata: {
+    method: 'GET';
+    path: '/.well-known/oauth-authorization-server';
+    body: undefined;
+    query: undefined;
+    answer: Metadata;
+  };
+  oauthToken: {
+    method: 'POST';
+    path: '/oauth/token';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  openSync: {
+    method: 'GET';
+    path: '/sync';
+    body: undefined;
+    query: {
+      readonly ticket?: string | null;
+    };
+    answer: undefined;
+  };
   parseToken: {
     method: 'POST';
     path: '/v3/pam/{subkey}/parse';
@@ -532,6 +1297,27 @@ export interface Operations {
       readonly limit?: string;
     };
     answer: View;
+  };
+  proveAgainWithCode: {
+    method: 'POST';
+    path: '/api/v1/reauthentication/code';
+    body: AgainCode;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  proveAgainWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/reauthentication/passkey';
+    body: AgainPasskey;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  proveAgainWithPassword: {
+    method: 'POST';
+    path: '/api/v1/reauthentication/password';
+    body: AgainPassword;
+    query: undefined;
+    answer: SignInAnswer;
   };
   readAsyncApi: {
     method: 'GET';
@@ -574,6 +1360,83 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Sotto;
+  };
+  removeDevice: {
+    method: 'DELETE';
+    path: '/api/v1/account/devices/{device_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  removeFactors: {
+    method: 'DELETE';
+    path: '/api/v1/accounts/{account_id}/factors';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  removeMail: {
+    method: 'DELETE';
+    path: '/api/v1/account/mail';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  removeOAuthClient: {
+    method: 'DELETE';
+    path: '/api/v1/oauth/clients/{client_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  removePasskey: {
+    method: 'DELETE';
+    path: '/api/v1/account/passkeys/{passkey_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  removeTotp: {
+    method: 'DELETE';
+    path: '/api/v1/account/totp';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  renameApp: {
+    method: 'PATCH';
+    path: '/api/v1/app';
+    body: Rename;
+    query: undefined;
+    answer: undefined;
+  };
+  renamePasskey: {
+    method: 'PATCH';
+    path: '/api/v1/account/passkeys/{passkey_id}';
+    body: Rename;
+    query: undefined;
+    answer: undefined;
+  };
+  renewOAuthClientSecret: {
+    method: 'POST';
+    path: '/api/v1/oauth/clients/{client_id}/secrets';
+    body: undefined;
+    query: undefined;
+    answer: ClientView;
+  };
+  renewRecoveryCodes: {
+    method: 'POST';
+    path: '/api/v1/account/recovery-codes';
+    body: undefined;
+    query: undefined;
+    answer: Codes;
+  };
+  resetPassword: {
+    method: 'POST';
+    path: '/api/v1/password-resets/completion';
+    body: ResetStep;
+    query: undefined;
+    answer: undefined;
   };
   retireSecret: {
     method: 'DELETE';
@@ -623,11 +1486,88 @@ export interface Operations {
     query: undefined;
     answer: KeyShown;
   };
+  setPassword: {
+    method: 'PUT';
+    path: '/api/v1/account/password';
+    body: NewPassword;
+    query: undefined;
+    answer: undefined;
+  };
+  signInWithCode: {
+    method: 'POST';
+    path: '/api/v1/sign-in/code';
+    body: CodeStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  signInWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-in/passkey';
+    body: PasskeyStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  signInWithPassword: {
+    method: 'POST';
+    path: '/api/v1/sign-in/password';
+    body: PasswordStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  signInWithProvider: {
+    method: 'POST';
+    path: '/api/v1/sign-in/provider';
+    body: ProviderStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  signUp: {
+    method: 'POST';
+    path: '/api/v1/sign-up';
+    body: SignUpStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  signUpWithPasskey: {
+    method: 'POST';
+    path: '/api/v1/sign-up/passkey';
+    body: SignUpPasskeyStep;
+    query: undefined;
+    answer: SignInAnswer;
+  };
+  unlinkProvider: {
+    method: 'DELETE';
+    path: '/api/v1/account/providers/{provider_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   verifyAudit: {
     method: 'GET';
     path: '/api/v1/audit/verification';
     body: undefined;
     query: undefined;
     answer: Verdict;
+  };
+  withdrawConsent: {
+    method: 'DELETE';
+    path: '/api/v1/oauth/consents/{client_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  withdrawGuestLink: {
+    method: 'DELETE';
+    path: '/api/v1/guest-links/{link_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  withdrawInvitation: {
+    method: 'DELETE';
+    path: '/api/v1/invitations/{link_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
 }

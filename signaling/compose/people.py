@@ -1,0 +1,217 @@
+"""Accounts, sessions, OAuth and the sync socket over the core, wired in the order that they need.
+
+`Registry` (who somebody is) -> revocations -> sessions -> authenticator -> accounts, OAuth, socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiohttp import web
+
+from signaling.accounts import opening
+from signaling.accounts.mail import Mailer
+from signaling.accounts.oauth.build import OAuthServer, make_dpop, make_oauth
+from signaling.accounts.oidc import Provider
+from signaling.accounts.operations import operations as account_operations
+from signaling.accounts.parts import Parts, no_mail
+from signaling.accounts.passwords.blocklist import shipped
+from signaling.accounts.passwords.hashing import HashPool
+from signaling.accounts.principal import Authenticator
+from signaling.accounts.registry import Registry
+from signaling.accounts.service import Service
+from signaling.accounts.sessions import operations as session_operations
+from signaling.accounts.sessions.authenticate import RequestAuthenticator
+from signaling.accounts.sessions.records import Lifetimes
+from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.service import SessionService, table
+from signaling.accounts.sessions.tickets import Tickets
+from signaling.accounts.sessions.tokens import derived_keys
+from signaling.accounts.tables import Tables
+from signaling.compose.access import Access, OpenRooms, Planes, make_access, on_either_plane
+from signaling.compose.core import Core
+from signaling.config import Config
+from signaling.egress import Egress
+from signaling.http.api.asyncapi import Channel
+from signaling.http.api.operation import Operation
+from signaling.http.edge import own_origins
+from signaling.sync.described import channel
+from signaling.sync.door import Door
+from signaling.sync.presence import Presence
+from signaling.sync.registry import Registry as Frames
+
+Origins = Callable[[web.Request], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What reaches out of the server, each only where the configuration names it."""
+
+    hashes: HashPool
+    egress: Egress | None = None
+    providers: Sequence[Provider] = ()
+    mailer: Mailer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Started and stopped by the app."""
+
+    core: Core
+    outside: Outside
+    revocations: Revocations
+    sessions: SessionService
+    tickets: Tickets
+    service: Service
+    oauth: OAuthServer
+    access: Access
+    door: Door
+    frames: Frames
+    authenticator: Authenticator
+
+    def operations(self) -> list[Operation]:
+        sessions = session_operations.Deps(self.sessions, self.tickets)
+        return [
+            *account_operations(self.service),
+            *session_operations.operations(sessions),
+            *self.oauth.operations,
+            *self.access.operations(self.core.config.limits),
+            *self.door.operations(),
+        ]
+
+    def channels(self) -> list[Channel]:
+        return [channel(self.frames)]
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """Each runs until it is cancelled."""
+        return [self.outside.mailer.run()] if self.outside.mailer is not None else []
+
+    async def start(self) -> str | None:
+        """The first administrator's link, as long as nobody used one."""
+        self.revocations.start(on_either_plane(self.sessions.look_again, self.access.door))
+        await self.service.registry.ensure_app(self.core.app)
+        return await self.service.joining.setup_link(self.core.app)
+
+    async def stop(self) -> None:
+        await self.door.stop()
+        await self.revocations.stop()
+        self.outside.hashes.close()
+        if self.outside.egress is not None:
+            await self.outside.egress.close()
+
+
+def reach_out(core: Core) -> Outside:
+    """Inside a running loop. Raises ConfigError."""
+    config = core.config
+    egress = opening.egress(config)
+    return Outside(
+        opening.hash_pool(config, core.entropy),
+        egress,
+        opening.providers(config, egress, core.clock),
+        opening.mailer(config, "Sotto"),
+    )
+
+
+def make_people(core: Core, outside: Outside, public_url: str) -> People:
+    """`public_url`: where the server is, when its configuration is silent. Raises ConfigError."""
+    config, store = core.config, core.store
+    origins = own_origins(config.http.public_url, config.api.origins)
+    registry = Registry(Tables(store, core.sealer), core.clock)
+    revocations = Revocations(store, core.bus, core.ids)
+    sessions = SessionService(
+        table(store, core.sealer),
+        registry,
+        revocations,
+        derived_keys(core.sealer.blind),
+        core.clock,
+        core.ids,
+        core.entropy,
+        lifetimes(config),
+    )
+    access = make_access(core, revocations, OpenRooms())
+    dpop = make_dpop(store, sessions, origins)
+    who = RequestAuthenticator(sessions, lambda request: core.app, origins, proofs=dpop)
+    revocations.listen(who.forget)
+    revocations.listen(access.grants.hear)
+    planes = Planes(who, access.door, core.app)
+    parts = _parts(core, outside, registry.tables, public_url)
+    issuer = (config.http.public_url or public_url).rstrip("/")
+    oauth = make_oauth(
+        store, core.bus, sessions, registry, planes, dpop, core.ids, config.limits, issuer
+    )
+    tickets = Tickets(store, sessions, core.ids)
+    frames = Frames()
+    return People(
+        core,
+        outside,
+        revocations,
+        sessions,
+        tickets,
+        Service(parts, registry, sessions, revocations, outside.providers),
+        oauth,
+        access,
+        _door(core, sessions, tickets, revocations, frames, origins),
+        frames,
+        planes,
+    )
+
+
+def _parts(core: Core, outside: Outside, tables: Tables, public_url: str) -> Parts:
+    mailer = outside.mailer
+    return Parts(
+        tables=tables,
+        bus=core.bus,
+        hashes=outside.hashes,
+        clock=core.clock,
+        ids=core.ids,
+        entropy=core.entropy,
+        audit=core.audit,
+        settings=opening.settings_of(core.config, public_url),
+        blocked=shipped(),
+        mail=no_mail if mailer is None else mailer.hand,
+        mail_works=mailer is not None,
+    )
+
+
+def _door(
+    core: Core,
+    sessions: SessionService,
+    tickets: Tickets,
+    revocations: Revocations,
+    frames: Frames,
+    origins: Origins,
+) -> Door:
+    return Door(
+        sessions,
+        tickets,
+        revocations,
+        Presence(core.bus),
+        frames,
+        core.config.sync,
+        origins,
+        core.audit,
+        core.clock,
+        core.ids,
+    )
+
+
+def lifetimes(config: Config) -> Lifetimes:
+    sessions, oauth = config.sessions, config.oauth
+    return Lifetimes(
+        idle=float(sessions.idle_seconds),
+        absolute=float(sessions.absolute_seconds),
+        guest=float(sessions.guest_seconds),
+        access=float(oauth.access_seconds),
+        refresh_idle=float(oauth.refresh_idle_seconds),
+        refresh_absolute=float(oauth.refresh_absolute_seconds),
+        code=float(oauth.code_seconds),
+        device_code=float(oauth.device_code_seconds),
+        ticket=float(sessions.ticket_seconds),
+    )
+
+
+def described_people(core: Core) -> People:
+    """For the documents: handlers that nobody calls."""
+    return make_people(core, Outside(cast("HashPool", None)), "http://localhost")
