@@ -248,7 +248,7 @@ class Administration:
     async def wish_mail(self, app: str, account_id: str, address: str) -> None:
         """A letter with a link; the address counts when the link is followed."""
         if not self._parts.mail_works:
-            raise ClientError(Code.UNIMPLEMENTED, 501, "This server sends no mail.")
+            raise ClientError(Code.CONFLICT, 409, "This server sends no mail.")
         wanted = names.mail(address)
         await self._throttle.once(app, "mail", account_id, LETTERS_PER_HOUR)
         link = Link(

@@ -222,7 +222,7 @@ def _profile(do: Handlers) -> list[Operation]:
         _op("DELETE", "/account/devices/{device_id}", "removeDevice", "Forget a device",
            do.forget_device, **GONE),
         _op("POST", "/account/mail", "beginMail", "Set my mail address", do.wish_mail,
-           body=shapes.MailWish, status=202, errors=(Code.UNIMPLEMENTED,), **AGAIN),
+           body=shapes.MailWish, status=202, errors=(Code.CONFLICT,), **AGAIN),
         _op("POST", "/account/mail/confirmation", "confirmMail", "... the link of the letter",
            do.confirm_mail, body=shapes.LinkOnly, status=204,
            errors=(Code.LINK_INVALID, Code.NOT_FOUND), **SHOWN_ONCE),
