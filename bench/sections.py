@@ -18,6 +18,8 @@ from tools import Report, bare, client
 
 # RTP payload bytes of a video and an audio packet.
 VIDEO, AUDIO = 1100, 80
+# A server that lost more than this was not measured at the load of the others.
+LOST_MOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,17 @@ def alternate(
             except BenchError as error:
                 line(f"  {kind.name}", f"run {number + 1} failed: {error}")
                 continue
-            if number > 0 or plan.runs == 1:
+            if reason := _unfit(report):
+                line(f"  {kind.name}", f"run {number + 1} does not count: {reason}")
+            elif number > 0 or plan.runs == 1:
                 results[kind.name].append(report)
     return results
+
+
+def _unfit(report: Report) -> str:
+    """Why a run says nothing of the load that was asked for; empty when it does."""
+    lost = report.get("lost", 0) / max(1, report.get("expected", 1))
+    return f"{100 * lost:.0f} % lost" if lost > LOST_MOST else ""
 
 
 def _floats(reports: Sequence[Report], *path: str) -> list[float]:
