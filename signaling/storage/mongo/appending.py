@@ -78,9 +78,9 @@ class Ident:
         newest = database["op"].find(query, {"n": 1}).sort("n", DESCENDING).limit(1).to_list()
         kept = database["cursor"].find_one({"_id": cls.place(key, ident)})
         rows, row = await asyncio.gather(newest, kept)
-        found = cls(rows[0]["n"], seq_of(rows[0]["_id"])) if rows else cls()
+        found = cls(int(rows[0]["n"]), seq_of(rows[0]["_id"])) if rows else cls()
         if row is not None and row["v"] > found.version:
-            return cls(row["v"], row["s"])
+            return cls(int(row["v"]), int(row["s"]))
         return found
 
 

@@ -40,7 +40,7 @@ def document(row: Row) -> Document:
     terms = tuple(sorted(term.rpartition("\0")[2] for term in row["t"]))
     expires = None if math.isinf(row["e"]) else row["e"]
     key = row["_id"].split("\0", 2)[2]
-    return Document(key, row["v"], row["d"], terms, expires)
+    return Document(key, int(row["v"]), row["d"], terms, expires)
 
 
 class Documents:

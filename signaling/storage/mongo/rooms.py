@@ -36,7 +36,9 @@ Open = Callable[[], Awaitable[Database]]
 
 
 def op_of(row: Row) -> Op:
-    return Op(seq_of(row["_id"]), row["i"], row["n"], row["d"], row["c"], row.get("g", b""))
+    """The driver's long integers are a type of their own, which encoders refuse."""
+    seq, version = seq_of(row["_id"]), int(row["n"])
+    return Op(seq, row["i"], version, row["d"], row["c"], row.get("g", b""))
 
 
 class Rooms:
@@ -187,7 +189,10 @@ class Rooms:
                     [
                         UpdateOne(
                             {"_id": Ident.place(key, ident)},
-                            {"$max": {"v": version, "s": seq}},
+                            {
+                                "$max": {"v": version, "s": seq},
+                                "$setOnInsert": {"r": Binary(key)},
+                            },
                             upsert=True,
                         )
                         for ident, (version, seq) in newest.items()

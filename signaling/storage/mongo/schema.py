@@ -6,8 +6,8 @@ Several servers may start at once: every step can run twice, also at the same ti
     room    _id "app NUL room"  k key  f floor  o owner  p epoch  u lease until
     key     _id room key: that no two rooms share one
     op      _id key || seq  r key  i ident  n version  d body  c chain  g digest if erased  m mark
-    cursor  _id key || ident  v version  s seq: of idents whose ops were purged
-    schema  _id "schema" v; _id "probe" at
+    cursor  _id key || ident  r key  v version  s seq: of idents whose ops were purged
+    schema  _id "schema" v; _id "probe" at; _id "restoring" while an archive is put in
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ async def _first(database: Database) -> None:
     await database["meta"].create_index([("e", ASCENDING)], name="expiry")
     ident = [("r", ASCENDING), ("i", ASCENDING), ("n", DESCENDING)]
     await database["op"].create_index(ident, name="ident")
+    await database["cursor"].create_index([("r", ASCENDING)], name="room")
 
 
+RESTORING = "restoring"
 STEPS: tuple[Step, ...] = (_first,)
 
 
 async def migrate(database: Database, steps: Sequence[Step] = STEPS) -> None:
-    """Raises ConfigError when the database is newer than this server."""
+    """Raises ConfigError when the database is newer than this server, or half restored."""
     schema = database["schema"]
+    if await schema.find_one({"_id": RESTORING}) is not None:
+        raise ConfigError("store", "an archive is being restored, or that was cut short")
     found = await schema.find_one({"_id": "schema"})
     version = found["v"] if found else 0
     if version > len(steps):
