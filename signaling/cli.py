@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from signaling.commands import access, check, dev, doctor, serve, token, turn
+from signaling.commands import access, backup, check, dev, doctor, restore, serve, token, turn
 from signaling.errors import ConfigError
 from turn.errors import TurnError
 
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
         ("token", token),
         ("turn", turn),
         ("access", access),
+        ("backup", backup),
+        ("restore", restore),
     ):
         made = commands.add_parser(
             name,
