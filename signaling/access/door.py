@@ -75,6 +75,22 @@ class Door:
         standings = await self._standings.of(principal) if principal.known else {}
         return roles.holder(principal, standings), roles.uuids_of(principal)
 
+    async def bearer(
+        self, app: str, principal: Principal, token: str | None, uuid: str | None
+    ) -> tuple[Holder, tuple[str, ...]]:
+        """`holder_of` where the token comes in a message. Takes as long for a bad one as HTTP."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        if token is None:
+            standings = await self._standings.of(principal) if principal.known else {}
+            return roles.holder(principal, standings), roles.uuids_of(principal)
+        holder = await self._grants.find(app, token)
+        if holder.fault is not None:
+            await asyncio.sleep(max(0.0, started + REFUSAL_SECONDS - loop.time()))
+        # Whoever signed in cannot claim to be somebody else with a token.
+        who = roles.uuids_of(principal) if principal.known else () if uuid is None else (uuid,)
+        return holder, who
+
     async def require(
         self, request: web.Request, principal: Principal, ask: Ask, uuid: str | None = None
     ) -> Holder:

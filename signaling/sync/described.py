@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from signaling.http.api.asyncapi import Channel, CloseCode, Frame, Sender
 from signaling.sync import frames, version
 from signaling.sync.door import PATH
@@ -9,7 +11,7 @@ from signaling.sync.errors import MEANINGS
 from signaling.sync.registry import Registry
 
 _BOTH = (frames.Ping, frames.Pong)
-_SENT = (
+_SENT: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (frames.Hello, "The first frame: what was agreed on"),
     (frames.PresenceAnswer, "Who is there"),
     (frames.Rights, "Your rights changed"),

@@ -33,6 +33,7 @@ from signaling.errors import Code, Refused
 from signaling.http.api.cursor import Cursors
 from signaling.http.api.endpoint import Ports
 from signaling.http.api.idempotency import Idempotency, Kept
+from signaling.http.api.operation import Operation
 from signaling.http.api.rates import RateLimiter
 from signaling.http.api.router import add_routes
 from signaling.http.edge import origin_check
@@ -79,12 +80,13 @@ class Process:
     bus: Bus
     seed: int = 1
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    shared: Revocations | None = None
 
     def __post_init__(self) -> None:
         store, sealer, clock = self.ground.store, self.ground.sealer, self.ground.clock
         ids = SeededIds(clock, self.seed)
         self.clock = clock
-        self.revocations = Revocations(store, self.bus, ids)
+        self.revocations = self.shared or Revocations(store, self.bus, ids)
         self.keysets = KeySets(store, sealer, clock, ids, SystemEntropy())
         self.grants = Grants(store, sealer, clock, SystemEntropy(), self.revocations)
         self.revocations.listen(self.grants.hear)
@@ -104,6 +106,11 @@ class Process:
             authenticated_at=self.clock.unix(), **PEOPLE[text],
         )  # fmt: skip
 
+    def operations(self) -> list[Operation]:
+        deps = signed.Deps(self.grants, self.keysets, self.clock, Limits())
+        ours = operations.Deps(self.door, self.grants, self.groups, self.keysets)
+        return [*signed.operations(deps), *operations.operations(ours)]
+
     def application(self) -> web.Application:
         ports = Ports(
             app=APP,
@@ -122,9 +129,7 @@ class Process:
         middleware = Middleware(Config(), hsts=False)
         app = web.Application(middlewares=middleware.chain())
         app.on_response_prepare.append(middleware.finish)
-        deps = signed.Deps(self.grants, self.keysets, self.clock, Limits())
-        ours = operations.Deps(self.door, self.grants, self.groups, self.keysets)
-        add_routes(app, [*signed.operations(deps), *operations.operations(ours)], ports)
+        add_routes(app, self.operations(), ports)
         return app
 
 
