@@ -101,7 +101,8 @@ class Concluding:
         self, app: str, account: Account, pending: Pending, proof: Proof, where: Where
     ) -> Outcome:
         """Take a verified proof of this account."""
-        required = self._parts.settings.requires_second(account)
+        # Who proves again what they proved before may be about to enrol: policy waits for them.
+        required = self._parts.settings.requires_second(account) and pending.why is not Why.AGAIN
         try:
             progress = advance(pending.progress, proof, standing(account, required))
         except OutOfOrder:

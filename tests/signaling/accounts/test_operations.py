@@ -192,6 +192,16 @@ async def test_policy_enrols_on_the_way_in(api: Served) -> None:
         assert (page["password_shortest"], page["second_factor"]) == (8, "required")
 
 
+async def test_who_was_signed_in_before_the_policy_can_enrol(api: Served) -> None:
+    owner = await api.owner()
+    api.rig.change(second_factor=SecondFactor.REQUIRED)
+    async with served(api.rig) as strict:
+        api.rig.clock.advance(301)
+        done = await strict.ask("POST", "/reauthentication/password", {"password": PASSWORD}, owner)
+        assert done.body["state"] == "done"
+        assert (await strict.ask("POST", "/account/totp", token=owner)).status == 200
+
+
 async def test_a_browser_gets_cookies_and_no_token(api: Served) -> None:
     owner = await api.owner()
     await api.member(owner, "bob")
