@@ -48,7 +48,7 @@ def usable(names: list[str]) -> tuple[Sink, ...]:
     wanted = tuple(SINKS[name] for name in names)
     reason = missing() if any(sink.is_tun for sink in wanted) else ""
     if reason:
-        print(f"bench: loopback only: {reason}", file=sys.stderr)
+        print(f"bench: without the TUN tables: {reason}", file=sys.stderr)
     return tuple(sink for sink in wanted if not (sink.is_tun and reason))
 
 
