@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from signaling.access.here import Here
+from signaling.access.subscriptions import Subscriptions
 from signaling.accounts import opening
 from signaling.accounts.mail import Mailer
 from signaling.accounts.oauth.build import OAuthServer, make_dpop, make_oauth
@@ -69,6 +71,7 @@ class People:
     access: Access
     door: Door
     frames: Frames
+    here: Here
     authenticator: Authenticator
 
     def operations(self) -> list[Operation]:
@@ -86,16 +89,18 @@ class People:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
-        return [self.outside.mailer.run()] if self.outside.mailer is not None else []
+        letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
+        return [self.here.run(), *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""
-        self.revocations.start(on_either_plane(self.sessions.look_again, self.access.door))
+        self.revocations.start(self.door.look_again)
         await self.service.registry.ensure_app(self.core.app)
         return await self.service.joining.setup_link(self.core.app)
 
     async def stop(self) -> None:
         await self.door.stop()
+        self.here.close()
         await self.revocations.stop()
         self.outside.hashes.close()
         if self.outside.egress is not None:
@@ -143,6 +148,11 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     )
     tickets = Tickets(store, sessions, core.ids)
     frames = Frames()
+    here = Here(core.bus, core.sealer.blind, core.ids.new())
+    holders = revocations.register
+    Subscriptions(access.door, access.groups, here, holders, core.clock).register(frames)
+    door = _door(core, sessions, tickets, revocations, frames, origins)
+    door.look_again = on_either_plane(sessions.look_again, access.door)
     return People(
         core,
         outside,
@@ -152,8 +162,9 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         Service(parts, registry, sessions, revocations, outside.providers),
         oauth,
         access,
-        _door(core, sessions, tickets, revocations, frames, origins),
+        door,
         frames,
+        here,
         planes,
     )
 
