@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pylibsrtp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -41,7 +41,7 @@ class Attacker:
         self.answer = ""
         self.change: Callable[[str], str] = lambda offer: offer
 
-    async def __aenter__(self) -> Attacker:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import struct
+from pathlib import Path
 from typing import Any
 
 import aiortc.rtcdtlstransport as dtls_module
@@ -14,7 +15,9 @@ from OpenSSL import SSL
 
 from tests.attacks.attacker import Attacker
 from tests.attacks.bystanders import Bystanders
-from tests.interop.servers import Server
+from tests.interop import clients, scenario
+from tests.interop.peer import running
+from tests.interop.servers import Server, serving
 
 
 async def never_connects(attacker: Attacker, within: float = 6) -> None:
@@ -24,33 +27,72 @@ async def never_connects(attacker: Attacker, within: float = 6) -> None:
         await asyncio.sleep(0.1)
 
 
+def _another(offer: str) -> str:
+    """The same offer with another fingerprint."""
+
+    def turn(found: re.Match[str]) -> str:
+        return found[1] + {"0": "1"}.get(found[2], "0") + found[3]
+
+    return re.sub(r"(a=fingerprint:sha-256 )(.)(.)", turn, offer)
+
+
+async def _identities(attacker: Attacker, room: str) -> set[str]:
+    async with attacker.session.http.get(attacker.server.operator + "/calls") as answer:
+        calls = [c["id"] for c in (await answer.json())["calls"] if c["room"] == room]
+    found: set[str] = set()
+    for call in calls:
+        async with attacker.session.http.get(f"{attacker.server.operator}/calls/{call}") as answer:
+            details = await answer.json()
+        found |= {p["identity"] for p in details.get("participants", [])}
+    return found
+
+
 async def test_another_certificate_than_announced(
-    server: Server, room: str, bystanders: Bystanders
+    server: Server, room: str, bystanders: Bystanders, tmp_path: Path
 ) -> None:
-    def turned(offer: str) -> str:
-        swap = {"0": "1"}
-        return re.sub(
-            r"(a=fingerprint:sha-256 )(.)(.)",
-            lambda m: m[1] + swap.get(m[2], "0") + m[3],
-            offer,
-        )
+    """17.2.8: the handshake ends, nothing of it is forwarded, the participant goes."""
+    starting = clients.start("libwebrtc", tmp_path, name="watcher")
+    async with (
+        bystanders.unharmed(),
+        running(starting) as (watcher,),
+        Attacker(server, room, "impostor") as attacker,
+    ):
+        await scenario.join(server, room, watcher)
+        attacker.change = _another
 
-    async with bystanders.unharmed(), Attacker(server, room, "impostor") as attacker:
-        attacker.change = turned
-        await attacker.connect(wait=False)
-        await asyncio.sleep(3)
-        # Our side may think itself connected; the server must give it no media path.
-        async with attacker.session.http.get(server.operator + "/calls") as answer:
-            calls = await answer.json()
-        mine = [c for c in calls["calls"] if c["room"] == room]
-        assert not mine or mine[0].get("track_count", 0) == 0 or await _silent(attacker)
+        async def impersonate() -> None:
+            await attacker.connect(wait=False)
+            await asyncio.sleep(2)
+
+        await bystanders.counted({"dtls_fingerprint"}, impersonate)
+        assert all(t["packets"] == 0 for t in (await watcher.stats())["tracks"])
+        async with asyncio.timeout(45):
+            while "impostor" in await _identities(attacker, room):
+                await asyncio.sleep(0.5)
+        assert all(t["packets"] == 0 for t in (await watcher.stats())["tracks"])
 
 
-async def _silent(attacker: Attacker) -> bool:
-    stats = await attacker.pc.getStats()
-    return all(
-        getattr(s, "packetsLost", 0) == 0 for s in stats.values() if s.type == "remote-inbound-rtp"
-    )
+async def test_the_key_of_dtls_is_of_this_process_and_in_memory_only(
+    server: Server, room: str, tmp_path: Path
+) -> None:
+    """17.2.1: another process has another certificate, and no file holds its key."""
+
+    async def fingerprint(of: Server) -> str:
+        async with Attacker(of, room, "reader") as reader:
+            await reader.connect(wait=False)
+            found = re.search(r"a=fingerprint:sha-256 (\S+)", reader.answer)
+            assert found is not None
+            return found[1]
+
+    home = tmp_path / "other"
+    with serving(home) as other:
+        first, second = await fingerprint(server), await fingerprint(other)
+        assert first != second
+        for file in (f for f in home.rglob("*") if f.is_file()):
+            if b"PRIVATE KEY" in (content := file.read_bytes()):
+                assert file.stat().st_mode & 0o077 == 0, file
+                # The listener's keys may lie there; media's certificate may not.
+                assert second.encode() not in content
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ const BUSY_TICK: u64 = 10 * MILLIS;
 const WAITING_TICK: u64 = 50 * MILLIS;
 const WATCHING_TICK: u64 = 200 * MILLIS;
 const QUIET_TICK: u64 = SECONDS;
+/// What is not urgent happens for all transports together: one waking thread for many.
+const GRID: u64 = 10 * MILLIS;
 
 impl Core {
     /// Everything of one transport that is due; says when to come again.
@@ -40,19 +42,14 @@ impl Core {
         transport.ice.expire(now, |path| {
             paths.remove(&path);
         });
-        let mut next = if missing {
-            BUSY_TICK
-        } else if waiting {
-            WAITING_TICK
-        } else if !transport.subscriptions.is_empty() {
-            WATCHING_TICK
-        } else {
-            QUIET_TICK
+        let next = match (missing, waiting) {
+            (true, _) => now + BUSY_TICK,
+            (_, true) => now + WAITING_TICK,
+            _ if transport.subscriptions.is_empty() => on_grid(now + QUIET_TICK),
+            _ => on_grid(now + WATCHING_TICK),
         };
-        if let Some(due) = transport.feedback_due {
-            next = next.min(due.since(now).max(MILLIS));
-        }
-        self.schedule(index, now + next);
+        let feedback = transport.feedback_due.map(|due| due.max(now + MILLIS));
+        self.schedule(index, feedback.map_or(next, |due| due.min(next)));
     }
 
     fn tick_idle(&mut self, now: Time, index: u32, io: &mut dyn Io) {
@@ -247,4 +244,8 @@ impl Core {
             last_send_ms: (sent.packets > 0).then(|| now.since(sent.last_send) / MILLIS),
         }
     }
+}
+
+fn on_grid(at: Time) -> Time {
+    Time(at.micros().next_multiple_of(GRID))
 }
