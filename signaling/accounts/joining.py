@@ -54,9 +54,14 @@ class Joining:
     async def setup_link(self, app: str) -> str | None:
         """A fresh one while the app has no owner, and any older one is void; None otherwise."""
         found = await self._registry.ensure_app(app)
+        await self._registry.finish_erasures(app)
         for owner in found.owners:
             if await self._registry.get(app, owner) is not None:
                 return None
+        half_made = await self._registry.find_owner(app)
+        if half_made is not None:
+            await self._registry.add_owner(app, half_made.id)
+            return None
         await self._links.withdraw_all(app, Purpose.SETUP.value)
         link = Link(
             id=self._parts.ids.new(),

@@ -176,16 +176,42 @@ class Registry:
         return [row.value for row in await self.tables.accounts.scan(app, after=after, limit=limit)]
 
     async def forget(self, app: str, account: Account) -> None:
-        """The row, the claim and the data key. Sessions and devices are the caller's to end."""
+        """The row, the claim and the data key. Sessions and devices are the caller's to end.
+
+        Written down first: what a crash interrupts, `finish_erasures` completes at the next start.
+        """
         if Role.OWNER in account.roles:
             await self.drop_owner(app, account.id)
+        with contextlib.suppress(Conflict):
+            begun = Claim(account=account.id, made=self._clock.unix())
+            await self.tables.erasures.create(app, account.id, begun)
         if account.login:
             key = self.tables.login_key(app, names.canonical(account.login))
             await self.tables.claims.delete(app, key)
         for identity in account.identities:
             await self.release_identity(app, identity)
-        await self.tables.accounts.delete(app, account.id)
-        await self.tables.sealer.shred(app, account_scope(account.id))
+        await self._erase(app, account.id)
+
+    async def _erase(self, app: str, account: str) -> None:
+        await self.tables.accounts.delete(app, account)
+        await self.tables.sealer.shred(app, account_scope(account))
+        await self.tables.erasures.delete(app, account)
+
+    async def finish_erasures(self, app: str) -> None:
+        """Claims of such an account are free after a minute in any case."""
+        while rows := await self.tables.erasures.scan(app):
+            for row in rows:
+                await self._erase(app, row.key)
+
+    async def find_owner(self, app: str) -> Account | None:
+        """One that may sign in, as the accounts say it; for when the app's own list is empty."""
+        after = ""
+        while page := await self.page(app, after, 100):
+            for account in page:
+                if Role.OWNER in account.roles and not account.disabled:
+                    return account
+            after = page[-1].id
+        return None
 
     # Directory
 

@@ -46,6 +46,7 @@ class Tables:
             terms=lambda device: (device.account,),
         )
         self.pending = Table(store, "account_pending", Pending, sealer)
+        self.erasures = Table(store, "account_erasure", Claim)
         self.flows = Table(store, "account_flow", Flow, sealer)
         self.failures = Table(store, "account_failures", Failures)
 

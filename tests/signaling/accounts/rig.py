@@ -93,6 +93,7 @@ class Rig:
         await masters.ensure("local")
         sealer = Envelope(table, masters, self.audit, self.clock, self.entropy)
         await sealer.start()
+        self.sealer = sealer
         self.tables = Tables(self.store, sealer)
         self.hashes = HashPool(self.cost, self.entropy, workers=2, waiting=256)
         self.build()
@@ -116,6 +117,11 @@ class Rig:
         )
         self.registry = Registry(self.tables, self.clock)
         self.service = Service(self.parts, self.registry, self.sessions, self.sessions)
+
+    def use_store(self) -> None:
+        """Again after a part of `store` was put in another's place."""
+        self.tables = Tables(self.store, self.sealer)
+        self.build()
 
     async def close(self) -> None:
         self.hashes.close()
