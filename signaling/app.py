@@ -110,6 +110,7 @@ class App:
         self._certificate: CertificateWatch | None = None
         self.keeper: Keeper | None = None
         self.setup_link: str | None = None
+        self.router: web.UrlDispatcher | None = None
         self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": [], "acme": []}
 
     async def start(self) -> None:
@@ -200,6 +201,7 @@ class App:
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority)
         client.add_routes(app)
+        self.router = app.router
         return app
 
     def _public_url(self) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from signaling.errors import Code
 from signaling.http.api.explanations import EXPLANATIONS
 from signaling.http.api.operation import PARAMETER, Auth, Operation
+from signaling.http.api.other_routes import OTHER
 from signaling.http.api.rates import RATES
 from signaling.http.problem import TITLES
 
@@ -126,6 +127,10 @@ def document(operations: Sequence[Operation], server: str = "/") -> dict[str, An
             },
         },
         "x-sotto-rates": {name: _rate(name) for name in RATES},
+        "x-sotto-other-routes": {
+            path: {"methods": sorted(methods), "specification": what}
+            for path, (methods, what) in OTHER.items()
+        },
     }
 
 
@@ -164,6 +169,8 @@ def _operation(
         },
         "x-sotto-rate": operation.rate,
     }
+    if operation.raw:
+        shown["x-sotto-raw"] = True
     if operation.description:
         shown["description"] = operation.description
     if operation.tag:

@@ -15,6 +15,7 @@ from signaling.http.api import openapi
 from signaling.http.api.explanations import EXPLANATIONS, markdown
 from signaling.http.api.operation import Auth, Operation
 from signaling.http.api.rates import RATES
+from signaling.http.api.role_table import table
 from signaling.http.api.typescript import types
 
 BEGIN, END = "<!-- begin {name} -->", "<!-- end {name} -->"
@@ -82,6 +83,7 @@ def files(root: Path, operations: Sequence[Operation]) -> dict[Path, str]:
     }
     found[reference] = fill(reference.read_text(encoding="utf-8"), tables)
     document: dict[str, Any] = openapi.document(operations)
+    found[root / "docs" / "security" / "endpoint-roles.md"] = table(document)
     found[root / "web" / "src" / "client" / "gen" / "api.ts"] = types(document)
     return found
 
