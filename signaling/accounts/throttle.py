@@ -34,20 +34,19 @@ class Throttle:
         burst = settings.tries_per_address
         rate = burst / settings.tries_window
         if device:
-            await self._take(f"{app}:try:d:{device}", rate, burst)
+            await self._take(app, f"try\0device\0{device}", rate, burst)
             return
-        await self._take(f"{app}:try:a:{where.address}", rate, burst)
-        await self._take(
-            f"{app}:try:n:{where.network}", rate * NETWORK_FACTOR, burst * NETWORK_FACTOR
-        )
+        await self._take(app, f"try\0address\0{where.address}", rate, burst)
+        wide = NETWORK_FACTOR
+        await self._take(app, f"try\0network\0{where.network}", rate * wide, burst * wide)
 
     async def guess(self, app: str, subject: str, device: str) -> None:
         """Counts a guess at `subject` (blinded) before it is checked. Raises 429."""
         rate = GUESSES / WINDOW
         if device:
-            await self._take(f"{app}:guess:d:{device}:{subject}", rate, GUESSES)
+            await self._take(app, f"guess\0{device}\0{subject}", rate, GUESSES)
             return
-        await self._take(f"{app}:guess:s:{subject}", rate, GUESSES)
+        await self._take(app, f"guess\0\0{subject}", rate, GUESSES)
         row = await self._count(app, subject)
         if row.value.count > MOST_IN_A_ROW:
             raise too_many(3600.0)
@@ -75,9 +74,11 @@ class Throttle:
 
     async def once(self, app: str, what: str, who: str, per_hour: int) -> None:
         """A plain limit for acts that are no guesses: letters sent, links made."""
-        await self._take(f"{app}:{what}:{who}", per_hour / 3600.0, per_hour)
+        await self._take(app, f"{what}\0{who}", per_hour / 3600.0, per_hour)
 
-    async def _take(self, key: str, rate: float, burst: int) -> None:
+    async def _take(self, app: str, what: str, rate: float, burst: int) -> None:
+        """Blinded: the bus may be a Redis, whose dumps hold no address and no account."""
+        key = f"{app}:{self._parts.tables.sealer.blind(app, what)}"
         limit = await self._parts.bus.limit(key, rate, burst, strict=True)
         if not limit.allowed:
             raise too_many(limit.retry_after)
