@@ -9,7 +9,20 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from signaling.commands import access, backup, check, dev, doctor, restore, serve, token, turn
+from signaling.commands import (
+    access,
+    accounts,
+    audit,
+    backup,
+    check,
+    dev,
+    doctor,
+    keys,
+    restore,
+    serve,
+    token,
+    turn,
+)
 from signaling.errors import ConfigError
 from turn.errors import TurnError
 
@@ -43,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
         ("access", access),
         ("backup", backup),
         ("restore", restore),
+        ("accounts", accounts),
+        ("keys", keys),
+        ("audit", audit),
     ):
         made = commands.add_parser(
             name,

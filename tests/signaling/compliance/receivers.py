@@ -64,6 +64,8 @@ class Rsyslog:
             )
         )  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
+        self._offset = 0
+        self._parsed: list[dict[str, Any]] = []
 
     @property
     def target(self) -> SyslogTarget:
@@ -101,15 +103,20 @@ class Rsyslog:
             self.process.wait(20)
 
     def received(self) -> list[dict[str, Any]]:
+        """What is in the file so far; each line is parsed once."""
         path = self.home / "audit.ndjson"
         if not path.exists():
-            return []
-        # A killed rsyslog may leave the last line half written; the overlap sends it again.
-        found = []
-        for line in path.read_bytes().split(b"\n"):
+            return self._parsed
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            # A killed rsyslog may leave half a line; the overlap sends the record again.
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+                self._parsed.append(json.loads(line))
+        return self._parsed
 
 
 @dataclass

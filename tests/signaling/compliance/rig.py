@@ -82,4 +82,4 @@ async def until(what: object, seconds: float = 5.0) -> None:
     assert callable(what)
     async with asyncio.timeout(seconds):
         while not what():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(min(0.05, seconds / 1000))
