@@ -25,6 +25,7 @@ from signaling.clock import SystemClock
 from tests.command import sotto
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.rig import Signer
+from tests.signaling.sync.conftest import closed
 
 ROOT = Path(__file__).resolve().parents[3]
 PORTS = ("https", "http", "operator", "udp", "tcp")
@@ -137,6 +138,48 @@ async def test_b23_b24_b27_refusals_through_a_server(tmp_path: Path, keyset: Key
             "GET", "/api/v1/access/key-sets", headers={"Authorization": f"Bearer {bound}"}
         )
         assert by_token.status in (401, 403)
+
+
+async def test_b22_b24_b26_sockets_through_a_server(tmp_path: Path, keyset: KeySet) -> None:
+    """Subscriptions, presence and their ends on the sync socket; the clock is the real one."""
+    async with running(tmp_path, keyset) as client:
+        read = {"channels": {"room": 1, "room-pnpres": 1}, "groups": {"team": 5}}
+        token = await client.granted({"resources": read})
+        opener = await client.granted({"resources": {"channels": {"nothing": 1}}})
+        group = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        filled = await client.send(
+            "POST", "/api/v1/access/groups/team", data=b'{"add": ["other"]}', headers=group
+        )
+        assert filled.body == {"name": "team", "rooms": ["other"]}
+        headers = {"Sec-WebSocket-Protocol": "sotto.1", "Authorization": f"Bearer {opener}"}
+        url = client.base + "/sync"
+        async with client.session.ws_connect(url, headers=headers) as socket:
+            assert (await socket.receive_json(timeout=5))["type"] == "hello"
+
+            async def bind(session: int, **names: Any) -> Any:
+                frame = {"type": "bind", "session": session, "token": token, **names}
+                await socket.send_json(frame)
+                return await socket.receive_json(timeout=5)
+
+            bound = await bind(1, channels=["room", "room-pnpres"], groups=["team"], uuid="ada")
+            assert bound["channels"] == ["other", "room", "room-pnpres"]
+            here: Any = {}
+            while here.get("uuids") != ["ada"]:
+                here = await socket.receive_json(timeout=5)
+            refused = await bind(2, channels=["room", "secret"], groups=["foes"])
+            while refused["type"] == "here":
+                refused = await socket.receive_json(timeout=5)
+            assert (refused["code"], refused["status"]) == (206, 403)
+            assert refused["body"]["message"] == "Forbidden: secret, foes"
+            started = time.monotonic()
+            revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
+            ended = await socket.receive_json(timeout=2)
+            while ended["type"] == "here":
+                ended = await socket.receive_json(timeout=2)
+            assert time.monotonic() - started < 1
+            assert (ended["code"], ended["session"], ended["status"]) == (228, 1, 403)
+            assert await closed(socket) == 4403
+            assert (await revoking).status == 200
 
 
 # It warns of changes to come in itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -65,7 +65,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Socketed]:
         stack.push_async_callback(house.revocations.stop)
         who = Planes(authenticator(house), process.door, APP)
         api = await stack.enter_async_context(
-            served(house, [*process.operations(), *door.operations()], who)
+            served(house, [*process.operations(), *door.operations()], cast("Any", who))
         )
         stack.push_async_callback(door.stop)
         made = Socketed(process, house, api, await process.keysets.create(APP, "k"))
@@ -87,7 +87,9 @@ def is_error(frame: Any, code: int, session: int, message: str) -> bool:
     )
 
 
-READ = {"resources": {"channels": {"room": 1, "room-pnpres": 1}, "groups": {"team": 1}}}
+READ: dict[str, Any] = {
+    "resources": {"channels": {"room": 1, "room-pnpres": 1}, "groups": {"team": 1}}
+}
 
 
 async def test_b22_a_subscription_by_token(server: Socketed) -> None:
