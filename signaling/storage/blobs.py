@@ -16,6 +16,7 @@ from pathlib import Path
 
 from signaling.errors import Unavailable
 from signaling.storage import checks
+from signaling.storage.private import make_private
 
 RETRY_AFTER = 5
 
@@ -58,7 +59,7 @@ class DiskBlobs:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     beside = path.with_name(f".{secrets.token_hex(8)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from signaling.clock import Clock, SystemClock
 from signaling.config.store import Store as Settings
-from signaling.errors import Unavailable
+from signaling.errors import ConfigError, Unavailable
 from signaling.ids import Entropy, SystemEntropy
 from signaling.storage.port import Store
 
@@ -43,8 +42,13 @@ async def open_store(
     from signaling.storage.mongo import MongoStore
 
     store = MongoStore(settings, directory, clock, entropy)
-    with contextlib.suppress(Unavailable):
+    try:
         await store.prepare()
+    except Unavailable:
+        return store
+    except ConfigError:
+        await store.close()
+        raise
     return store
 
 

@@ -19,6 +19,7 @@ from signaling.storage.archive.records import Any, Blob, Broken, Cursor, Doc, En
 from signaling.storage.embedded.connect import Lock, create, open_reader, open_writer
 from signaling.storage.embedded.schema import STEPS, migrate
 from signaling.storage.embedded.store import FILE
+from signaling.storage.private import make_private
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[str, ...]).decode
@@ -83,7 +84,7 @@ def write_blob(root: Path, blob: Blob) -> None:
     path = (root / blob.path).resolve()
     if not path.is_relative_to(root.resolve()) or path == root.resolve():
         raise Broken("a blob leads out of its directory")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(blob.data)
@@ -100,7 +101,7 @@ def check_empty(directory: Path) -> None:
 def load(directory: Path, records: Iterable[Any]) -> None:
     """All of them or nothing."""
     check_empty(directory)
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory.parent)
     beside = directory.with_name(f".{directory.name}.restoring")
     shutil.rmtree(beside, ignore_errors=True)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from signaling.errors import ConfigError
+from signaling.storage.private import make_private
 
 # Pages in the log before COMMIT copies them into the file: 16 MB, so that the copy is rare and
 # one COMMIT in many pays for it.
@@ -45,7 +46,7 @@ class Lock:
 
 def create(path: Path) -> None:
     """An empty file that only we can read; SQLite gives its companions the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 

@@ -5,6 +5,7 @@ States: open -> closed. Owned by the composition root, which also calls `sweep`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from signaling.clock import Clock, SystemClock
@@ -17,6 +18,13 @@ from signaling.storage.embedded.rooms import Rooms
 from signaling.storage.embedded.writer import RETRY_AFTER, Writer
 
 FILE = "sotto.db"
+# With less, one large op fails although the probe below, a few bytes, still fits.
+LEAST_FREE = 1024 * 1024
+
+
+def free_bytes(directory: Path) -> int:
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize
 
 
 class EmbeddedStore:
@@ -27,6 +35,7 @@ class EmbeddedStore:
     ) -> None:
         """Raises ConfigError when another server has it open or its schema is newer."""
         self._clock = clock or SystemClock()
+        self._directory = directory
         path = directory / FILE
         rooms = Rooms()
         self._writer = Writer(path, rooms.forget)
@@ -39,6 +48,8 @@ class EmbeddedStore:
     async def ready(self) -> None:
         if not self._writer.intact():
             raise Unavailable("the file of the store was moved or removed", RETRY_AFTER)
+        if free_bytes(self._directory) < LEAST_FREE:
+            raise Unavailable("the disk of the store is full", RETRY_AFTER)
         self._reader.rows("SELECT at FROM probe", ())
         now = self._clock.unix()
         await self._writer.write(
