@@ -84,7 +84,7 @@ class Guests:
             key=self._keys.first(), identity=identity, name=name, video=grant, has_video=True
         )
         token = issue(self._keys, claims, self._clock(), self._config.calls.token_seconds)
-        answer = JoinAnswer(token=token, url=_socket_url(request, self._config), identity=identity)
+        answer = JoinAnswer(token=token, url=socket_url(request, self._config), identity=identity)
         return web.Response(
             body=msgspec.json.encode(answer),
             content_type="application/json",
@@ -99,7 +99,7 @@ def _clean(text: str, what: str) -> str:
     return text
 
 
-def _socket_url(request: web.Request, config: Config) -> str:
+def socket_url(request: web.Request, config: Config) -> str:
     """Where the page came from; behind a proxy, the URL that the operator wrote."""
     if config.http.public_url:
         return config.http.public_url.replace("http", "ws", 1).rstrip("/")

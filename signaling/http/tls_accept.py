@@ -106,7 +106,7 @@ class Accepting(asyncio.Protocol):
             loop,
             self._make(),
             context,
-            loop.create_future(),  # nobody waits: a failed handshake is the client's business
+            _unwatched(loop),
             server_side=True,
             ssl_handshake_timeout=max(1, math.ceil(self._seconds)),
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
@@ -136,3 +136,10 @@ class Accepting(asyncio.Protocol):
     def _expire(self) -> None:
         self._gate.refused["slow_handshake"] += 1
         self._transport.abort()
+
+
+def _unwatched(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """What asyncio tells of the handshake: one that fails is the client's business."""
+    waiter: asyncio.Future[None] = loop.create_future()
+    waiter.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    return waiter

@@ -86,7 +86,7 @@ def codes_of(operation: Operation) -> dict[str, int]:
         found[Code.INSUFFICIENT_SCOPE] = 403
     if operation.reauth:
         found[Code.REAUTHENTICATION_REQUIRED] = 403
-    if operation.body is not None:
+    if operation.body is not None or (operation.raw and operation.unsafe):
         found.update(BODY)
     if operation.method == "POST" and operation.idempotent:
         found.update(IDEMPOTENT)
