@@ -42,6 +42,7 @@ def _begin(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.Ce
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=89))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
@@ -56,10 +57,12 @@ def signed(place: Path, crl: str = "http://crl.example/authority.crl") -> Signed
         .sign(ca_key, hashes.SHA256())
     )
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     list_at = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
     leaf = (
         _begin("localhost", "Test authority", key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(issuer, critical=False)
         .add_extension(x509.CRLDistributionPoints([list_at]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(ca_key, hashes.SHA256())
