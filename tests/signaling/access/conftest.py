@@ -1,4 +1,4 @@
-"""The Access Manager on each store that needs no server, and a client that signs."""
+"""The Access Manager on each store, and a client that signs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import pytest
 
 from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import Client, Ground, Process, ground, serving
+from tests.signaling.storage.conftest import place, stand_in
+from tests.signaling.storage.places import Place
+
+__all__ = ["place", "stand_in"]  # fixtures, found here by their names
 
 
-@pytest.fixture(params=["memory", "embedded"])
-async def base(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
-    async with ground(request.param, tmp_path) as made:
+@pytest.fixture
+async def base(place: Place, tmp_path: Path) -> AsyncIterator[Ground]:
+    async with ground(place, tmp_path) as made:
         yield made
 
 

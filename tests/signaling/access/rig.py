@@ -45,7 +45,7 @@ from signaling.keys.providers.local import LocalKms
 from signaling.keys.table import KeyTable
 from signaling.storage.port import Store
 from signaling.storage.table import Table
-from tests.signaling.sessions.house import a_store
+from tests.signaling.storage.places import Place
 
 APP = "default"
 PEOPLE: dict[str, dict[str, Any]] = {
@@ -216,10 +216,11 @@ class Client(Signer):
 
 
 @contextlib.asynccontextmanager
-async def ground(kind: str, directory: Path) -> AsyncIterator[Ground]:
-    """`kind` as the tests of sessions have it."""
+async def ground(place: Place, directory: Path) -> AsyncIterator[Ground]:
+    """A store of that place, with keys in files."""
     clock, entropy, audit = FakeClock(), SystemEntropy(), MemoryAudit()
-    async with a_store(kind, directory / "store", clock) as store:
+    store = await place.open(clock)
+    try:
         table = KeyTable(store.meta)
         masters = Masters(table, {"local": LocalKms(directory / "keys", entropy)}, audit, clock)
         await masters.ensure("local")
@@ -227,6 +228,8 @@ async def ground(kind: str, directory: Path) -> AsyncIterator[Ground]:
         await sealer.start()
         yield Ground(store, sealer, clock)
         await masters.close()
+    finally:
+        await store.close()
 
 
 @contextlib.asynccontextmanager

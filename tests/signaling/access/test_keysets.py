@@ -16,6 +16,7 @@ from signaling.bus.local import LocalBus
 from signaling.errors import ClientError
 from signaling.keys.port import INSTALLATION
 from tests.signaling.access.rig import APP, Client, Ground, Process, ground, serving
+from tests.signaling.storage.places import EmbeddedPlace
 
 
 def request(process: Process, keyset: KeySet, secret: str, nonce: str = "") -> signature.Signed:
@@ -144,7 +145,7 @@ async def test_apps_have_key_sets_of_their_own(base: Ground) -> None:
 async def test_b27_the_secret_is_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A canary in every place of its life: the store's files, the log, the audit, and answers."""
     caplog.set_level(logging.DEBUG)
-    async with ground("embedded", tmp_path) as base:
+    async with ground(EmbeddedPlace(tmp_path / "store"), tmp_path) as base:
         process = Process(base, LocalBus(base.clock))
         async with serving(process) as client:
             secret, token, answers = await _live(client)

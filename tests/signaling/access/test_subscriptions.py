@@ -22,6 +22,7 @@ from signaling.sync.registry import Registry
 from tests.signaling.access.rig import APP, Process, ground
 from tests.signaling.sessions.house import House
 from tests.signaling.sessions.served import OWN, Served, authenticator, served
+from tests.signaling.storage.places import MemoryPlace
 from tests.signaling.sync.conftest import closed
 
 
@@ -47,7 +48,7 @@ class Socketed:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Socketed]:
-    async with ground("memory", tmp_path) as base, contextlib.AsyncExitStack() as stack:
+    async with ground(MemoryPlace(), tmp_path) as base, contextlib.AsyncExitStack() as stack:
         house = House(base.store, clock=base.clock)
         process = Process(base, house.bus, shared=house.revocations)
         frames = Registry()

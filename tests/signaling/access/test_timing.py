@@ -11,6 +11,7 @@ from pathlib import Path
 
 from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import Answer, Process, ground, serving
+from tests.signaling.storage.places import EmbeddedPlace
 
 ROUNDS = 40
 # In milliseconds. What a remote observer could tell apart is more.
@@ -20,7 +21,7 @@ Ask = Callable[[], Awaitable[Answer]]
 
 
 async def test_b24_refusals_take_the_same_time(tmp_path: Path) -> None:
-    async with ground("embedded", tmp_path) as base:
+    async with ground(EmbeddedPlace(tmp_path / "store"), tmp_path) as base:
         process = Process(base, LocalBus(base.clock))
         async with serving(process) as client:
             room = {"resources": {"channels": {"room": 3}}}
