@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 
 from signaling.access import roles
@@ -114,6 +115,11 @@ def principal_of(granted: Granted) -> Principal:
     return Principal(
         app=granted.app, token=granted.ident, via=Via.BEARER, valid_until=granted.until
     )
+
+
+def whose(granted: Granted) -> Principal:
+    """For what is open by a token for one account: the end of that account ends it too."""
+    return msgspec.structs.replace(principal_of(granted), account=granted.bound)
 
 
 async def late(error: ClientError, started: float) -> ClientError:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     INVALID = "invalid"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    DISABLED = "disabled"
     OTHER_UUID = "other_uuid"
     SCOPE = "scope"
     NOT_GRANTED = "not_granted"

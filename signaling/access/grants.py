@@ -20,6 +20,7 @@ from signaling.access.grant import Grant, Permissions
 from signaling.access.keysets import KeySet
 from signaling.access.permissions import VALID, Kind
 from signaling.accounts.sessions.port import Revocation, Revoker
+from signaling.accounts.signin import Directory
 from signaling.clock import Clock
 from signaling.ids import Entropy
 from signaling.keys.port import Sealer
@@ -33,6 +34,8 @@ CACHE_BYTES = 256 << 20
 # What a grant without patterns takes: its names, and the objects around them.
 _GRANT_BYTES = 4096
 _TAG_KEY_BYTES = 32
+# A disabled account may be enabled again; nothing else comes back.
+_FINAL = (Reason.REVOKED, Reason.INVALID)
 VERSION = 2  # of PubNub's tokens, whose contents ours have
 
 
@@ -88,10 +91,18 @@ class Grants:
     """Grants by token. Every call may raise Unavailable: then nobody is let in."""
 
     def __init__(
-        self, store: Store, sealer: Sealer, clock: Clock, entropy: Entropy, revoker: Revoker
+        self,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        entropy: Entropy,
+        revoker: Revoker,
+        directory: Directory | None = None,
     ) -> None:
+        """`directory` knows which accounts are disabled: tokens for them give nothing meanwhile."""
         self._sealer = sealer
         self._clock, self._entropy, self._revoker = clock, entropy, revoker
+        self._directory = directory
         self._tag_keys: dict[str, bytes] = {}
         self._tag_table = Table(store, "access.tag_key", _TagKey, sealer)
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
@@ -129,7 +140,7 @@ class Grants:
         known = self._known.get((app, ident))
         asked = self._clock.monotonic()
         if known is not None and (
-            known.granted.fault is not None or asked < known.asked + BELIEVED_SECONDS
+            known.granted.fault in _FINAL or asked < known.asked + BELIEVED_SECONDS
         ):
             self._known.move_to_end((app, ident))
             return known.granted
@@ -139,9 +150,19 @@ class Grants:
             return Nobody(Reason.INVALID)
         known = self._known.get((app, ident)) or self._remember(app, ident, row.value)
         known.asked = asked
+        disabled = await self._is_disabled(app, row.value.grant.uuid)
         if row.value.revoked is not None:
             known.granted.fault = Reason.REVOKED
+        elif known.granted.fault not in _FINAL:
+            known.granted.fault = Reason.DISABLED if disabled else None
         return known.granted
+
+    async def _is_disabled(self, app: str, uuid: str | None) -> bool:
+        """A uuid that is no account of ours is the business of whoever granted."""
+        if uuid is None or self._directory is None:
+            return False
+        account = await self._directory.view(app, uuid)
+        return account is not None and account.disabled
 
     def _remember(self, app: str, ident: str, stored: Stored) -> _Known:
         granted = Granted(
@@ -213,10 +234,14 @@ class Grants:
 
     def hear(self, revocation: Revocation) -> None:
         """A listener of revocations: what this process holds compiled is refused from now on."""
+        if revocation.account is not None:
+            for known in self._known.values():
+                if known.granted.bound == revocation.account:
+                    known.asked = float("-inf")
         if revocation.token is not None:
-            known = self._known.get((revocation.app, revocation.token))
-            if known is not None:
-                known.granted.fault = Reason.REVOKED
+            found = self._known.get((revocation.app, revocation.token))
+            if found is not None:
+                found.granted.fault = Reason.REVOKED
 
     async def page(self, app: str, keyset: KeySet, after: str, limit: int) -> Sequence[Listed]:
         """Those that have not ended, by id."""

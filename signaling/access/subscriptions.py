@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from signaling.access.door import Door, principal_of
+from signaling.access.door import Door, principal_of, whose
 from signaling.access.evaluate import ALLOWED, Ask, Decision, Granted, Holder, Reason, evaluate
 from signaling.access.grant import NAME_BYTES
 from signaling.access.groups import Groups
@@ -121,7 +121,7 @@ class Session:
     @property
     def principal(self) -> Principal:
         if isinstance(self.holder, Granted):
-            return principal_of(self.holder)
+            return whose(self.holder)
         return self.connection.principal
 
     def ended(self, revocation: Revocation) -> None:

@@ -99,6 +99,8 @@ class Administration:
         after = await self._registry.change(app, account_id, change)
         if disabled:
             await self._sessions.end(app, account_id)
+            # What was opened for the account without a session of it: by access tokens.
+            await self._revoker.revoke(Revocation(app=app, account=account_id, reason="disabled"))
         elif Role.OWNER in after.roles:
             await self._registry.add_owner(app, account_id)
         return after

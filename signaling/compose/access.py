@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from aiohttp import hdrs, web
 
@@ -18,15 +16,12 @@ from signaling.access.roles import Standing
 from signaling.access.tokens import PREFIX
 from signaling.accounts.principal import Authenticator, Kind, Principal
 from signaling.accounts.sessions.port import Revoker
-from signaling.accounts.sessions.revocation import LookAgain, Revocations
-from signaling.clock import Clock, SystemClock
+from signaling.accounts.sessions.revocation import LookAgain
+from signaling.accounts.signin import Directory
+from signaling.clock import Clock
 from signaling.compose.core import Core
 from signaling.config import Limits
 from signaling.http.api.operation import Operation
-from signaling.ids import Entropy, Ids, SystemEntropy, SystemIds
-from signaling.keys.port import Sealer
-from signaling.storage.memory import MemoryStore
-from signaling.storage.port import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +40,15 @@ class Access:
         return [*signed.operations(signing), *operations.operations(own)]
 
 
-def make_access(core: Core, revoker: Revoker, standings: Standings) -> Access:
-    return _over(core.store, core.sealer, core.clock, core.ids, core.entropy, revoker, standings)
-
-
-def _over(
-    store: Store,
-    sealer: Sealer,
-    clock: Clock,
-    ids: Ids,
-    entropy: Entropy,
-    revoker: Revoker,
-    standings: Standings,
-) -> Access:
-    grants = Grants(store, sealer, clock, entropy, revoker)
+def make_access(core: Core, revoker: Revoker, standings: Standings, directory: Directory) -> Access:
+    grants = Grants(core.store, core.sealer, core.clock, core.entropy, revoker, directory)
     return Access(
-        clock=clock,
-        door=Door(grants, standings, clock),
+        clock=core.clock,
+        door=Door(grants, standings, core.clock),
         grants=grants,
-        groups=Groups(store, sealer),
-        keysets=KeySets(store, sealer, clock, ids, entropy),
+        groups=Groups(core.store, core.sealer),
+        keysets=KeySets(core.store, core.sealer, core.clock, core.ids, core.entropy),
     )
-
-
-async def open_access(core: Core, stack: contextlib.AsyncExitStack) -> Access:
-    """With revocations of its own: for a server that has no sessions."""
-    revocations = Revocations(core.store, core.bus, core.ids)
-    access = make_access(core, revocations, OpenRooms())
-    revocations.listen(access.grants.hear)
-    revocations.start(access.door.look_again)
-    stack.push_async_callback(revocations.stop)
-    return access
 
 
 class OpenRooms:
@@ -116,18 +89,3 @@ def on_either_plane(sessions: LookAgain, door: Door) -> LookAgain:
         return await (sessions if principal.known else door.look_again)(principal)
 
     return look_again
-
-
-def described_access(limits: Limits) -> list[Operation]:
-    """For the documents: handlers that nobody calls, over a store in memory."""
-    clock = SystemClock()
-    made = _over(
-        MemoryStore(clock),
-        cast("Sealer", None),
-        clock,
-        SystemIds(clock),
-        SystemEntropy(),
-        cast("Revoker", None),
-        OpenRooms(),
-    )
-    return made.operations(limits)

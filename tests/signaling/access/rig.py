@@ -24,6 +24,7 @@ from signaling.access.roles import Standing
 from signaling.accounts.principal import Kind, Principal, Role, Via
 from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.scopes import ALL
+from signaling.accounts.signin import Directory
 from signaling.bus.local import LocalBus
 from signaling.bus.port import Bus
 from signaling.clock import Clock, FakeClock
@@ -81,6 +82,7 @@ class Process:
     seed: int = 1
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     shared: Revocations | None = None
+    directory: Directory | None = None
 
     def __post_init__(self) -> None:
         store, sealer, clock = self.ground.store, self.ground.sealer, self.ground.clock
@@ -88,7 +90,9 @@ class Process:
         self.clock = clock
         self.revocations = self.shared or Revocations(store, self.bus, ids)
         self.keysets = KeySets(store, sealer, clock, ids, SystemEntropy())
-        self.grants = Grants(store, sealer, clock, SystemEntropy(), self.revocations)
+        self.grants = Grants(
+            store, sealer, clock, SystemEntropy(), self.revocations, self.directory
+        )
         self.revocations.listen(self.grants.hear)
         self.groups = Groups(store, sealer)
         self.door = Door(self.grants, Rooms(), clock)

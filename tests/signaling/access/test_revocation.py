@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from signaling.access.door import principal_of
+from signaling.access.door import principal_of, whose
 from signaling.access.evaluate import Ask, Granted, Nobody, Reason, evaluate
 from signaling.access.grant import read_grant
 from signaling.access.grants import BELIEVED_SECONDS
 from signaling.access.permissions import Operation
-from signaling.accounts.principal import Principal
+from signaling.accounts.principal import Kind, Principal
 from signaling.accounts.sessions.port import Revocation
 from signaling.accounts.sessions.revocation import POLL_SECONDS
+from signaling.accounts.signin import AccountView
 from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import APP, Ground, Process
 
@@ -28,8 +30,8 @@ READ = Ask(Operation.SUBSCRIBE, ("room",))
 class Subscription:
     """Something open that a token opened."""
 
-    def __init__(self, granted: Granted) -> None:
-        self.principal = principal_of(granted)
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
         self.closed: Revocation | None = None
 
     def ended(self, revocation: Revocation) -> None:
@@ -40,10 +42,12 @@ class Subscription:
     def unsure(self) -> None: ...
 
 
-async def held(process: Process, token: str) -> tuple[Granted, Subscription]:
+async def held(
+    process: Process, token: str, principal: Callable[[Granted], Principal] = principal_of
+) -> tuple[Granted, Subscription]:
     found = await process.grants.find(APP, token)
     assert isinstance(found, Granted)
-    subscription = Subscription(found)
+    subscription = Subscription(principal(found))
     process.revocations.register.hold(subscription)
     return found, subscription
 
@@ -209,3 +213,45 @@ async def test_the_cache_is_bounded_by_what_grants_may_take(base: Ground) -> Non
         assert found.memory > 7 * 4 << 20
     assert len(process.grants._known) < 15
     assert isinstance(await process.grants.find(APP, tokens[0]), Granted)
+
+
+class Accounts:
+    """One account, enabled or not."""
+
+    def __init__(self) -> None:
+        self.disabled = False
+
+    async def view(self, app: str, account: str) -> AccountView | None:
+        if account != "ada":
+            return None
+        return AccountView(
+            app=app, id="ada", login="ada", name="ada", kind=Kind.ACCOUNT, roles=frozenset(),
+            disabled=self.disabled, second_factor=False, changed=1,
+        )  # fmt: skip
+
+    async def guest_left(self, app: str, account: str) -> None: ...
+
+
+async def test_b26_a_disabled_account_has_no_use_of_its_tokens(base: Ground) -> None:
+    accounts = Accounts()
+    process = Process(base, LocalBus(base.clock), directory=accounts)
+    keyset = await process.keysets.create(APP, "k")
+    ada = await process.grants.grant(APP, keyset, msgspec.structs.replace(GRANT, uuid="ada"))
+    bob = await process.grants.grant(APP, keyset, msgspec.structs.replace(GRANT, uuid="bob"))
+    granted, subscription = await held(process, ada, whose)
+    other, still_open = await held(process, bob, whose)
+    now = base.clock.unix()
+    assert evaluate(granted, READ, ("ada",), now).allowed
+    accounts.disabled = True
+    await process.revocations.revoke(Revocation(app=APP, account="ada"))
+    assert subscription.closed is not None
+    assert (await process.grants.find(APP, ada)).fault is Reason.DISABLED
+    assert evaluate(granted, READ, ("ada",), now).reason is Reason.DISABLED
+    assert evaluate(other, READ, ("bob",), now).allowed
+    assert still_open.closed is None
+    accounts.disabled = False
+    base.clock.advance(BELIEVED_SECONDS)
+    assert (await process.grants.find(APP, ada)).fault is None
+    await process.grants.revoke(APP, keyset, ada)
+    base.clock.advance(BELIEVED_SECONDS)
+    assert (await process.grants.find(APP, ada)).fault is Reason.REVOKED
