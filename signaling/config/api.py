@@ -38,7 +38,7 @@ class Api(Section, frozen=True):
         Meta(
             description=(
                 "Where to report a vulnerability (`mailto:` or `https:`), shown in "
-                "`/.well-known/security.txt`. Empty: the contact of the Sotto project."
+                "`/.well-known/security.txt`. Empty: the server's page `/security`."
             )
         ),
     ] = ""

@@ -15,11 +15,10 @@ from typing import Any
 import msgspec
 
 from signaling.errors import ClientError, Code
-from signaling.http.api import asyncapi, openapi
+from signaling.http.api import asyncapi, classification, openapi
 from signaling.http.api.explanations import explanation_of, page
 from signaling.http.api.operation import Auth, Call, Operation, Reply
 
-CONTACT = "https://github.com/sotto-project/sotto/security/advisories/new"
 # RFC 9116 section 2.5.5 recommends less than a year; each answer renews it.
 CONTACT_DAYS = 180
 CHANGE_PASSWORD = "/settings/password"  # noqa: S105 - a path
@@ -91,6 +90,13 @@ class Documents:
                 errors=(Code.NOT_FOUND,),
             ),
             _document(
+                "/security",
+                "readSecurity",
+                "What is kept, by what it is protected, and how to report a vulnerability",
+                _get_security,
+                kind="text/html",
+            ),
+            _document(
                 "/.well-known/security.txt",
                 "readSecurityContact",
                 "Where to report a vulnerability (RFC 9116)",
@@ -136,7 +142,8 @@ class Documents:
     async def _get_contact(self, call: Call[None]) -> Reply:
         expires = datetime.fromtimestamp(call.now, UTC) + timedelta(days=CONTACT_DAYS)
         lines = [
-            f"Contact: {self._facts.contact or CONTACT}",
+            # Without a contact of its own: the page that says how to report.
+            f"Contact: {self._facts.contact or _base(call) + '/security'}",
             f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
             "Preferred-Languages: en",
         ]
@@ -174,6 +181,11 @@ async def _get_problem(call: Call[None]) -> Reply:
         raise ClientError(Code.NOT_FOUND, 404, "There is no such code.")
     kind = [("Content-Type", "text/html; charset=utf-8"), _HOUR, _PAGE_POLICY]
     return Reply(page(call.path["code"], found), headers=kind)
+
+
+async def _get_security(call: Call[None]) -> Reply:
+    kind = [("Content-Type", "text/html; charset=utf-8"), _HOUR, _PAGE_POLICY]
+    return Reply(classification.page(), headers=kind)
 
 
 async def _to_password_change(call: Call[None]) -> Reply:

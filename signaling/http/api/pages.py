@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from signaling.http.api import openapi
+from signaling.http.api import classification, openapi
 from signaling.http.api.explanations import EXPLANATIONS, markdown
 from signaling.http.api.operation import Auth, Operation
 from signaling.http.api.rates import RATES
@@ -84,6 +84,7 @@ def files(root: Path, operations: Sequence[Operation]) -> dict[Path, str]:
     found[reference] = fill(reference.read_text(encoding="utf-8"), tables)
     document: dict[str, Any] = openapi.document(operations)
     found[root / "docs" / "security" / "endpoint-roles.md"] = table(document)
+    found[root / "docs" / "security" / "data-classification.md"] = classification.markdown()
     found[root / "web" / "src" / "client" / "gen" / "api.ts"] = types(document)
     return found
 

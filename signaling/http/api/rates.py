@@ -33,6 +33,7 @@ RATES: dict[str, Rate] = {
     "public": Rate(300, 60, 100, "Documents that anybody may read."),
     "auth": Rate(30, 60, 15, "Sign-in, sign-up, factors and recovery, beside their own throttles."),
     "token": Rate(120, 60, 60, "The OAuth endpoints."),
+    "signed": Rate(6000, 60, 600, "Servers that sign with a secret key, each address."),
     "sensitive": Rate(20, 60, 10, "Acts that ask for a fresh proof of who you are."),
     "search": Rate(60, 60, 20, "Searches and filters that read much."),
     "export": Rate(10, 600, 3, "Exports of many records."),

@@ -1347,6 +1347,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  readSecurity: {
+    method: 'GET';
+    path: '/security';
+    body: undefined;
+    query: undefined;
+    answer: Blob;
+  };
   readSecurityContact: {
     method: 'GET';
     path: '/.well-known/security.txt';

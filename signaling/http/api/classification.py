@@ -1,0 +1,140 @@
+"""What the server keeps, how confidential it is, by what it is protected and how long it stays.
+
+One table: the page `/security` of every server, docs/security/data-classification.md, and the test
+that looks into a store after every kind of act and finds nothing that is not in here. Pure.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """What its disclosure would do."""
+
+    SECRET = "secret"  # noqa: S105 - a class of data; it opens something: never shown again, never logged
+    PERSONAL = "personal"  # says something about a person
+    INTERNAL = "internal"  # says something about the installation
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`kinds` are the store's; `sealed` whether their values are ciphertext there."""
+
+    what: str
+    kinds: tuple[str, ...]
+    level: Level
+    protection: str
+    stays: str
+    sealed: bool = False
+
+
+_META = "AES-256-GCM, data key of the app's metadata"
+_OWN = "AES-256-GCM, data key of the account: erasing the account destroys the key"
+_HASH = "SHA-256 of at least 200 random bits; the token itself is kept nowhere"
+
+TABLE: tuple[Kept, ...] = (
+    Kept("Accounts: login, name, mail address, roles, password hash (argon2id), TOTP seed, "
+         "passkeys, recovery codes (hashed)", ("account",), Level.SECRET, _OWN,
+         "until the account is deleted", True),
+    Kept("Login names and outside identities that are taken", ("account_claim",), Level.PERSONAL,
+         _META + "; found by a keyed digest, never by the name", "as long as the account", True),
+    Kept("Known devices, with truncated network", ("account_device",), Level.PERSONAL, _OWN,
+         "until removed", True),
+    Kept("Invitations, guest links, reset links", ("account_link",), Level.SECRET,
+         _META + "; the link's secret as a hash", "until used or expired", True),
+    Kept("Sign-ins under way", ("account_pending", "account_flow"), Level.SECRET, _META,
+         "minutes", True),
+    Kept("Failed sign-ins, counted by keyed digest", ("account_failures",), Level.INTERNAL,
+         "no names; counts only", "until the next success, or their window"),
+    Kept("Erasures under way", ("account_erasure",), Level.INTERNAL, "ids only", "minutes"),
+    Kept("Sessions", ("session",), Level.SECRET, _OWN + "; tokens as " + _HASH,
+         "until they end, and a day", True),
+    Kept("One-time tickets and tokens of calls", ("ticket", "call_token"), Level.SECRET, _HASH,
+         "seconds to hours"),
+    Kept("OAuth codes, device codes, DPoP proofs seen",
+         ("oauth_code", "oauth_device", "dpop_jti"), Level.SECRET, _HASH, "minutes"),
+    Kept("OAuth clients and what people allowed them", ("oauth_client", "oauth_consent"),
+         Level.INTERNAL, "secrets as " + _HASH, "until removed"),
+    Kept("Access Manager: key sets (secret key wrapped), grants, groups",
+         ("access.keyset", "access.grant", "access.group", "access.tag_key"), Level.SECRET, _META,
+         "until removed; grants until their ttl", True),
+    Kept("Subscribe keys: which key set each names", ("access.subscribe_key",), Level.PUBLIC,
+         "none needed: clients carry them", "as long as the key set"),
+    Kept("Answers kept for Idempotency-Key", ("idempotency",), Level.SECRET, _META, "a day", True),
+    Kept("Secrets that all processes share (cursors)", ("shared_secret",), Level.SECRET,
+         "AES-256-GCM, data key of the installation", "for good", True),
+    Kept("Wrapped data keys and the register of master keys", ("key", "key_app"), Level.SECRET,
+         "each wrapped by a master key that never leaves the KMS (file, AWS KMS, Vault transit or "
+         "PKCS#11)", "until destroyed"),
+    Kept("Audit: who did what; addresses truncated to /24 or /48",
+         ("audit", "audit_app", "audit_signer"), Level.PERSONAL,
+         "AES-256-GCM, data key of the audit; hash-chained, heads signed (Ed25519)",
+         "`audit.retention_days`"),
+    Kept("Heads of the audit's chain, and how far each receiver has read",
+         ("audit_head", "audit_floor", "audit_sink"), Level.INTERNAL, "numbers and digests; heads are signed",
+         "as long as the audit"),
+    Kept("Leases of the audit's forwarders", ("lease",), Level.INTERNAL, "names of processes",
+         "seconds"),
+    Kept("Names of apps and their owners' ids", ("app",), Level.INTERNAL, "ids and a name",
+         "for good"),
+    Kept("Revocations on their way to other processes", (), Level.INTERNAL, "ids only",
+         "the newest 10,000"),
+    Kept("Media of calls", (), Level.PERSONAL,
+         "DTLS 1.2 and SRTP (AES-GCM preferred) on the wire; in memory only, never stored",
+         "while a packet is passed on"),
+    Kept("Logs", (), Level.INTERNAL, "no address, token, name or text of anybody in them",
+         "as the system's log"),
+    Kept("Private keys of certificates, the ACME account key", (), Level.SECRET,
+         "files of the server's own user, mode 0600; `sotto doctor` says whether the volume is "
+         "encrypted", "until replaced"),
+    Kept("Backups", (), Level.SECRET, "AES-256-GCM, verified before they are restored",
+         "as you keep them"),
+)  # fmt: skip
+
+
+def kinds() -> dict[str, Kept]:
+    return {kind: kept for kept in TABLE for kind in kept.kinds}
+
+
+WIRE = (
+    "Everything between clients and this server travels over TLS 1.2 or 1.3 with forward secrecy "
+    "and AEAD ciphers, media over DTLS and SRTP. Between servers: TLS, verified in both "
+    "directions where the recipe for it is used."
+)
+REPORT = (
+    "Report a vulnerability to the contact in /.well-known/security.txt, privately. Say what you "
+    "saw, how to see it again and what an attacker gains. Where that contact is this page, write "
+    "to whoever runs this server; flaws of Sotto itself go to its maintainers as SECURITY.md says."
+)
+
+
+def markdown() -> str:
+    rows = ["| what | class | at rest | how long |", "|---|---|---|---|"]
+    rows += [
+        f"| {kept.what} | {kept.level.value} | {kept.protection} | {kept.stays} |" for kept in TABLE
+    ]
+    head = (
+        "# Data classification\n\nMade by `python -m signaling.http.api.pages`; every server shows "
+        "it at `/security`, and a test looks into the\nstore for anything that is not listed. "
+        "**secret** opens something, **personal** says something about a person,\n**internal** "
+        "about the installation. There is no relational database: a datastore is SQLite or "
+        "MongoDB, Redis (keeps\nnothing), the directory of attachments, and backups (row A4).\n\n"
+    )
+    return head + "\n".join(rows) + f"\n\n{WIRE}\n"
+
+
+def page() -> bytes:
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>\n"
+        for cells in ((k.what, k.level.value, k.protection, k.stays) for k in TABLE)
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Security · Sotto</title>\n'
+        f"<h1>Security</h1>\n<p>{WIRE}</p>\n<p>{REPORT}</p>\n<h2>What is kept</h2>\n"
+        "<table><tr><th>What</th><th>Class</th><th>At rest</th><th>How long</th></tr>\n"
+        f"{rows}</table>\n</html>\n"
+    ).encode()
