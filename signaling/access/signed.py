@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ _MOST_LISTED = 100
 # What only browsers send, and always do when a page calls: Origin but for plain GETs, the others
 # on secure connections (Fetch standard, "request metadata").
 _BROWSER = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode")
+_ID = re.compile(r"[0-9a-f]{64}")
 _ERRORS = (
     Code.SIGNATURE_INVALID,
     Code.TIMESTAMP_SKEWED,
@@ -138,9 +140,12 @@ class SignedRequests:
     async def list(self, call: Call[Any]) -> web.Response:
         app, keyset, request = await self._authority(call, "list")
         limit = _limit(request.parameter("limit"))
-        found = await self._grants.page(app, keyset, request.parameter("after") or "", limit)
-        after = found[-1].id if len(found) == limit else None
-        return answer(wire.success(tokens=msgspec.to_builtins(list(found)), next=after))
+        after = request.parameter("after") or ""
+        if after and not _ID.fullmatch(after):
+            raise ClientError(Code.BAD_REQUEST, 400, "after is the id of a token.")
+        found = await self._grants.page(app, keyset, after, limit)
+        more = found[-1].id if len(found) == limit else None
+        return answer(wire.success(tokens=msgspec.to_builtins(list(found)), next=more))
 
     async def explain(self, call: Call[Any]) -> web.Response:
         app, keyset, request = await self._authority(call, "explain")
@@ -237,6 +242,7 @@ def operations(deps: Deps) -> list[Operation]:
         "idempotent": False,
         "tag": _TAG,
         "query": SignedQuery,
+        "rate": "signed",
         "max_body": GRANT_BYTES,
         "recording": Recording.DURABLE,
     }
@@ -263,6 +269,6 @@ def operations(deps: Deps) -> list[Operation]:
             errors=(
                 Code.ACCESS_TOKEN_INVALID, Code.ACCESS_TOKEN_EXPIRED, Code.ACCESS_TOKEN_REVOKED,
             ),
-            **{**common, "recording": Recording.NOTE},
+            **{**common, "recording": Recording.NOTE, "rate": "default"},
         ),
     ]  # fmt: skip

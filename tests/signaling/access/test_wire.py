@@ -265,6 +265,8 @@ async def test_b26_list(client: Client) -> None:
     }
     for bad in ("0", "101", "x", "-1"):
         assert (await client.signed("GET", "/grants", limit=bad)).status == 400
+    for bad in ("x" * 2000, "\x00", "{$gt:1}"):
+        assert (await client.signed("GET", "/grants", after=bad)).status == 400
 
 
 async def test_b27_never_from_a_browser(client: Client) -> None:
@@ -349,3 +351,38 @@ async def test_b22_a_subscription_names_the_refused(client: Client) -> None:
         "payload": {"channels": ["not-permitted-channel"], "channel-groups": ["h"]},
         "error": True, "service": SERVICE, "status": 403,
     }  # fmt: skip
+
+
+HOSTILE = [
+    ("POST", "/v3/pam/{}/grant", b"\xff\xfe"),
+    ("POST", "/v3/pam/{}/grant?a=%ff", b"{}"),
+    ("POST", "/v3/pam/{}/grant?timestamp=1&timestamp=2", b"{}"),
+    ("POST", "/v3/pam/{}/grant?" + "&".join(f"p{i}=1" for i in range(80)), b"{}"),
+    ("POST", "/v3/pam/{}/grant?nonce=", b"{}"),
+    ("POST", "/v3/pam/%00/grant", b"{}"),
+    ("POST", "/v3/pam/" + "s" * 3000 + "/grant", b"{}"),
+    ("POST", "/v3/pam/{}/grant", b" " * (300 * 1024)),
+    ("POST", "/v3/pam/{}/parse", b'{"token": "am_x", "token": "am_y"'),
+    ("POST", "/v3/pam/{}/parse", b"[" * 50_000),
+    ("POST", "/v3/pam/{}/parse", b'{"token": {"$gt": ""}}'),
+    ("DELETE", "/v3/pam/{}/grant/%2e%2e", b""),
+    ("DELETE", "/v3/pam/{}/grant/" + "a" * 5000, b""),
+    ("GET", "/v3/pam/{}/grant", b""),
+    ("PUT", "/v3/pam/{}/grants", b""),
+    ("GET", "/v3/pam", b""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), HOSTILE, ids=range(len(HOSTILE)))
+async def test_b25_hostile_requests_get_a_4xx(
+    client: Client, method: str, path: str, body: bytes
+) -> None:
+    """Each has a code, nothing of the inside shows, and nothing is left behind."""
+    headers = {"Content-Type": "application/json"}
+    target = path.replace("{}", client.keyset.subscribe_key)
+    answer = await client.send(method, target, data=body or None, headers=headers)
+    assert 400 <= answer.status < 500, answer.text
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert answer.body["code"]
+    assert "Traceback" not in answer.text and "/signaling/" not in answer.text
+    assert (await client.signed("GET", "/grants")).body["data"]["tokens"] == []
