@@ -193,3 +193,34 @@ async def test_an_account_outlives_the_server_and_its_link_does_not(tmp_path: Pa
             data = path.read_bytes()
             for canary in (b"root.ana", b"argon2id", PASSWORD.encode(), good.encode()):
                 assert canary not in data, path
+
+
+def command(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    line = sotto("accounts", *words, f"--state-dir={server.state}")
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+async def test_the_operator_gets_somebody_back_in(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    async with server.running() as api:
+        token = await api.owner()
+        _, offer = await api.ask("POST", "/account/totp", token=token)
+        code = {"code": in_seconds(pyotp.TOTP(offer["secret"]), 0)}
+        await api.ask("POST", "/account/totp/confirmation", code, token)
+        busy = await asyncio.to_thread(command, server, "list")
+        assert busy.returncode != 0
+    listed = command(server, "list")
+    assert listed.stdout == "root.ana\tadministrator,owner\tsecond factor\n"
+    assert command(server, "password-link", "nobody").returncode == 1
+    link = secret_of(command(server, "password-link", "root.ana").stdout.strip())
+    async with server.running() as api:
+        body = {"link": link, "password": OTHER}
+        assert (await api.ask("POST", "/password-resets/completion", body))[0] == 204
+        login = {"login": "root.ana", "password": OTHER}
+        _, first = await api.ask("POST", "/sign-in/password", login)
+        assert first["state"] == "mfa_pending"
+    assert command(server, "remove-factors", "root.ana").returncode == 0
+    async with server.running() as api:
+        assert (await api.ask("GET", "/account", token=token))[0] == 401
+        _, first = await api.ask("POST", "/sign-in/password", login)
+        assert first["state"] == "done"
