@@ -22,6 +22,7 @@ from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
+from signaling.compose.calling import Calling, make_calling
 from signaling.compose.core import open_core
 from signaling.compose.keeping import make_keeping
 from signaling.compose.people import make_people, reach_out
@@ -32,7 +33,7 @@ from signaling.config import Config, parse_address
 from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
 from signaling.http.gate import Gate
-from signaling.http.guests import Guests
+from signaling.http.guests import Guests, socket_url
 from signaling.http.listener import Listener, handler_arguments, open_socket
 from signaling.http.live import Live
 from signaling.http.looplag import LoopLag
@@ -44,6 +45,7 @@ from signaling.rtc import Rooms, RtcSettings, Webhooks, WebhookTarget
 from signaling.rtc.clock import LoopClock
 from signaling.rtc.tokens import ApiKeys
 from signaling.service import watchdog
+from signaling.sync.version import supported as supported_versions
 from signaling.whip import Whip
 from turn import coturn
 from turn.supervisor import Supervisor
@@ -123,26 +125,17 @@ class App:
 
     async def _start(self) -> None:
         limit_buffers()
-        self._core = await open_core(self._config, self._state, self._stack)
+        self.core = await open_core(self._config, self._state, self._stack)
         await self._start_turn()
         self._hooks = self._make_hooks()
         if self._hooks is not None:
             await self._hooks.start()
             self._stack.push_async_callback(self._hooks.stop)
-        self._rooms = Rooms(
-            self._media,
-            self._config.keys,
-            rtc_settings(self._config),
-            ice_servers=ice_servers(self._config, LoopClock().unix, self._turn_up),
-            hooks=self._hooks,
-        )
-        self._live = Live(self._rooms)
-        self._stack.push_async_callback(self._rooms.drain)
         await self._start_public()
         await self._start_operator()
         self._spawn(self._lag.run())
         self._spawn(watchdog())
-        self._spawn(upkeep(self._core))
+        self._spawn(upkeep(self.core))
         self._health.up()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -175,25 +168,44 @@ class App:
     def _turn_up(self) -> bool:
         return self._turn is None or self._turn.up
 
+    def _make_rooms(self) -> Calling:
+        """The rooms ask sessions whether a token that was issued to one still stands."""
+        relays = ice_servers(self._config, LoopClock().unix, self._turn_up)
+        calling = make_calling(self._people, self._keys, relays)
+        self._rooms = Rooms(
+            self._media,
+            self._config.keys,
+            rtc_settings(self._config),
+            ice_servers=relays,
+            hooks=self._hooks,
+            admission=calling.admission,
+        )
+        self._live = Live(self._rooms)
+        self._stack.push_async_callback(calling.admission.stop)
+        self._stack.push_async_callback(self._rooms.drain)
+        return calling
+
     async def _public_application(self) -> web.Application:
         app = web.Application(
             middlewares=self._middleware.chain(), client_max_size=self._config.limits.body_bytes
         )
         app.on_response_prepare.append(self._middleware.finish)
+        self._people = make_people(self.core, reach_out(self.core), self._public_url())
+        calling = self._make_rooms()
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
-        self._people = make_people(self._core, reach_out(self._core), self._public_url())
-        keeping = make_keeping(self._core)
-        collected = Collected(channels=self._people.channels())
+        keeping = make_keeping(self.core)
+        collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(self._config, self._keys, self._new_identity)
         collected.operations += [
             *guests.operations(),
             *self._people.operations(),
+            *calling.operations(lambda request: socket_url(request, self._config)),
             *keeping.operations(),
         ]
         self._people.oauth.visits.add_routes(app)
         await serve_api(
-            app, self._core, collected, self._people.authenticator, development=self._development
+            app, self.core, collected, self._people.authenticator, development=self._development
         )
         self.setup_link = await self._people.start()
         for work in (keeping.run(), *self._people.tasks()):
@@ -236,7 +248,7 @@ class App:
             await self._listen(runner, sock)
         if "https" not in sockets:
             return
-        made = make_certificates(self._config, self._state, self._core.clock)
+        made = make_certificates(self._config, self._state, self.core.clock)
         self._certificate = made.watch
         self._spawn(made.watch.run())
         for sock in sockets["https"]:
@@ -260,7 +272,7 @@ class App:
             self._gate,
             self._middleware,
             self._lag,
-            CoreStanding(self._core),
+            CoreStanding(self.core),
             watched,
         )
         address = parse_address(self._config.operator.listen, "operator.listen")

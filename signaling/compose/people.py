@@ -29,6 +29,7 @@ from signaling.accounts.sessions.authenticate import RequestAuthenticator
 from signaling.accounts.sessions.records import Lifetimes
 from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.service import SessionService, table
+from signaling.accounts.sessions.sweep import see_off_guests
 from signaling.accounts.sessions.tickets import Tickets
 from signaling.accounts.sessions.tokens import derived_keys
 from signaling.accounts.tables import Tables
@@ -90,7 +91,7 @@ class People:
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
         letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
-        return [self.here.run(), *letters]
+        return [self.here.run(), see_off_guests(self.sessions, self.core.app), *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""
@@ -135,7 +136,7 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         core.entropy,
         lifetimes(config),
     )
-    access = make_access(core, revocations, OpenRooms())
+    access = make_access(core, revocations, OpenRooms(), registry)
     dpop = make_dpop(store, sessions, origins)
     who = RequestAuthenticator(sessions, lambda request: core.app, origins, proofs=dpop)
     revocations.listen(who.forget)

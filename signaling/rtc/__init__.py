@@ -33,6 +33,7 @@ ICE restart of a plain session is another `negotiate` with the new offer. Operat
 `rooms.services.counters.values`.
 """
 
+from signaling.rtc.admission import Admission
 from signaling.rtc.connection import Connections
 from signaling.rtc.entry import Entry, plain_entry
 from signaling.rtc.limits import REQUEST_LINE_BYTES, RtcLimits, RtcSettings, RtcTimes
@@ -41,11 +42,13 @@ from signaling.rtc.room import Room
 from signaling.rtc.rooms import Rooms
 from signaling.rtc.routes import add_routes
 from signaling.rtc.services import Hooks, IceServer
-from signaling.rtc.tokens import Claims
+from signaling.rtc.tokens import Binding, Claims
 from signaling.rtc.webhooks import Webhooks, WebhookTarget
 
 __all__ = [
     "REQUEST_LINE_BYTES",
+    "Admission",
+    "Binding",
     "Claims",
     "Connections",
     "Entry",

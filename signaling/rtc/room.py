@@ -172,6 +172,7 @@ class Room:
             self._empty_timer = None
         participant.liveness.start()
         self.counts_changed()
+        self.services.admission.joined(participant)
         return participant
 
     def _add_media(self, participant: Participant) -> ParticipantMedia:
@@ -245,6 +246,7 @@ class Room:
         if self._by_sid.pop(participant.sid, None) is None:
             return
         del self._by_identity[participant.identity]
+        self.services.admission.left(participant)
         self._counted = None
         for publication in participant.publishing.published():
             self.track_unpublished(publication)

@@ -18,6 +18,7 @@ from mediaserver.api import MediaError, MediaServer
 from mediaserver.api import Unavailable as MediaUnavailable
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.rtc import resume
+from signaling.rtc.admission import Admission, Everybody
 from signaling.rtc.clock import Clock, LoopClock
 from signaling.rtc.entry import Entry
 from signaling.rtc.ids import Ids
@@ -57,6 +58,7 @@ class Rooms:
         *,
         ice_servers: IceServers = _no_ice_servers,
         hooks: Hooks | None = None,
+        admission: Admission | None = None,
         clock: Clock | None = None,
         source: random.Random | None = None,
         spawn: Spawn | None = None,
@@ -74,6 +76,7 @@ class Rooms:
             spawn=spawn or self._spawn,
             ice_servers=ice_servers,
             counters=Counters(),
+            admission=admission or Everybody(),
         )
         self._rooms: dict[str, Room] = {}
         self._revoked: dict[tuple[str, str], float] = {}
@@ -131,6 +134,10 @@ class Rooms:
                 raise ClientError(Code.ROOM_NOT_FOUND, 404, "requested room does not exist")
         elif not entry.reconnect:
             room.check_place(entry)
+
+    async def cleared(self, claims: Claims, room: str) -> None:
+        """Whether the session that the token was issued to still stands. Raises Refused (401)."""
+        await self.services.admission.check(claims, room)
 
     def revoke(self, room: str, identity: str, before: float) -> None:
         """Tokens of this identity for this room with an older `nbf` are refused from now on."""

@@ -51,6 +51,7 @@ def _socket_handler(connections: Connections, *, needs_join_request: bool) -> Ha
             return web.Response(status=404, headers=_CORS)
         try:
             entry = _entry(connections.rooms, request, needs_join_request, strict=False)
+            await connections.rooms.cleared(entry.claims, entry.room)
         except (ClientError, Unavailable) as error:
             return _refusal(error)
         return await connections.serve(request, entry)
@@ -61,7 +62,8 @@ def _socket_handler(connections: Connections, *, needs_join_request: bool) -> Ha
 def _validate_handler(rooms: Rooms, *, needs_join_request: bool) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
-            _entry(rooms, request, needs_join_request, strict=True)
+            entry = _entry(rooms, request, needs_join_request, strict=True)
+            await rooms.cleared(entry.claims, entry.room)
         except (ClientError, Unavailable) as error:
             return _refusal(error)
         return web.Response(text="success", headers=_CORS)

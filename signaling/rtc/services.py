@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from livekit.protocol import models, rtc, webhook
 
 from mediaserver.api import MediaServer
+from signaling.rtc.admission import Admission, Everybody
 from signaling.rtc.clock import Clock
 from signaling.rtc.ids import Ids
 from signaling.rtc.limits import RtcSettings
@@ -84,6 +85,7 @@ class Services:
     spawn: Spawn
     ice_servers: IceServers
     counters: Counters
+    admission: Admission = field(default_factory=Everybody)
 
     def server_info(self) -> models.ServerInfo:
         return models.ServerInfo(

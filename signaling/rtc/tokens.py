@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import jwt
 from google.protobuf import json_format
@@ -21,6 +21,8 @@ from signaling.secret import Secret
 LEEWAY = 60.0
 """Clocks of token makers may be this far off; LiveKit allows the same."""
 TOKEN_CHARS = 64 * 1024
+BINDING = "sotto"
+"""The claim that names a session of this server. Only its holder and we see it."""
 _NO_GRANT = VideoGrant()
 
 
@@ -39,6 +41,17 @@ class ApiKeys:
     def first(self) -> str:
         """The key that signs what belongs to no caller (webhooks without a key of their own)."""
         return next(iter(self._secrets))
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Whom a token was issued to by this server: it ends with that session. `id` is its own."""
+
+    id: str
+    app: str
+    account: str
+    device: str
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,7 @@ class Claims:
     sha256: str = ""
     not_before: float = 0.0
     expires_at: float = 0.0
+    binding: Binding | None = None
 
 
 def verify(keys: ApiKeys, token: str, now: float) -> Claims:
@@ -154,7 +168,19 @@ def _claims(payload: Mapping[str, object], expires: float, not_before: float) ->
         sha256=_text(payload, "sha256"),
         not_before=not_before,
         expires_at=expires,
+        binding=_binding(payload.get(BINDING)),
     )
+
+
+def _binding(claim: object) -> Binding | None:
+    if claim is None:
+        return None
+    names = Binding.__slots__
+    if not isinstance(claim, dict) or claim.keys() != set(names):
+        raise ValueError("the binding is not an object of five texts")
+    if not all(isinstance(value, str) and value for value in claim.values()):
+        raise ValueError("the binding has something other than texts")
+    return Binding(**claim)
 
 
 def _room_config(claim: object) -> room_pb.RoomConfiguration | None:
@@ -188,6 +214,8 @@ def issue(keys: ApiKeys, claims: Claims, now: float, life: float) -> str:
     payload.update({name: value for name, value in optional.items() if value})
     if claims.has_video:
         payload["video"] = claims.video.to_claim()
+    if claims.binding is not None:
+        payload[BINDING] = asdict(claims.binding)
     if claims.room_config is not None:
         payload["roomConfig"] = json_format.MessageToDict(claims.room_config)
     return jwt.encode(payload, secret.reveal(), algorithm="HS256")

@@ -79,6 +79,7 @@ class Sessions:
         """WHIP. Raises Refused, ClientError, Unavailable, or the media server's errors."""
         claims, room = self.authorize(token, room)
         entry = plain_entry(claims, room, publish=True, subscribe=False)
+        await self._rooms.cleared(claims, room)
         self._room_for_one()
         participant = self._rooms.enter(entry)
         return await self._begin("whip", participant, token, offer)
@@ -87,6 +88,7 @@ class Sessions:
         """WHEP: the tracks of these participants, or of everybody when none is named."""
         claims, room = self.authorize(token, room)
         entry = plain_entry(claims, room, publish=False, subscribe=True)
+        await self._rooms.cleared(claims, room)
         tracks = await self._wait_for_tracks(room, identities, wanted_kinds(offer))
         self._room_for_one()
         participant = self._rooms.enter(entry)

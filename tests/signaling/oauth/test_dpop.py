@@ -165,7 +165,7 @@ def test_9_1_unsigned_swapped_and_private_keys_are_refused() -> None:
     header = {"typ": "dpop+jwt", "jwk": prover.jwk}
     private = {**prover.jwk, "d": "AAAA"}
     for text in (
-        jwt.encode(claims, None, algorithm="none", headers=header),
+        jwt.encode(claims, "", algorithm="none", headers=header),
         jwt.encode(claims, "a" * 32, algorithm="HS256", headers=header),
         prover.proof("POST", TOKEN_URL, NOW, header={"jwk": private}),
         prover.proof("POST", TOKEN_URL, NOW, header={"jwk": Prover().jwk}),

@@ -95,9 +95,9 @@ async def test_bad_forms_are_invalid_requests(auth: Auth) -> None:
         assert (status, body["error"]) == (400, "invalid_request")
         assert "no-store" in headers["Cache-Control"]
     url = auth.api.url + "/oauth/token"
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    typed = {"Content-Type": "application/x-www-form-urlencoded"}
     for data in (b"\xff\xfe=1", b"grant_type=%ff%fe"):
-        async with auth.api.client.post(url, data=data, headers=kind) as answer:
+        async with auth.api.client.post(url, data=data, headers=typed) as answer:
             assert answer.status == 400
     async with auth.api.client.get(url) as answer:
         assert answer.status == 405
