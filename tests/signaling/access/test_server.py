@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
+from livekit.protocol import models, rtc
 from pubnub.exceptions import PubNubException  # type: ignore[import-untyped]
 from pubnub.models.consumer.v3.channel import Channel  # type: ignore[import-untyped]
 from pubnub.models.consumer.v3.uuid import UUID  # type: ignore[import-untyped]
@@ -180,6 +182,94 @@ async def test_b22_b24_b26_sockets_through_a_server(tmp_path: Path, keyset: KeyS
             assert (ended["code"], ended["session"], ended["status"]) == (228, 1, 403)
             assert await closed(socket) == 4403
             assert (await revoking).status == 200
+
+
+@pytest.mark.long
+async def test_b26_a_minute_through_a_server(tmp_path: Path, keyset: KeySet) -> None:
+    """Granted for a minute: works, and after it 403, what was open is closed, revoking is 400."""
+    async with running(tmp_path, keyset) as client:
+        started = time.monotonic()
+        opener, token = await client.granted(ROOM), await client.granted(ROOM, 1)
+        headers = {"Sec-WebSocket-Protocol": "sotto.1", "Authorization": f"Bearer {opener}"}
+        url = client.base + "/sync"
+        async with client.session.ws_connect(url, headers=headers) as socket:
+            await socket.receive_json(timeout=5)
+            await socket.send_json(
+                {"type": "bind", "session": 1, "token": token, "channels": ["room"]}
+            )
+            ending = asyncio.create_task(_first_error(socket))
+            while time.monotonic() - started < 55:
+                answer = await client.check(token, "publish", channels=["room"])
+                assert answer.status == 200
+                await asyncio.sleep(5)
+            frame = await asyncio.wait_for(ending, 10)
+            assert 58 < time.monotonic() - started < 62
+            assert (frame["code"], frame["session"], frame["status"]) == (202, 1, 403)
+            assert await closed(socket) == 4403
+        answer = await client.check(token, "publish", channels=["room"])
+        assert (answer.status, answer.body["message"]) == (403, "Token is expired")
+        answer = await client.signed("DELETE", f"/grant/{token}")
+        assert (answer.status, answer.body["error"]["message"]) == (400, "Invalid token")
+
+
+async def _first_error(socket: aiohttp.ClientWebSocketResponse) -> Any:
+    """Answers pings until there is one."""
+    while True:
+        frame = await socket.receive_json()
+        if frame["type"] == "error":
+            return frame
+        if frame["type"] == "ping":
+            await socket.send_json({"type": "pong", "id": frame["id"]})
+
+
+async def test_b22_b26_calls_through_a_server(tmp_path: Path, keyset: KeySet) -> None:
+    """Read opens the call, write lets speak, manage moderates; revoking ends who is in it."""
+    async with running(tmp_path, keyset) as client:
+
+        async def wish(token: str | None, room: str = "room", uuid: str | None = None) -> Any:
+            query = "" if uuid is None else f"?uuid={uuid}"
+            headers = {"Content-Type": "application/json"}
+            if token is not None:
+                headers["Authorization"] = f"Bearer {token}"
+            body = json.dumps({"room": room})
+            path = f"/api/v1/access/call-tokens{query}"
+            return await client.send("POST", path, data=body, headers=headers)
+
+        for mask in (0, 2, 4, 128, 238):
+            token = await client.granted({"resources": {"channels": {"room": mask}}})
+            answer = await wish(token)
+            assert answer.status == 403
+            assert answer.body["payload"] == {"channels": ["room"]}
+        assert (await wish(None)).status == 403
+        for mask, publishes, moderates in ((1, False, False), (3, True, False), (7, True, True)):
+            token = await client.granted({"resources": {"channels": {"room": mask}}, "uuid": "ada"})
+            assert (await wish(token)).status == 403
+            assert (await wish(token, "other", "ada")).status == 403
+            made = await wish(token, "room", "ada")
+            assert made.status == 201
+            grant = jwt.decode(made.body["token"], options={"verify_signature": False})["video"]
+            assert grant["canPublish"] is grant["canPublishData"] is publishes
+            assert grant.get("roomAdmin", False) is moderates
+        await _join_and_be_ended(client, token, made.body["token"])
+
+
+async def _join_and_be_ended(client: Signer, token: str, call_token: str) -> None:
+    url = f"{client.base}/rtc?access_token={call_token}&protocol=15&auto_subscribe=1"
+    async with client.session.ws_connect(url) as socket:
+        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=5))
+        assert first.join.participant.identity.startswith("ada:")
+        started = time.monotonic()
+        revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
+        while True:
+            frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=2))
+            if frame.WhichOneof("message") == "leave":
+                break
+        assert time.monotonic() - started < 1
+        assert frame.leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
+        assert (await revoking).status == 200
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await client.session.ws_connect(url)
+    assert refused.value.status == 401
 
 
 # It warns of changes to come in itself.
