@@ -1,7 +1,7 @@
 """The configuration tree: one frozen struct, every key documented where it is defined.
 
 Not the loading of it (`load`) nor the rules between keys (`rules`).
-`docs/operations/configuration.md` is generated from this file (`page`), and a test compares the two.
+`docs/operations/configuration.md` is generated from this file (`page`); a test compares the two.
 The bounds of signaling and of the media server are tables of their own, defined and documented in
 those rooms. Long because every section without a file of its own stands here, with its sentences.
 """
