@@ -135,8 +135,8 @@ class AuditLog:
             app.lost += 1
         else:
             self._enqueue(app, _Waiting(event))
-        if self._timer is None and self._task is not None and not self._stuck:
-            self._later(self._pace.flush_seconds)
+        if self._task is not None and not self._stuck:
+            self._soon(self._pace.flush_seconds)
 
     async def record(self, event: AuditEvent) -> None:
         if self._queued >= self._pace.queue or self._task is None:
@@ -173,6 +173,15 @@ class AuditLog:
     def _enqueue(self, app: _App, waiting: _Waiting) -> None:
         app.queue.append(waiting)
         self._queued += 1
+
+    def _soon(self, seconds: float) -> None:
+        """At the latest after so long: the timer may be set for the next head, which is later."""
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= asyncio.get_running_loop().time() + seconds:
+                return
+            timer.cancel()
+        self._later(seconds)
 
     def _later(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)

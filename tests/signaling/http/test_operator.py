@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from signaling.errors import Unavailable
 from signaling.http.looplag import LoopLag
 from signaling.http.metrics import counter, gauge, render
 from tests.signaling.house import Running, serving
@@ -93,3 +94,17 @@ def test_loop_lag_has_quantiles() -> None:
     for late in (0.0, 0.0, 0.5):
         lag.record(late)
     assert (lag.quantile(0.5), lag.worst) == (0.0, 0.5)
+
+
+async def test_a_lost_store_makes_it_unready_and_alive(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> None:
+        raise Unavailable("the store is away")
+
+    monkeypatch.setattr(house.app.core.store, "ready", away)
+    async with house.client.get(house.operator + "/readyz") as answer:
+        assert answer.status == 503
+        assert await answer.text() == "store: does not answer\n"
+    async with house.client.get(house.operator + "/healthz") as answer:
+        assert answer.status == 200
