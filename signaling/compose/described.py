@@ -8,9 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from aiohttp import web
+
 from signaling.bus.local import LocalBus
 from signaling.clock import SystemClock
 from signaling.compose.api import Collected, documents
+from signaling.compose.calling import make_calling
 from signaling.compose.core import Core
 from signaling.compose.keeping import described_keeping
 from signaling.compose.people import described_people
@@ -27,6 +30,10 @@ class _Sealer:
 
     def blind(self, app: str, text: str) -> str:
         return text
+
+
+def _nowhere(request: web.Request) -> str:
+    return ""
 
 
 def collected() -> Collected:
@@ -49,6 +56,7 @@ def collected() -> Collected:
     made = Collected(channels=people.channels())
     made.operations += Guests(config, ApiKeys({}), str).operations()
     made.operations += people.operations()
+    made.operations += make_calling(people, ApiKeys({}), lambda name: ()).operations(_nowhere)
     made.operations += described_keeping()
     documents(config, made)
     return made

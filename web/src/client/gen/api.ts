@@ -36,6 +36,20 @@ export interface Allowed {
   readonly allowed: boolean;
 }
 
+export interface CallTokenAnswer {
+  readonly id: string;
+  readonly token: string;
+  readonly url: string;
+  readonly identity: string;
+  readonly expires_in: number;
+  readonly ice_servers: readonly Relay[];
+}
+
+export interface CallWish {
+  readonly room: string;
+  readonly name?: string;
+}
+
 export interface ChangedKeySet {
   readonly name?: string | null;
   readonly listing?: boolean | null;
@@ -387,6 +401,18 @@ export interface Part {
   readonly enough: boolean;
 }
 
+export interface PassAnswer {
+  readonly token: string;
+  readonly url: string;
+  readonly identity: string;
+  readonly expires_in: number;
+}
+
+export interface PassWish {
+  readonly room: string;
+  readonly name?: string;
+}
+
 export interface PasskeyAnswer {
   readonly id: string;
   readonly name: string;
@@ -482,6 +508,12 @@ export interface RecordShown {
   readonly token_id: string;
   readonly address: string;
   readonly details: Readonly<Record<string, string>>;
+}
+
+export interface Relay {
+  readonly urls: readonly string[];
+  readonly username: string;
+  readonly credential: string;
 }
 
 export interface Rename {
@@ -843,6 +875,22 @@ export interface Operations {
     body: CodeOnly;
     query: undefined;
     answer: Codes;
+  };
+  createCallToken: {
+    method: 'POST';
+    path: '/api/v1/calls/tokens';
+    body: CallWish;
+    query: undefined;
+    answer: CallTokenAnswer;
+  };
+  createCallTokenByAccessToken: {
+    method: 'POST';
+    path: '/api/v1/access/call-tokens';
+    body: PassWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: PassAnswer;
   };
   createGuestCallToken: {
     method: 'POST';
@@ -1451,6 +1499,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeySetView;
+  };
+  revokeCallToken: {
+    method: 'DELETE';
+    path: '/api/v1/calls/tokens/{token_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   revokeToken: {
     method: 'DELETE';
