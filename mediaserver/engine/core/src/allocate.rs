@@ -149,8 +149,8 @@ impl Core {
         if thin { lean } else { whole }
     }
 
-    fn candidate(&self, now: Time, index: u32) -> Candidate {
-        let entry = &self.subscriptions[index];
+    fn candidate(&mut self, now: Time, index: u32) -> Candidate {
+        let entry = &mut self.subscriptions[index];
         let feed = &self.feeds[entry.feed];
         let mut choices = Vec::new();
         feed.choices(
@@ -159,6 +159,14 @@ impl Core {
             entry.settings.max_temporal,
             &mut choices,
         );
+        // Each is looked at five times a second: a peak is forgotten in some ten seconds.
+        for peak in &mut entry.peaks {
+            *peak -= *peak / 50;
+        }
+        for (layer, rate) in &choices {
+            let peak = &mut entry.peaks[usize::from(layer.spatial)];
+            *peak = (*peak).max(*rate);
+        }
         // A larger picture at a quarter of its frames is worse than a smaller one that moves.
         let lowest = choices.first().map_or(0, |(layer, _)| layer.spatial);
         let top = choices
@@ -179,6 +187,7 @@ impl Core {
             current,
             draining: entry.lowered.is_some_and(|at| now.since(at) < DRAIN),
             settling: entry.lowered.is_some_and(|at| now.since(at) < entry.settle),
+            peaks: entry.peaks,
             patient: entry.short.is_none_or(|at| now.since(at) < PATIENCE),
             chosen: None,
             short: false,

@@ -2,6 +2,7 @@
 //! lowest layer by priority, then layers rise step by step while they fit. What does not fit at
 //! its lowest is paused rather than queued. Pure: `crate::allocate` feeds it and acts on it.
 
+use crate::egress::feed::MAX_SPATIAL;
 use crate::egress::layers::Layer;
 
 /// A higher layer must fit with this much to spare; the one that flows may use the whole budget.
@@ -18,6 +19,8 @@ pub struct Candidate {
     /// Going up is not allowed yet: to another picture, or at all.
     pub settling: bool,
     pub draining: bool,
+    /// What each picture took at most lately.
+    pub peaks: [u64; MAX_SPATIAL],
     /// What flows is not paused yet, although it does not fit.
     pub patient: bool,
     /// Result: index into `choices`.
@@ -120,7 +123,9 @@ fn larger(candidate: &Candidate, index: usize) -> u64 {
     let spatial = candidate.choices[index].0.spatial;
     let below = candidate.choices[..index].iter().rev();
     let below = below.copied().find(|(layer, _)| layer.spatial < spatial);
-    below.map_or(0, |(_, rate)| rate * 2)
+    let twice = below.map_or(0, |(_, rate)| rate * 2);
+    let peak = candidate.peaks.get(usize::from(spatial));
+    twice.max(peak.copied().unwrap_or(0))
 }
 
 fn spare(rate: u64) -> u64 {

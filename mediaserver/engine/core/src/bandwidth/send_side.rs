@@ -26,10 +26,12 @@ const CAPACITY_LIFETIME: u64 = 20 * SECONDS;
 const CAPACITY_MARGIN: f64 = 1.05;
 /// Packets of the opening train, and how long nothing is assumed of the path without an answer.
 const OPENING: usize = 6;
-const OPENING_TIME: u64 = 500 * MILLIS;
+const OPENING_TIME: u64 = SECONDS;
 /// A first sign of a queue after this long is answered gently, when it is known what the path carries.
 const CAPACITY_CALM: f64 = 0.9;
 const CALM: u64 = SECONDS;
+/// On top of such a queue a train could be what overflows it.
+const CROWDED: u64 = 100 * MILLIS;
 /// Period of the feedback clock: 24 bits of 64 ms.
 const CLOCK_PERIOD: i64 = (1 << 24) * 64_000;
 
@@ -186,6 +188,8 @@ impl SendSide {
             Usage::Over if self.trend.standing() >= STANDING => self.overuse(now),
             Usage::Over => self.last_increase = now,
             Usage::Under => self.last_increase = now,
+            // The queue must drain before there can be more.
+            Usage::Normal if self.trend.standing() >= 2 * STANDING => self.last_increase = now,
             Usage::Normal => match verdict {
                 Some(Verdict::Decrease(_) | Verdict::Hold) => self.last_increase = now,
                 _ => self.increase(now),
@@ -218,7 +222,7 @@ impl SendSide {
         self.last_increase = now;
         if self
             .last_decrease
-            .is_some_and(|at| now.since(at) < REACTION)
+            .is_some_and(|at| now.since(at) < REACTION + 2 * self.trend.standing())
         {
             return;
         }
@@ -252,7 +256,8 @@ impl SendSide {
             acked
         };
         let mut target = (proven as f64 * DECREASE) as u64;
-        if let (Some(capacity), true) = (self.capacity, calm) {
+        let known = self.capacity.filter(|c| calm && *c < acked as f64 * 2.0);
+        if let Some(capacity) = known {
             // What arrives may be little because little was sent.
             target = target.max((capacity * CAPACITY_CALM) as u64);
         }
@@ -297,7 +302,8 @@ impl SendSide {
             .map_or(u64::MAX, |c| (c * CAPACITY_MARGIN) as u64);
         // What nobody has seen arrive is not an estimate; media above it is proof, though.
         let cap = (acked + acked / 2 + 10_000).min(known).max(self.estimate);
-        self.set((grown as u64).min(cap).max(acked.min(self.estimate * 2)));
+        let arrived = acked.min(self.estimate * 2).min(known);
+        self.set((grown as u64).min(cap).max(arrived));
     }
 
     fn proven(&mut self, now: Time, rate: u64, proof: Proof) {
@@ -308,6 +314,7 @@ impl SendSide {
         };
         if proof == Proof::Bottleneck {
             self.full(now, rate);
+            self.congested = Some(now);
         }
         if safe > self.estimate {
             self.set(safe);
@@ -317,7 +324,6 @@ impl SendSide {
             }
         } else if proof == Proof::Bottleneck && rate < self.estimate {
             self.set(safe);
-            self.congested = Some(now);
         }
     }
 
@@ -329,7 +335,8 @@ impl SendSide {
     /// While video is paused (`eager`), questions are small and frequent.
     /// Where the path is narrow, small ones: answers that too.
     pub fn probe(&mut self, now: Time, desired: u64, eager: bool) -> Option<(usize, bool)> {
-        if desired <= self.estimate || self.trend.usage() == Usage::Over {
+        let full = self.trend.usage() == Usage::Over || self.trend.standing() >= CROWDED;
+        if desired <= self.estimate || full {
             return None;
         }
         let rate = desired.min(self.estimate * 2).min(self.max);

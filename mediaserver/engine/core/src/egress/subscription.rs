@@ -3,6 +3,7 @@
 
 use crate::collections::Rng;
 use crate::command::SubscriptionId;
+use crate::egress::feed::MAX_SPATIAL;
 use crate::egress::history::History;
 use crate::egress::layers::{Layer, Mode, Selector, Verdict};
 use crate::egress::record::{AGAIN, FILL, MARKER, RTX, Record, STRIP_RED};
@@ -71,6 +72,8 @@ pub struct Subscription {
     pub sent: Sent,
     pub meter: Meter,
     pub allocated: u64,
+    /// What each picture took at most lately, forgotten slowly (`allocate`).
+    pub peaks: [u64; MAX_SPATIAL],
     /// Told as `StreamStateChanged`.
     pub paused_by_bandwidth: bool,
     pub told_layer: Option<Layer>,
@@ -118,6 +121,7 @@ impl Subscription {
             sent: Sent::default(),
             meter: Meter::default(),
             allocated: 0,
+            peaks: [0; MAX_SPATIAL],
             paused_by_bandwidth: false,
             told_layer: None,
             asked_keyframe: None,

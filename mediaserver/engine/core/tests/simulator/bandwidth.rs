@@ -180,21 +180,22 @@ fn bursts_of_loss_and_reordering_end_in_continuous_video() {
 
 #[test]
 fn a_path_too_small_for_video_pauses_it_and_says_so() {
-    for seed in seeds() {
+    // 110 kbit/s carry audio and the base layer's few frames; 70 carry audio alone.
+    for (seed, rate) in seeds().flat_map(|seed| [(seed, 70_000), (seed, 110_000)]) {
         let mut world = two_subscribers(seed);
-        world.down[1].rate = 70_000;
+        world.down[1].rate = rate;
         world.run(15 * SECONDS);
         let paused = world
             .events
             .iter()
             .any(|(_, e)| matches!(e, Event::StreamStateChanged { paused: true, .. }));
-        assert!(paused, "nobody was told of a pause");
+        assert!(paused || rate > 70_000, "nobody was told of a pause");
         let loss = audio_loss(
             &world.clients[1].sinks[&10],
             Time::from_millis(9_000),
             world.now,
         );
-        assert!(loss < 0.02, "audio lost {:.2} %", loss * 100.0);
+        assert!(loss < 0.01, "audio lost {:.2} % at {rate}", loss * 100.0);
     }
 }
 
