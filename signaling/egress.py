@@ -164,6 +164,8 @@ class Egress:
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, most: int
     ) -> Answer:
         way = await self._way(url)
+        if way.session.closed:
+            raise EgressFailed("the server is stopping")
         try:
             async with way.session.request(
                 method, url, headers=headers, data=body, allow_redirects=False

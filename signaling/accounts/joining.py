@@ -97,7 +97,10 @@ class Joining:
         """The normalised password. Raises ClientError 422 with the reason."""
         found = await self._registry.ensure_app(app)
         policy = self._parts.settings.password_policy(found.name)
-        return rules.check(password, policy, self._parts.blocked, personal)
+        text = rules.check(password, policy, self._parts.blocked, personal)
+        if self._parts.breaches is not None and await self._parts.breaches.has(text):
+            raise rules.common()
+        return text
 
     # With a passkey alone
 

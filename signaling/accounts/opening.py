@@ -7,6 +7,7 @@ import os
 
 from signaling.accounts.mail import Mailer, MailServer, Smtp
 from signaling.accounts.oidc import Provider, Registration
+from signaling.accounts.passwords.breaches import Breaches
 from signaling.accounts.passwords.hashing import Cost, HashPool, workers_for
 from signaling.accounts.settings import SecondFactor, Settings, SignUp
 from signaling.clock import Clock
@@ -86,6 +87,16 @@ def providers(config: Config, through: Egress, clock: Clock) -> list[Provider]:
         )
         found[one.id] = Provider(known, through, clock)
     return list(found.values())
+
+
+def breaches(config: Config, through: Egress) -> Breaches | None:
+    """None unless the operator names a service. Raises ConfigError."""
+    url = config.accounts.breach_list_url
+    if not url:
+        return None
+    if not url.startswith("https://") or not url.endswith("/"):
+        raise ConfigError("accounts.breach_list_url", "an https URL that ends in a slash")
+    return Breaches(url, through)
 
 
 def mailer(config: Config, product: str) -> Mailer | None:

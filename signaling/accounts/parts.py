@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from signaling.accounts.passwords.breaches import Breaches
 from signaling.accounts.passwords.hashing import HashPool
 from signaling.accounts.settings import Settings
 from signaling.accounts.tables import Tables
@@ -34,6 +35,7 @@ class Parts:
     audit: Audit
     settings: Settings
     blocked: Container[str]
+    breaches: Breaches | None = None
     mail: MailHook = field(default=no_mail)
     mail_works: bool = False
 

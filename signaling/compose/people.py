@@ -20,6 +20,7 @@ from signaling.accounts.oidc import Provider
 from signaling.accounts.operations import operations as account_operations
 from signaling.accounts.parts import Parts, no_mail
 from signaling.accounts.passwords.blocklist import shipped
+from signaling.accounts.passwords.breaches import Breaches
 from signaling.accounts.passwords.hashing import HashPool
 from signaling.accounts.principal import Authenticator
 from signaling.accounts.registry import Registry
@@ -56,6 +57,7 @@ class Outside:
     egress: Egress | None = None
     providers: Sequence[Provider] = ()
     mailer: Mailer | None = None
+    breaches: Breaches | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def reach_out(core: Core) -> Outside:
         egress,
         opening.providers(config, egress, core.clock),
         opening.mailer(config, "Sotto"),
+        opening.breaches(config, egress),
     )
 
 
@@ -182,6 +185,7 @@ def _parts(core: Core, outside: Outside, tables: Tables, public_url: str) -> Par
         audit=core.audit,
         settings=opening.settings_of(core.config, public_url),
         blocked=shipped(),
+        breaches=outside.breaches,
         mail=no_mail if mailer is None else mailer.hand,
         mail_works=mailer is not None,
     )

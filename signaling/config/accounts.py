@@ -49,6 +49,16 @@ class Accounts(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Your own names: no password may be made of them."),
     ] = ()
+    breach_list_url: Annotated[
+        str,
+        Meta(
+            description=(
+                "A service that new passwords are looked up in, by the first five digits of their "
+                "SHA-1: `https://api.pwnedpasswords.com/range/`. Empty: no service; the list that "
+                "ships with the server is always asked."
+            )
+        ),
+    ] = ""
     rp_id: Annotated[
         str,
         Meta(

@@ -69,7 +69,7 @@ def check(
     folded = text.casefold()
     plain = folded.translate(LOOKALIKES)
     if folded in blocked or plain in blocked:
-        raise ClientError(Code.PASSWORD_COMMON, 422, "This password is on a list of common ones.")
+        raise common()
     context = _words((*PRODUCT, *policy.words, *personal))
     if any(_guessable(form, blocked, context) for form in {folded, plain}):
         raise ClientError(
@@ -78,6 +78,10 @@ def check(
             "This password is made of common words, your own name or simple runs.",
         )
     return text
+
+
+def common() -> ClientError:
+    return ClientError(Code.PASSWORD_COMMON, 422, "This password is on a list of common ones.")
 
 
 def _words(texts: Iterable[str]) -> frozenset[str]:
