@@ -1,0 +1,122 @@
+"""Two processes, one store, one real Redis: what ends in one has ended in the other in a second.
+
+The store is the MongoDB stand-in, since an embedded one belongs to one process. With Redis stopped
+the same second holds, by the log of revocations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from signaling.accounts.sessions.service import changed
+from signaling.accounts.signin import SignedIn
+from tests.peers.mongo.stand_in import StandIn
+from tests.peers.redis_server import RedisServer
+from tests.signaling.sessions.house import ALICE, APP, account
+from tests.signaling.sessions.second_process import Places, Process, main
+
+HELD = 20
+
+
+@pytest.fixture(scope="module")
+def mongo() -> Iterator[StandIn]:
+    server = StandIn.start()
+    yield server
+    server.stop()
+
+
+@dataclass
+class Two:
+    """This process, what the other holds, and what it says."""
+
+    here: Process
+    there: Connection
+    sessions: list[str]
+    redis: RedisServer
+
+    def hear(self, count: int, since: float) -> list[float]:
+        """The seconds that each of `count` ends took to arrive."""
+        took = []
+        while len(took) < count:
+            assert self.there.poll(5), f"{len(took)} of {count} arrived"
+            took.append(self.there.recv()[1] - since)
+        return took
+
+
+async def sign_in(here: Process, name: str) -> tuple[str, str]:
+    await here.accounts.rows.create(APP, name, account(name))
+    opened = await here.service.open(
+        SignedIn(
+            app=APP, account=name, kind=account(name).kind, roles=frozenset(), amr=("pwd",),
+            mfa=False, at=time.time(), device=f"device of {name}",
+        ),
+        cookie=False,
+    )  # fmt: skip
+    assert opened.access_token is not None
+    return opened.session, opened.access_token
+
+
+@pytest.fixture
+async def two(mongo: StandIn, tmp_path: Path) -> AsyncIterator[Two]:
+    (tmp_path / "redis").mkdir()
+    redis = RedisServer.new(tmp_path / "redis")
+    (tmp_path / "redis" / "port").write_text(str(redis.port))
+    places = Places(
+        f"mongodb://127.0.0.1:{mongo.port}", f"t{secrets.token_hex(6)}", str(tmp_path),
+        str(tmp_path / "redis"),
+    )  # fmt: skip
+    here = Process(*await places.open("first"))
+    opened = [await sign_in(here, f"{ALICE}-{number}") for number in range(HELD)]
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    child = context.Process(target=main, args=(places, [token for _, token in opened], theirs))
+    child.start()
+    assert await asyncio.to_thread(mine.poll, 30)
+    assert mine.recv()[0] == "ready"
+    yield Two(here, mine, [session for session, _ in opened], redis)
+    mine.send("stop")
+    await asyncio.to_thread(child.join, 10)
+    await here.stop()
+    redis.stop()
+
+
+async def test_c5_the_end_of_a_session_reaches_the_other_process_in_a_second(two: Two) -> None:
+    took = []
+    for session in two.sessions:
+        since = time.time()
+        assert await two.here.service.end_session(APP, session)
+        took += await asyncio.to_thread(two.hear, 1, since)
+    print(f"ends by Redis: {sorted(took)[len(took) // 2] * 1000:.1f} ms, at most {max(took):.3f} s")
+    assert max(took) < 1
+
+
+async def test_7_4_2_disabling_an_account_reaches_the_other_process_in_a_second(two: Two) -> None:
+    name = f"{ALICE}-3"
+    await two.here.accounts.rows.change(
+        APP, name, lambda view: msgspec.structs.replace(view, disabled=True)
+    )
+    since = time.time()
+    await two.here.revocations.revoke(changed(APP, account=name))
+    assert max(await asyncio.to_thread(two.hear, 1, since)) < 1
+    assert not two.there.poll(0.3)
+
+
+async def test_without_redis_the_log_is_followed_in_a_second(two: Two) -> None:
+    two.redis.stop()
+    took = []
+    for session in two.sessions[:5]:
+        since = time.time()
+        assert await two.here.service.end_session(APP, session)
+        took += await asyncio.to_thread(two.hear, 1, since)
+    print(f"ends by the log: at most {max(took):.3f} s")
+    assert max(took) < 1
