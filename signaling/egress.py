@@ -118,7 +118,6 @@ class Egress:
     def __init__(
         self, allow: Sequence[Allow] = (), resolver: AbstractResolver | None = None
     ) -> None:
-        self._resolver = resolver
         self._own = resolver if resolver is not None else aiohttp.ThreadedResolver()
         self._ways = [*(_Way(one, resolver) for one in allow), _Way(None, resolver)]
 

@@ -148,7 +148,6 @@ class Pending(Struct, frozen=True, kw_only=True):
     login: str = ""
     name: str = ""
     link: str = ""  # hash of the invitation that a sign-up spends
-    issuer: str = ""
 
 
 class Failures(Struct, frozen=True):
