@@ -88,10 +88,13 @@ def link(chain: bytes, ident: str, version: int, digest: bytes) -> bytes:
 
 def is_name(text: str, *, empty: bool = False) -> bool:
     """Whether an adapter can hold this name: UTF-8, bounded; no NUL apart from rooms and keys."""
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        return False
+    if text.isascii():
+        size = len(text)
+    else:
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            return False
     return (0 if empty else 1) <= size <= MAX_NAME
 
 

@@ -2,16 +2,17 @@
 
 The writer knows the tail of the rooms it wrote lately; readers see the file, that is what was
 acknowledged. A random unique index per message halved the speed, so idents keep a cursor instead.
+Rows are collected and written in two statements just before COMMIT: half the cost of one by one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from signaling.storage import checks
 from signaling.storage.embedded.reader import Reader
@@ -26,6 +27,8 @@ from signaling.storage.port import (
     is_name,
     link,
 )
+
+T = TypeVar("T")
 
 # Rooms and idents remembered; beyond, everything is forgotten and read again.
 REMEMBERED = 50_000
@@ -49,6 +52,9 @@ class Rooms:
         self._tails: dict[tuple[str, str], Tail] = {}
         self._cursors: dict[tuple[int, str], tuple[int, int]] = {}
         self._rids: dict[tuple[str, str], int] = {}
+        # Of the open transaction, not written yet. Their tails and cursors are remembered above.
+        self._new_ops: list[tuple[int, int, str, int, bytes, bytes, bytes]] = []
+        self._new_cursors: dict[tuple[int, str], tuple[int, int]] = {}
 
     def use(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
@@ -58,6 +64,19 @@ class Rooms:
         """After a rollback: what was remembered may never have been."""
         self._tails.clear()
         self._cursors.clear()
+        self._new_ops.clear()
+        self._new_cursors.clear()
+
+    def flush(self, on: sqlite3.Connection) -> None:
+        """Before COMMIT, and before anything else looks at the tables of ops and cursors."""
+        if self._new_ops:
+            rows, self._new_ops = self._new_ops, []
+            cursors, self._new_cursors = self._new_cursors, {}
+            on.executemany("INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            on.executemany(
+                "REPLACE INTO cursor VALUES (?, ?, ?, ?)",
+                [(*place, *cursor) for place, cursor in cursors.items()],
+            )
 
     async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
         checks.check_append(app, room, ops)
@@ -70,32 +89,24 @@ class Rooms:
     ) -> list[Appended]:
         tail = self._tails.get((app, room)) or self._load(on, app, room)
         answers: list[Appended] = []
-        rows: list[tuple[int, int, str, int, bytes, bytes, bytes]] = []
-        moved: dict[str, tuple[int, int]] = {}
-        seq, chain = tail.seq, tail.chain
+        rid = tail.rid
         for op in ops:
-            version, last = moved.get(op.ident) or self._cursor(on, tail.rid, op.ident)
+            place = (rid, op.ident)
+            version, last = self._cursors.get(place) or self._cursor(on, place)
             if op.version <= version:
                 answers.append(Appended(last if op.version == version else 0, duplicate=True))
                 continue
-            seq += 1
-            chain = link(chain, op.ident, op.version, hashlib.sha256(op.body).digest())
-            rows.append((tail.rid, seq, op.ident, op.version, op.body, chain, b""))
-            moved[op.ident] = (op.version, seq)
+            tail.seq = seq = tail.seq + 1
+            digest = hashlib.sha256(op.body).digest()
+            tail.chain = chain = link(tail.chain, op.ident, op.version, digest)
+            self._new_ops.append((rid, seq, op.ident, op.version, op.body, chain, b""))
+            self._cursors[place] = self._new_cursors[place] = (op.version, seq)
             answers.append(Appended(seq))
-        if rows:
-            on.executemany("INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            on.executemany(
-                "REPLACE INTO cursor VALUES (?, ?, ?, ?)",
-                [(tail.rid, ident, *cursor) for ident, cursor in moved.items()],
-            )
-            tail.seq, tail.chain = seq, chain
-            for ident, cursor in moved.items():
-                self._cursors[tail.rid, ident] = cursor
         return answers
 
     def _load(self, on: sqlite3.Connection, app: str, room: str) -> Tail:
         if len(self._tails) >= REMEMBERED:
+            self.flush(on)
             self._tails.clear()
         found = on.execute(
             "SELECT rid, floor, chain FROM room WHERE app = ? AND room = ?", (app, room)
@@ -111,16 +122,24 @@ class Rooms:
         self._tails[app, room] = tail
         return tail
 
-    def _cursor(self, on: sqlite3.Connection, rid: int, ident: str) -> tuple[int, int]:
-        known = self._cursors.get((rid, ident))
-        if known is None:
-            if len(self._cursors) >= REMEMBERED:
-                self._cursors.clear()
-            row = on.execute(
-                "SELECT version, seq FROM cursor WHERE rid = ? AND ident = ?", (rid, ident)
-            ).fetchone()
-            known = self._cursors[rid, ident] = row or (0, 0)
+    def _cursor(self, on: sqlite3.Connection, place: tuple[int, str]) -> tuple[int, int]:
+        if len(self._cursors) >= REMEMBERED:
+            self.flush(on)
+            self._cursors.clear()
+        row: tuple[int, int] | None = on.execute(
+            "SELECT version, seq FROM cursor WHERE rid = ? AND ident = ?", place
+        ).fetchone()
+        known = self._cursors[place] = row or (0, 0)
         return known
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Work that looks at the tables of ops and cursors."""
+
+        def flushed(on: sqlite3.Connection) -> T:
+            self.flush(on)
+            return work(on)
+
+        return await self._writer.write(flushed)
 
     def _room(self, app: str, room: str) -> int | None:
         """The number of a committed room; it never changes."""
@@ -175,12 +194,12 @@ class Rooms:
         upto = min(upto, MAX_VERSION)
         if rid is None or upto < 1:
             return
-        if await self._writer.write(lambda on: _raise_floor(on, rid, upto)):
+        if await self._write(lambda on: _raise_floor(on, rid, upto)):
             await self._remove_purged(rid)
             await self._writer.truncate()
 
     async def _remove_purged(self, rid: int) -> None:
-        while await self._writer.write(lambda on: _remove_chunk(on, rid)):
+        while await self._write(lambda on: _remove_chunk(on, rid)):
             pass
 
     async def sweep(self) -> None:
@@ -197,7 +216,7 @@ class Rooms:
             return
         wanted = sorted({seq for seq in seqs if 0 < seq <= MAX_VERSION})
         for start in range(0, len(wanted), CHUNK):
-            await self._writer.write(partial(_erase, rid=rid, seqs=wanted[start : start + CHUNK]))
+            await self._write(partial(_erase, rid=rid, seqs=wanted[start : start + CHUNK]))
         await self._writer.truncate()
 
 

@@ -70,13 +70,20 @@ class Writer:
 
     Work validates first and writes then: an exception that it raises itself must leave nothing
     written, since there is no savepoint for each. An error of SQLite rolls the whole batch back,
-    and each of its works is done again alone. `rolled_back` tells the owner of caches.
+    and each of its works is done again alone. `rolled_back` tells the owner of caches;
+    `before_commit` lets it write what it has put off.
     """
 
-    def __init__(self, path: Path, rolled_back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rolled_back: Callable[[], None],
+        before_commit: Callable[[sqlite3.Connection], None],
+    ) -> None:
         """Raises ConfigError when another server has the file, or its schema is newer."""
         self._path = path
         self._rolled_back = rolled_back
+        self._before_commit = before_commit
         self._batch: list[_Write] = []  # done in the open transaction
         self._waiting: list[_Write] = []  # came while the connection was in the thread
         self._again: list[_Write] = []  # to be done one by one
@@ -214,6 +221,8 @@ class Writer:
     async def _commit(self) -> None:
         batch, self._batch = self._batch, []
         try:
+            if self._connection is not None:
+                self._before_commit(self._connection)
             await self._in_thread("COMMIT")
         except sqlite3.Error as error:
             self._undo()
@@ -229,6 +238,7 @@ class Writer:
             connection = self._connection or self._open()
             connection.execute("BEGIN IMMEDIATE")
             entry.result = entry.work(connection)
+            self._before_commit(connection)
             await self._in_thread("COMMIT")
         except sqlite3.Error as error:
             self._undo()

@@ -19,6 +19,13 @@ from signaling.storage.port import Appended, Conflict, NewOp
 from tests.peers.mongo.fault_proxy import Fault, FaultProxy
 from tests.signaling.storage import places
 
+pytestmark = [
+    pytest.mark.usefixtures("driver_sockets"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
 APP = "app"
 # Parts of the offsets that run beside each other, each with a proxy and a store of its own.
 LANES = 8

@@ -5,7 +5,6 @@ Sign-in and one append only: FerretDB's updates are not atomic.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,9 +19,12 @@ from signaling.storage.port import Appended, NewOp, Store
 from tests.peers.ferretdb.server import WORD, FerretDb
 from tests.peers.redis_server import Authority
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("driver_sockets"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,6 @@ async def refused(settings: Settings, directory: Path) -> Unavailable:
     with pytest.raises(Unavailable):
         await store.meta.get("app", "kind", "key")
     await store.close()
-    gc.collect()  # the driver forgets to close the socket of a failed handshake: here, not later
     assert said.value.retry_after
     return said.value
 

@@ -1,0 +1,183 @@
+"""The embedded store against bare batched SQLite in the same run: ratios of medians.
+
+`bare` writes the same rows, by hand and in order, one transaction for as many messages as the
+store had in flight, as durable as the store: no event loop, no cursors, no chain, no answer for
+each. Prints JSON; run it alone: `python bench/store.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from signaling.storage.embedded import EmbeddedStore
+from signaling.storage.embedded.connect import open_writer
+from signaling.storage.embedded.schema import migrate
+from signaling.storage.port import NewOp
+
+TASKS = 200
+ROOMS = 1000
+MESSAGES = 20_000
+BODY = os.urandom(200)
+PAGE = 50
+READS = 4000
+ROUNDS = 5
+
+Rate = tuple[float, float]
+
+
+def rate(count: int, wall: float, cpu: float) -> Rate:
+    """Per second, and microseconds of CPU each."""
+    return count / wall, cpu / count * 1e6
+
+
+class Watch:
+    """Wall and CPU time of a block."""
+
+    def __enter__(self) -> Watch:
+        gc.collect()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall = time.perf_counter() - self._wall
+        self.cpu = time.process_time() - self._cpu
+
+
+def bare_writes(directory: Path, batch: int, columns: bool) -> Rate:
+    """The rows of the op table; with `columns`, those of the cursor table too."""
+    on = open_writer(directory / "bare.db")
+    migrate(on)
+    seqs = [0] * ROOMS
+    chain, digest = bytes(32), b""
+    with Watch() as watch:
+        for first in range(0, MESSAGES, batch):
+            rows, cursors = [], []
+            for n in range(first, first + batch):
+                room = n % ROOMS
+                seqs[room] += 1
+                rows.append((room, seqs[room], f"c{n % TASKS}", n, BODY, chain, digest))
+                cursors.append((room, f"c{n % TASKS}", n, seqs[room]))
+            on.execute("BEGIN IMMEDIATE")
+            on.executemany("INSERT INTO op VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            if columns:
+                on.executemany("REPLACE INTO cursor VALUES (?, ?, ?, ?)", cursors)
+            on.execute("COMMIT")
+    on.close()
+    return rate(MESSAGES, watch.wall, watch.cpu)
+
+
+async def store_writes(store: EmbeddedStore) -> tuple[Rate, list[float]]:
+    """Every message is a call of its own, acknowledged when it is on the disk."""
+    waits: list[float] = []
+    numbers = itertools.count()
+
+    async def client(ident: str) -> None:
+        while (n := next(numbers)) < MESSAGES:
+            started = time.perf_counter()
+            await store.log.append("app", f"room{n % ROOMS}", [NewOp(ident, n + 1, BODY)])
+            waits.append(time.perf_counter() - started)
+
+    with Watch() as watch:
+        await asyncio.gather(*(client(f"c{n}") for n in range(TASKS)))
+    return rate(MESSAGES, watch.wall, watch.cpu), waits
+
+
+def bare_reads(directory: Path) -> Rate:
+    on = sqlite3.connect(f"file:{directory / 'sotto.db'}?mode=ro", uri=True)
+    query = (
+        "SELECT seq, ident, version, body, chain, digest FROM op WHERE rid = ? AND seq > ?"
+        " ORDER BY seq LIMIT ?"
+    )
+    with Watch() as watch:
+        for n in range(READS):
+            on.execute(query, (1 + n % ROOMS, 0, PAGE)).fetchall()
+    on.close()
+    return rate(READS, watch.wall, watch.cpu)
+
+
+async def store_reads(store: EmbeddedStore) -> tuple[Rate, list[float]]:
+    waits = []
+    with Watch() as watch:
+        for n in range(READS):
+            started = time.perf_counter()
+            await store.log.read("app", f"room{n % ROOMS}", after=0, limit=PAGE)
+            waits.append(time.perf_counter() - started)
+    return rate(READS, watch.wall, watch.cpu), waits
+
+
+async def documents(store: EmbeddedStore) -> tuple[Rate, Rate]:
+    """Of 300 B with one term: written by 200 tasks, then read one by one."""
+    value = os.urandom(300)
+
+    async def write(part: int) -> None:
+        for n in range(20):
+            await store.meta.put("app", "kind", f"{part}-{n}", value, expect=0, terms=[f"t{part}"])
+
+    with Watch() as writing:
+        await asyncio.gather(*(write(part) for part in range(TASKS)))
+    with Watch() as reading:
+        for n in range(READS):
+            await store.meta.get("app", "kind", f"{n % TASKS}-{n // TASKS % 20}")
+    return rate(TASKS * 20, writing.wall, writing.cpu), rate(READS, reading.wall, reading.cpu)
+
+
+def percentile(waits: list[float], share: float) -> float:
+    return sorted(waits)[int(len(waits) * share)] * 1000
+
+
+async def one_round() -> dict[str, float]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as root:
+        directory = Path(root)
+        bare, bare_cpu = bare_writes(directory, TASKS, columns=False)
+        (directory / "both").mkdir()
+        both, _ = bare_writes(directory / "both", TASKS, columns=True)
+        store = EmbeddedStore(directory / "store")
+        (appends, cpu), waits = await store_writes(store)
+        pages_bare, _ = bare_reads(directory / "store")
+        (pages, _), page_waits = await store_reads(store)
+        (puts, _), (gets, _) = await documents(store)
+        await store.close()
+    return {
+        "appends/s": appends,
+        "bare rows/s": bare,
+        "appends: times bare": bare / appends,
+        "appends: times bare with cursors": both / appends,
+        "append us CPU": cpu,
+        "bare us CPU": bare_cpu,
+        "append p50 ms": percentile(waits, 0.5),
+        "append p99 ms": percentile(waits, 0.99),
+        "pages/s": pages,
+        "pages: times bare": pages_bare / pages,
+        "page p99 ms": percentile(page_waits, 0.99),
+        "puts/s": puts,
+        "gets/s": gets,
+    }
+
+
+def main() -> None:
+    rounds = [asyncio.run(one_round()) for _ in range(ROUNDS)][1:]
+    found = {
+        name: {
+            "median": round(statistics.median(one[name] for one in rounds), 3),
+            "min": round(min(one[name] for one in rounds), 3),
+            "max": round(max(one[name] for one in rounds), 3),
+        }
+        for name in rounds[0]
+    }
+    print(json.dumps({"load": os.getloadavg(), **found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
