@@ -112,9 +112,13 @@ class Door:
         self._check_origin(request, principal)
         self._check_room_for(principal)
         socket = web.WebSocketResponse(
-            timeout=2.0, autoping=False, max_msg_size=self.limits.frame_bytes, compress=False
+            timeout=2.0,
+            autoping=False,
+            max_msg_size=self.limits.frame_bytes,
+            compress=False,
+            protocols=(spelled,),
         )
-        # Not by aiohttp's own choice: it would answer with an offer, and an offer may be a range.
+        # aiohttp answers with an offer only, and an offer may be a range.
         socket.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = spelled
         await socket.prepare(request)
         transport = request.transport
