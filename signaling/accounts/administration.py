@@ -7,7 +7,7 @@ Everything that takes rights away reaches open sockets and running calls through
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -62,20 +62,26 @@ class Administration:
         return account
 
     async def set_roles(
-        self, app: str, actor: frozenset[Role], account_id: str, roles: frozenset[Role]
+        self,
+        app: str,
+        actor: frozenset[Role],
+        account_id: str,
+        roles: frozenset[Role],
+        expect: int | None = None,
     ) -> Account:
+        """`expect`: only while the account's `changed` is this (412 otherwise)."""
         account = await self._registry.require(app, account_id)
         if account.kind is not Kind.ACCOUNT or not roles:
             raise ClientError(Code.CONFLICT, 409, "The roles of this account are fixed.")
         require_give(actor, account.roles, roles)
-        if Role.OWNER in account.roles and Role.OWNER not in roles:
-            await self._registry.drop_owner(app, account_id)
 
         def change(row: Account) -> Account:
             require_give(actor, row.roles, roles)
+            _require_version(row, expect)
             return replace(row, roles=tuple(sorted(roles)), changed=row.changed + 1)
 
-        after = await self._registry.change(app, account_id, change)
+        leaves = Role.OWNER in account.roles and Role.OWNER not in roles
+        after = await self._change(app, account, change, drops_owner=leaves)
         if Role.OWNER in roles:
             await self._registry.add_owner(app, account_id)
         changed = Revocation(
@@ -86,24 +92,40 @@ class Administration:
         return after
 
     async def set_disabled(
-        self, app: str, actor: frozenset[Role], account_id: str, disabled: bool
+        self,
+        app: str,
+        actor: frozenset[Role],
+        account_id: str,
+        disabled: bool,
+        expect: int | None = None,
     ) -> Account:
         account = await self.managed(app, actor, account_id)
-        if disabled and Role.OWNER in account.roles:
-            await self._registry.drop_owner(app, account_id)
 
         def change(row: Account) -> Account:
             require_manage(actor, row.roles)
+            _require_version(row, expect)
             return replace(row, disabled=disabled, changed=row.changed + 1)
 
-        after = await self._registry.change(app, account_id, change)
+        leaves = disabled and Role.OWNER in account.roles
+        after = await self._change(app, account, change, drops_owner=leaves)
         if disabled:
             await self._sessions.end(app, account_id)
-            # What was opened for the account without a session of it: by access tokens.
-            await self._revoker.revoke(Revocation(app=app, account=account_id, reason="disabled"))
         elif Role.OWNER in after.roles:
             await self._registry.add_owner(app, account_id)
         return after
+
+    async def _change(
+        self, app: str, account: Account, change: Callable[[Account], Account], *, drops_owner: bool
+    ) -> Account:
+        """The list of owners first, so that the last two cannot leave at once."""
+        if drops_owner:
+            await self._registry.drop_owner(app, account.id)
+        try:
+            return await self._registry.change(app, account.id, change)
+        except ClientError:
+            if drops_owner:
+                await self._registry.add_owner(app, account.id)
+            raise
 
     async def reset_link(self, app: str, actor: frozenset[Role], account_id: str) -> str:
         """For the administrator to hand over; the account's earlier ones are void."""
@@ -282,3 +304,8 @@ class Administration:
     def _tell(self, app: str, account: Account, what: str) -> None:
         if account.mail:
             self._parts.mail(app, account.mail, what, "")
+
+
+def _require_version(account: Account, expect: int | None) -> None:
+    if expect is not None and account.changed != expect:
+        raise ClientError(Code.PRECONDITION_FAILED, 412, "Somebody changed it in the meantime.")

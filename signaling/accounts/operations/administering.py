@@ -42,12 +42,16 @@ class Handlers:
         call.note.target = f"account:{ident}"
         account = await self._do.managed(app, actor, ident)
         call.expect(str(account.changed))
+        expect = account.changed if call.if_match not in (None, ("*",)) else None
         if call.body.roles is not None:
             call.note.details["role"] = " ".join(sorted(call.body.roles))
-            account = await self._do.set_roles(app, actor, ident, frozenset(call.body.roles))
+            roles = frozenset(call.body.roles)
+            account = await self._do.set_roles(app, actor, ident, roles, expect)
+            expect = None if expect is None else account.changed
         if call.body.disabled is not None and call.body.disabled != account.disabled:
             call.note.details["state"] = "disabled" if call.body.disabled else "enabled"
-            account = await self._do.set_disabled(app, actor, ident, call.body.disabled)
+            disabled = call.body.disabled
+            account = await self._do.set_disabled(app, actor, ident, disabled, expect)
         return Reply(shapes.account_answer(account), etag=str(account.changed))
 
     async def delete(self, call: Call[None]) -> Reply:

@@ -177,6 +177,19 @@ async def test_an_older_version_is_not_overwritten(api: Served) -> None:
     assert (await api.ask("PATCH", f"/accounts/{ident}", change, owner, **tag)).status == 412
 
 
+async def test_of_many_who_saw_the_same_version_one_changes_it(api: Served) -> None:
+    owner = await api.owner()
+    member = await api.member(owner, "bob")
+    ident = (await api.ask("GET", "/account", token=member)).body["id"]
+    seen = await api.ask("GET", f"/accounts/{ident}", token=owner)
+    tag = {"If_Match": seen.headers["ETag"]}
+    wishes = (["administrator"], ["auditor"], ["compliance"], ["owner"], ["member", "auditor"])
+    answers = await asyncio.gather(*(
+        api.ask("PATCH", f"/accounts/{ident}", {"roles": roles}, owner, **tag) for roles in wishes
+    ))  # fmt: skip
+    assert sorted(one.status for one in answers) == [200] + [412] * 4
+
+
 async def test_policy_enrols_on_the_way_in(api: Served) -> None:
     owner = await api.owner()
     await api.member(owner, "bob")
