@@ -9,12 +9,16 @@ compare-and-set: ending it ends all of its tokens, rotating a refresh token cann
 
 from __future__ import annotations
 
+import functools
+from typing import TypeVar
+
 import msgspec
 
 from signaling.accounts.principal import Kind, Principal, Via
 from signaling.accounts.signin import AccountView
 from signaling.errors import Code, Refused
 
+T = TypeVar("T")
 MOST_ACCESS = 4
 """Access tokens of one session that live at once; a newer one pushes out the oldest."""
 KEPT_AFTER_END = 86400.0
@@ -86,6 +90,12 @@ def require_alive(session: Session | None, now: float) -> Session:
     return session
 
 
+@functools.lru_cache(maxsize=1024)
+def shared(members: frozenset[T]) -> frozenset[T]:
+    """One object for equal sets: each socket keeps its principal, and thousands have the same."""
+    return members
+
+
 def principal_of(
     session: Session, app: str, token: str | None, view: AccountView | None, now: float, via: Via
 ) -> Principal:
@@ -110,8 +120,8 @@ def principal_of(
         session=session.id,
         client=session.client,
         token=token,
-        roles=view.roles if view is not None else frozenset(),
-        scopes=scopes,
+        roles=shared(view.roles if view is not None else frozenset()),
+        scopes=shared(scopes),
         authenticated_at=session.authenticated_at,
         mfa=session.mfa,
         via=via,
