@@ -111,6 +111,13 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.conflicts(put)
 
+    @precondition(lambda self: bool(self.model.documents))
+    @rule(choice=st.integers(0, 99), terms=TERMS, life=st.sampled_from([None, 1.0, 5.0]))
+    def rewrite(self, choice: int, terms: list[str], life: float | None) -> None:
+        """What was there once, written again: live, expired or deleted since."""
+        places = sorted(self.model.documents)
+        self.put(*places[choice % len(places)], b"again", terms, life, 0)
+
     def conflicts(self, work: Coroutine[Any, Any, object]) -> None:
         try:
             self.run(work)
@@ -152,7 +159,7 @@ class StoreMachine(RuleBasedStateMachine):
             (one.key, one.version, one.value, one.terms, one.expires) for one in found
         ] == expected[:limit]
 
-    @rule()
+    @invariant()
     def every_term_finds_what_has_it(self) -> None:
         now = self.clock.unix()
         for app, kind in {where[:2] for where in self.model.documents}:

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.signaling.storage import places
 from tests.signaling.storage.machine import StoreMachine
 
-EXAMPLES = {"memory": 60, "embedded": 40, "mongo": 12, "mongodb": 12}
+EXAMPLES = {"memory": 80, "embedded": 80, "mongo": 12, "mongodb": 12}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def run(
 def test_a_store_answers_like_the_model(
     name: str, directory: Callable[[], Path], stand_in: Callable[[], int]
 ) -> None:
-    run(name, 1, 30, directory, stand_in)
+    run(name, 1, 40, directory, stand_in)
 
 
 @pytest.mark.long
