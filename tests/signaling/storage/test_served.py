@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from signaling.cli import main
+from signaling.config.store import Store as Settings
 from tests.peers.mongo.fault_proxy import FaultProxy
 from tests.signaling.house import Running, serving
 from tests.signaling.storage import places
@@ -80,7 +81,7 @@ async def test_a_lost_mongodb_makes_the_server_unready_and_comes_back(
     await proxy.stop()
     real = places.stand_in_settings(stand_in())
     await places.MongoPlace(
-        places.Settings(url=real.url, database=settings.database, insecure_without_auth=True),
+        Settings(url=real.url, database=settings.database, insecure_without_auth=True),
         tmp_path,
     ).clear()
 
