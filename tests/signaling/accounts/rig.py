@@ -72,21 +72,19 @@ class Rig:
     settings: Settings = field(default_factory=lambda: Settings(letter_delay=0.05))
     cost: Cost = CHEAP
     mail_works: bool = True
+    shared: Store | None = None  # one that another process has open too
+    seed: int = 1
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.entropy = SeededEntropy()
+        self.entropy = SeededEntropy(self.seed)
         self.audit = MemoryAudit()
         self.sessions = FakeSessions()
         self.bus = LocalBus(self.clock)
         self.letters: list[tuple[str, str, str]] = []
 
     async def start(self) -> Rig:
-        self.store: Store = (
-            EmbeddedStore(self.directory, self.clock)
-            if self.kind == "embedded"
-            else MemoryStore(self.clock)
-        )
+        self.store = self.shared or self._store()
         table = KeyTable(self.store.meta)
         kms = LocalKms(self.directory / "kms", self.entropy)
         masters = Masters(table, {"local": kms}, self.audit, self.clock)
@@ -99,6 +97,11 @@ class Rig:
         self.build()
         await self.registry.ensure_app(APP, "Kiosk")
         return self
+
+    def _store(self) -> Store:
+        if self.kind == "embedded":
+            return EmbeddedStore(self.directory, self.clock)
+        return MemoryStore(self.clock)
 
     def build(self) -> None:
         """Again after `settings` were changed."""

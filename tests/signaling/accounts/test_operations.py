@@ -360,9 +360,13 @@ async def test_members_cannot_raise_themselves(api: Served) -> None:
 
 async def test_every_act_enters_the_audit_and_no_secret_does(api: Served) -> None:
     owner = await api.owner()
-    await api.member(owner, "bob")
+    member = await api.member(owner, "bob")
+    ident = (await api.ask("GET", "/account", token=member)).body["id"]
     await api.sign_in("bob", OTHER)
     await api.sign_in("bob")
+    (failure,) = [one for one in api.rig.audit.events if one.result == "denied"]
+    assert (failure.target, failure.actor) == (f"account:{ident}", "anonymous")
+    assert (failure.code, failure.address) == ("sign_in_failed", "192.0.2.0/24")
     text = repr(api.rig.audit.events)
     for secret in (PASSWORD, OTHER, owner, "argon2"):
         assert secret not in text

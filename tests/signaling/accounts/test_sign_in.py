@@ -292,6 +292,16 @@ async def test_one_address_may_not_try_many_names(rig: Rig) -> None:
     assert statuses[-2:] == [429, 429]
 
 
+async def test_one_network_may_not_try_many_names(rig: Rig) -> None:
+    rig.change(tries_per_address=5)
+    statuses = [
+        (await refusal(rig.sign_in(f"user{n}", OTHER, address=f"198.51.100.{n}"))).status
+        for n in range(22)
+    ]
+    assert statuses == [401] * 20 + [429] * 2
+    assert (await refusal(rig.sign_in("user", OTHER, address="192.0.2.1"))).status == 401
+
+
 async def test_a_changed_password_ends_sign_ins_that_are_under_way(rig: Rig) -> None:
     account, totp, _ = await with_totp(rig)
     first = await rig.sign_in("ana")
