@@ -63,6 +63,8 @@ def _query(parts: SplitResult) -> dict[str, str]:
 
 def _options(parts: SplitResult) -> Iterator[ConfigError]:
     options = _query(parts)
+    if ";" in parts.query or len(options) != len(parse_qsl(parts.query, keep_blank_values=True)):
+        yield ConfigError("store.url", "options are separated by `&`, and none comes twice")
     for name in WEAKENING:
         if options.get(name, "false") != "false":
             yield ConfigError("store.url", f"{name}: certificate and host name are always checked")

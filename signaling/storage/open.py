@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from signaling.clock import Clock, SystemClock
@@ -38,7 +39,10 @@ async def open_store(
     if not settings.url:
         from signaling.storage.embedded import EmbeddedStore
 
-        return EmbeddedStore(directory, clock, entropy)
+        try:
+            return EmbeddedStore(directory, clock, entropy)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError("store.directory", f"{directory}: {error}") from error
     from signaling.storage.mongo import MongoStore
 
     store = MongoStore(settings, directory, clock, entropy)

@@ -80,7 +80,7 @@ class Documents:
             "v": expect + 1 if expect else first_version(self._entropy),
             "d": Binary(value),
             "t": sorted({identity(app, kind, term) for term in terms}),
-            "e": math.inf if expires is None else expires,
+            "e": math.inf if expires is None else float(expires),
         }
         mark = Binary(self._entropy.token(8))
         for attempt in range(ATTEMPTS):

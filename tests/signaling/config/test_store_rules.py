@@ -66,6 +66,8 @@ def test_a8_stores_that_are_taken(url: str, more: dict[str, Any]) -> None:
         ("mongodb://db.example/", {"sidecar": True, **SIGNED_IN}, "store.url"),
         ("mongodb://me:word@db.example/?tls=true", SIGNED_IN, "store.url"),
         ("mongodb://db.example/?tls=true&w=0", SIGNED_IN, "store.url"),
+        ("mongodb://db.example/?tls=false&tls=true", SIGNED_IN, "store.url"),
+        ("mongodb://db.example/?appname=x;tlsInsecure=true&tls=true", SIGNED_IN, "store.url"),
         ("mongodb://db.example/?tls=true&readPreference=nearest", SIGNED_IN, "store.url"),
     ],
 )

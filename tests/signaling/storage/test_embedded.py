@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from signaling.clock import FakeClock
+from signaling.config.store import Store as Settings
 from signaling.errors import ConfigError, Unavailable
 from signaling.storage.embedded import EmbeddedStore
 from signaling.storage.embedded.connect import open_writer
 from signaling.storage.embedded.schema import STEPS, migrate
+from signaling.storage.open import open_store
 from signaling.storage.port import Conflict, NewOp
 
 APP, ROOM = "app", "room"
@@ -191,6 +193,16 @@ async def test_a_removed_file_is_an_outage_and_never_acknowledged(tmp_path: Path
     await store.ready()
     await store.log.append(APP, ROOM, [NewOp("i", 1, b"")])
     await store.close()
+
+
+async def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "sotto.db").write_bytes(b"not a database, but long enough" * 50)
+    (tmp_path / "file").write_text("")
+    for directory in ("store", "file"):
+        settings = Settings(directory=str(tmp_path / directory))
+        with pytest.raises(ConfigError, match=directory):
+            await open_store(settings, tmp_path)
 
 
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:

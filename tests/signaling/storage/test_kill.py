@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from signaling.clock import SystemClock
+from signaling.config.store import Store as Settings
 from signaling.errors import ConfigError
+from signaling.ids import SystemEntropy
+from signaling.storage.archive.records import Part
+from signaling.storage.archive.run import Place, backup, restore
 from signaling.storage.embedded import EmbeddedStore
 from signaling.storage.port import GENESIS, digest_of, link
 from tests.signaling.storage.killed_writer import APP, ROOMS, body
@@ -106,6 +111,21 @@ async def test_nothing_acknowledged_is_lost_in_25_kills(tmp_path: Path) -> None:
         await store.close()
     print(f"{len(known.ops)} ops acknowledged, {total} stored, {known.repeats} repeats known")
     assert len(known.ops) > 25 * 50
+
+
+async def test_what_a_killed_server_left_can_be_backed_up(tmp_path: Path) -> None:
+    """Its write-ahead log is still there, and nobody opens it for writing."""
+    place = Place(Settings(directory=str(tmp_path / "store")), tmp_path)
+    known = Acknowledged()
+    run_and_kill(place.directory, known, 300)
+    entropy, key = SystemEntropy(), bytes(32)
+    end = await backup(place, key, tmp_path / "archive", Part.ALL, SystemClock(), entropy)
+    assert end.ops >= len(known.ops)
+    other = Place(Settings(directory=str(tmp_path / "other")), tmp_path)
+    await restore(other, [tmp_path / "archive"], key, entropy)
+    store = EmbeddedStore(other.directory)
+    await check(store, known)
+    await store.close()
 
 
 async def test_a_second_server_on_the_same_file_refuses_to_start(tmp_path: Path) -> None:
