@@ -103,8 +103,8 @@ async def test_a_limit_is_shared(pair: Pair) -> None:
     answers = [await bus.limit(key, 0.1, 4) for bus in (one, other, one, other, one, other)]
     assert [answer.allowed for answer in answers] == [True] * 4 + [False] * 2
     assert [answer.remaining for answer in answers] == [3, 2, 1, 0, 0, 0]
-    assert 9 < answers[4].retry_after <= 10
-    assert 39 < answers[4].reset_after <= 40
+    assert 5 < answers[4].retry_after <= 10
+    assert 35 < answers[4].reset_after <= 40
     assert (await one.limit(name(), 0.1, 4)).allowed
 
 
@@ -115,7 +115,7 @@ async def test_a_limit_takes_costs(pair: Pair) -> None:
     refused = await one.limit(key, 1, 10, cost=7)
     assert not refused.allowed
     assert refused.remaining == 3
-    assert 3.5 < refused.retry_after <= 4
+    assert 2 < refused.retry_after <= 4
     assert (await one.limit(key, 1, 10, cost=3)).allowed
     assert not (await one.limit(name(), 1, 10, cost=11)).allowed
     for rate, burst, cost in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
@@ -126,11 +126,11 @@ async def test_a_limit_takes_costs(pair: Pair) -> None:
 async def test_a_limit_recovers(pair: Pair) -> None:
     one, _ = pair
     key = name()
-    assert (await one.limit(key, 10, 1)).allowed
-    refused: Limit = await one.limit(key, 10, 1)
+    assert (await one.limit(key, 1, 1)).allowed
+    refused: Limit = await one.limit(key, 1, 1)
     assert not refused.allowed
     await asyncio.sleep(refused.retry_after + 0.01)
-    assert (await one.limit(key, 10, 1)).allowed
+    assert (await one.limit(key, 1, 1)).allowed
 
 
 async def test_the_cache_forgets(pair: Pair) -> None:
