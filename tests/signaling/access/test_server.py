@@ -51,12 +51,13 @@ def make_key_set(state: Path, *more: str) -> KeySet:
 class Server:
     """One `sotto dev`, and what it wrote."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.ready = folder / "ready.json"
         self.output = folder / "output"
         words = sotto(
             "dev", "--no-turn", f"--state-dir={folder / 'state'}", f"--ready-file={self.ready}",
             *(f"--{name}-port=0" for name in PORTS), "--set", "api.rate_factor=1000",
+            *more,
         )  # fmt: skip
         self.ready.unlink(missing_ok=True)
         with self.output.open("ab") as log:
