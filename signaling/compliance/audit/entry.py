@@ -59,8 +59,20 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 def make(event: AuditEvent, ident: str) -> Record:
     kept = cleaned(event)
-    fields = {name: getattr(kept, name) for name in AuditEvent.__struct_fields__}
-    return Record(id=ident, **fields)
+    return Record(
+        id=ident,
+        at=kept.at,
+        app=kept.app,
+        actor=kept.actor,
+        action=kept.action,
+        target=kept.target,
+        result=kept.result,
+        code=kept.code,
+        request_id=kept.request_id,
+        token_id=kept.token_id,
+        address=kept.address,
+        details=kept.details,
+    )
 
 
 def encode_record(record: Record) -> bytes:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 Result = Literal["allowed", "denied", "failed"]
 
@@ -37,6 +37,8 @@ _SECRET = re.compile(
     r"|(?i:\b(?:bearer|basic|dpop|digest)\s+\S+)"
     r"|[\w+=\-]{100,}"  # longer than any id or name that we make
 )
+# What no pattern above can match: most of what comes, at a tenth of the price.
+_PLAIN = re.compile(r"[a-z0-9:._/\-]{0,99}|[A-Za-z]{0,99}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 
 
@@ -88,6 +90,7 @@ class MemoryAudit:
         return [(event.action, event.result) for event in self.events]
 
 
+@lru_cache(maxsize=4096)
 def truncated(address: str) -> str:
     """An address without its last part: /24 of IPv4, /48 of IPv6. What is no address is dropped."""
     host = address.partition("/")[0].partition("%")[0].strip("[]")
@@ -104,6 +107,8 @@ def truncated(address: str) -> str:
 
 def clean_text(text: str) -> str:
     """Bounded, one line, and without anything that looks like a credential."""
+    if type(text) is str and _PLAIN.fullmatch(text):
+        return text
     return _CONTROL.sub(" ", _SECRET.sub("***", str(text)[: 4 * TEXT_BOUND]))[:TEXT_BOUND]
 
 
@@ -116,8 +121,10 @@ def clean_details(details: Mapping[str, str]) -> dict[str, str]:
 
 def cleaned(event: AuditEvent) -> AuditEvent:
     """The event as it may be kept. Cleaning twice changes nothing."""
-    return replace(
-        event,
+    return AuditEvent(
+        at=event.at,
+        app=event.app,
+        result=event.result,
         actor=clean_text(event.actor),
         action=clean_text(event.action),
         target=clean_text(event.target),

@@ -16,7 +16,7 @@ from signaling.compliance.audit import entry
 from signaling.compliance.audit.entry import Record
 from signaling.compliance.audit.forward.port import head_record
 from signaling.compliance.audit.port import Result
-from signaling.keys.port import IntegrityError, Sealer
+from signaling.keys.port import IntegrityError, KeyDestroyed, Sealer, UnknownKey
 from signaling.storage.port import Log, Op
 
 # Entries opened for one page: a narrow filter over a long log answers with short pages.
@@ -134,9 +134,9 @@ class Reader:
         aad = entry.place(app, op.ident, op.version)
         try:
             plain = await self._sealer.open(app, aad, op.body[1:])
-        except IntegrityError:
+            return Found(op.seq, entry.decode_record(plain))
+        except (IntegrityError, UnknownKey, KeyDestroyed, msgspec.DecodeError):
             return Found(op.seq, damaged(app, op))
-        return Found(op.seq, entry.decode_record(plain))
 
     async def _start(self, app: str, wanted: Filter) -> int | None:
         """The place from which on everything is too new, found by halving."""

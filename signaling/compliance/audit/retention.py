@@ -72,5 +72,9 @@ class Retention:
 
 
 async def floor_of(meta: Meta, app: str) -> entry.SignedHead | None:
+    """None also for what is no head: `verify` then says that the beginning is gone."""
     document = await meta.get(app, FLOORS, FLOORS)
-    return None if document is None else entry.decode_head(document.value)
+    try:
+        return None if document is None else entry.decode_head(document.value)
+    except msgspec.DecodeError:
+        return None

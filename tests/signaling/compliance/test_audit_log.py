@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from signaling.compliance.audit import entry
+from signaling.compliance.audit import entry, port
 from signaling.compliance.audit.port import AuditEvent, clean_text, truncated
 from signaling.compliance.audit.reader import Filter
 from signaling.compliance.audit.retention import Retention
@@ -89,6 +91,12 @@ async def test_b11_nothing_secret_gets_in(rig: AuditRig) -> None:
 )
 def test_ids_stay_and_credentials_go(text: str, kept: bool) -> None:
     assert (clean_text(text) == text) is kept
+
+
+@settings(max_examples=300)
+@given(st.from_regex(port._PLAIN, fullmatch=True))
+def test_the_short_way_lets_nothing_through_that_the_long_one_stops(text: str) -> None:
+    assert not port._SECRET.search(text) and not port._CONTROL.search(text)
 
 
 def test_truncating_twice_changes_nothing() -> None:
@@ -265,6 +273,34 @@ async def test_b11_retention_keeps_the_rest_verifiable(rig: AuditRig) -> None:
     assert kept == ["audit.purge", *(f"new.{n}" for n in reversed(range(10)))]
     await rig.store.meta.delete("one", "audit_floor", "audit_floor")
     assert {f.kind for f in (await rig.check()).findings} >= {"floor"}
+
+
+async def test_b11_no_byte_of_a_record_changes_unseen_or_hides_the_others(rig: AuditRig) -> None:
+    await filled(rig, 5)
+    place_of = next(n for n, op in enumerate(rig.ops()) if op.version > 2 and op.body[:1] == b"R")
+    op = rig.ops()[place_of]
+    found = await rig.reader.page("one", Filter(action="test.*"))
+    (hidden,) = [i.record.action for i in found.items if i.seq == op.seq]
+    others = [i.record.action for i in found.items if i.seq != op.seq]
+    assert hidden
+    for place in range(len(op.body)):
+        changed = op.body[:place] + bytes([op.body[place] ^ 1]) + op.body[place + 1 :]
+        rig.ops()[place_of] = replace(op, body=changed)
+        assert not (await rig.check()).good, place
+        found = await rig.reader.page("one", Filter(action="test.*"))
+        assert [i.record.action for i in found.items] == others
+    rig.ops()[place_of] = op
+    assert (await rig.check()).good
+
+
+async def test_b11_a_destroyed_floor_or_head_is_a_finding_not_a_crash(rig: AuditRig) -> None:
+    await filled(rig)
+    for kind in ("audit_head", "audit_floor"):
+        document = await rig.store.meta.get("one", kind, kind)
+        version = 0 if document is None else document.version
+        await rig.store.meta.put("one", kind, kind, b"nonsense", expect=version)
+    await rig.store.log.purge("one", entry.ROOM, 3)
+    assert not (await rig.check()).good
 
 
 async def test_b11_an_intruder_cannot_pass_a_purge_off_as_retention(rig: AuditRig) -> None:
