@@ -139,6 +139,23 @@ async def test_a_purge_that_a_crash_cut_short_is_finished(tmp_path: Path) -> Non
     await store.close()
 
 
+async def test_one_transaction_sees_what_it_has_put_off(tmp_path: Path) -> None:
+    """Ops are collected until COMMIT; purging and erasing in the same one must find them."""
+    store = EmbeddedStore(tmp_path)
+    await store.log.append(APP, ROOM, [NewOp("i", 1, b"1")])
+    await asyncio.gather(
+        store.log.append(APP, ROOM, [NewOp("i", n, b"canary") for n in (2, 3)]),
+        store.log.purge(APP, ROOM, 2),
+        store.log.append(APP, ROOM, [NewOp("i", n, b"4") for n in (4, 5)]),
+        store.log.erase(APP, ROOM, [3, 4]),
+    )
+    found = await store.log.read(APP, ROOM, after=0, limit=9)
+    assert [(op.seq, op.erased) for op in found] == [(3, True), (4, True), (5, False)]
+    assert (await store.log.head(APP, ROOM)).floor == 2
+    assert b"canary" not in everywhere(tmp_path)
+    await store.close()
+
+
 async def test_a_failed_statement_costs_its_neighbours_nothing(tmp_path: Path) -> None:
     """The batch is rolled back and done again one by one; caches forget."""
     store = EmbeddedStore(tmp_path)
