@@ -148,9 +148,9 @@ class Grants:
         if row is None:
             self._forget((app, ident), Reason.INVALID)
             return Nobody(Reason.INVALID)
+        disabled = await self._is_disabled(app, row.value.grant.uuid)
         known = self._known.get((app, ident)) or self._remember(app, ident, row.value)
         known.asked = asked
-        disabled = await self._is_disabled(app, row.value.grant.uuid)
         if row.value.revoked is not None:
             known.granted.fault = Reason.REVOKED
         elif known.granted.fault not in _FINAL:

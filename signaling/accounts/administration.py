@@ -110,6 +110,8 @@ class Administration:
         after = await self._change(app, account, change, drops_owner=leaves)
         if disabled:
             await self._sessions.end(app, account_id)
+            # What was opened for the account without a session of it: by access tokens.
+            await self._revoker.revoke(Revocation(app=app, account=account_id, reason="disabled"))
         elif Role.OWNER in after.roles:
             await self._registry.add_owner(app, account_id)
         return after
@@ -151,6 +153,7 @@ class Administration:
             app, account.id, lambda row: replace(row, disabled=True, changed=row.changed + 1)
         )
         await self._sessions.end(app, account.id)
+        await self._revoker.revoke(Revocation(app=app, account=account.id, reason="removed"))
         await self._devices.remove_all(app, account.id)
         await self._links.withdraw_all(app, f"account:{account.id}")
         await self._registry.forget(app, fenced)
