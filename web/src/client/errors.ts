@@ -51,6 +51,18 @@ export const SERVER_CODES = [
   'signature_invalid',
   'timestamp_skewed',
   'request_replayed',
+  'sign_in_failed',
+  'sign_up_closed',
+  'login_refused',
+  'login_taken',
+  'password_too_short',
+  'password_too_long',
+  'password_common',
+  'password_guessable',
+  'link_invalid',
+  'last_owner',
+  'second_factor_needed',
+  'provider_refused',
 ] as const;
 
 export const PAGE_CODES = [
