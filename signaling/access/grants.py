@@ -47,6 +47,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     listing: bool = False
     revoked: float | None = None
+    whose: str = ""
+    """A blinded `grant.uuid`, to find the tokens of an account by."""
 
 
 class _TagKey(msgspec.Struct, frozen=True):
@@ -107,14 +109,20 @@ class Grants:
         self._tag_table = Table(store, "access.tag_key", _TagKey, sealer)
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
         self._memory = 0
-        self._table = Table(store, "access.grant", Stored, sealer, terms=lambda v: (v.keyset,))
+        self._table = Table(store, "access.grant", Stored, sealer, terms=_terms)
 
     async def grant(self, app: str, keyset: KeySet, grant: Grant) -> str:
         """The token, told once."""
         since = int(self._clock.unix())
         ends = since + grant.ttl * 60
         text = tokens.make(await self._tag_key(app), ends, self._entropy.token(tokens.RANDOM_BYTES))
-        stored = Stored(grant=grant, keyset=keyset.id, since=since, listing=keyset.listing)
+        stored = Stored(
+            grant=grant,
+            keyset=keyset.id,
+            since=since,
+            listing=keyset.listing,
+            whose="" if grant.uuid is None else self._whose(app, grant.uuid),
+        )
         await self._table.create(app, tokens.ident_of(text), stored, expires=float(ends))
         return text
 
@@ -211,11 +219,21 @@ class Grants:
 
     async def revoke_all(self, app: str, keyset: str) -> int:
         """Every token of a key set, for one that is deleted or disabled."""
+        return await self._end_all(app, keyset, "the key set ended")
+
+    async def revoke_of(self, app: str, uuid: str) -> int:
+        """Every token for an account that is no more."""
+        return await self._end_all(app, self._whose(app, uuid), "the account ended")
+
+    def _whose(self, app: str, uuid: str) -> str:
+        return self._sealer.blind(app, f"access.uuid:{uuid}")
+
+    async def _end_all(self, app: str, term: str, reason: str) -> int:
         count, after = 0, ""
-        while rows := await self._table.scan(app, term=keyset, after=after, limit=100):
+        while rows := await self._table.scan(app, term=term, after=after, limit=100):
             for row in rows:
                 if row.value.revoked is None:
-                    await self._end(app, row.key, "the key set ended")
+                    await self._end(app, row.key, reason)
                     count += 1
             after = rows[-1].key
         return count
@@ -268,6 +286,10 @@ class Grants:
                     return await self._tag_key(app)
             key = self._tag_keys[app] = row.value.key
         return key
+
+
+def _terms(stored: Stored) -> tuple[str, ...]:
+    return (stored.keyset, stored.whose) if stored.whose else (stored.keyset,)
 
 
 def view(grant: Grant, since: int) -> View:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
 
@@ -15,24 +17,47 @@ from signaling.access.keysets import KeySets
 from signaling.access.roles import Standing
 from signaling.access.tokens import PREFIX
 from signaling.accounts.principal import Authenticator, Kind, Principal
-from signaling.accounts.sessions.port import Revoker
+from signaling.accounts.sessions.port import Revocation, Revoker
 from signaling.accounts.sessions.revocation import LookAgain
 from signaling.accounts.signin import Directory
 from signaling.clock import Clock
 from signaling.compose.core import Core
 from signaling.config import Limits
+from signaling.errors import Unavailable
 from signaling.http.api.operation import Operation
+
+log = logging.getLogger(__name__)
+
+
+# What the administration of accounts says of one that is no more.
+REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`grants.hear` must be told of every revocation."""
+    """`hear` must be told of every revocation."""
 
     clock: Clock
     door: Door
     grants: Grants
     groups: Groups
     keysets: KeySets
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def hear(self, revocation: Revocation) -> None:
+        """Every process does so, which does no harm: revoking twice is once."""
+        self.grants.hear(revocation)
+        if revocation.account is not None and revocation.reason == REMOVED:
+            ending = self._end(revocation.app, revocation.account)
+            task = asyncio.get_running_loop().create_task(ending)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, app: str, account: str) -> None:
+        try:
+            await self.grants.revoke_of(app, account)
+        except Unavailable:
+            log.warning("the tokens of a removed account could not be revoked now")
 
     def operations(self, limits: Limits) -> list[Operation]:
         signing = signed.Deps(self.grants, self.keysets, self.clock, limits)

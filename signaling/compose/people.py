@@ -143,7 +143,7 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     dpop = make_dpop(store, sessions, origins)
     who = RequestAuthenticator(sessions, lambda request: core.app, origins, proofs=dpop)
     revocations.listen(who.forget)
-    revocations.listen(access.grants.hear)
+    revocations.listen(access.hear)
     planes = Planes(who, access.door, core.app)
     parts = _parts(core, outside, registry.tables, public_url)
     issuer = (config.http.public_url or public_url).rstrip("/")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+from signaling.access.grants import BELIEVED_SECONDS
 from signaling.access.keysets import KeySet, SecretKey
 from signaling.clock import SystemClock
 from tests.signaling.access.rig import Signer
@@ -64,6 +66,15 @@ async def _disabling(api: Server, signer: Signer, secret: str, owner: str, bob: 
     done, body = await api.ask("PATCH", path, {"disabled": True}, owner)
     assert done == 200, body
     assert (await status(his), await status(other)) == (403, 200)
+    assert (await api.ask("PATCH", path, {"disabled": False}, owner))[0] == 200
+    await asyncio.sleep(BELIEVED_SECONDS)
+    assert await status(his) == 200
+    gone, body = await api.ask("DELETE", path, token=owner)
+    assert gone in (200, 202, 204), body
+    await asyncio.sleep(BELIEVED_SECONDS)
+    answer = await signer.check(his, "publish", channels=["room"], uuid=account["id"])
+    assert (answer.status, answer.body["message"]) == (403, "Token is revoked")
+    assert await status(other) == 200
 
 
 def key_set(made: Any) -> KeySet:
