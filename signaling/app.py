@@ -24,7 +24,7 @@ from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.core import open_core
-from signaling.compose.keeping import make_keeping
+from signaling.compose.keeping import make_call_audit, make_keeping
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.standing import CoreStanding
 from signaling.compose.tls import Certificates, challenge_application, make_certificates
@@ -177,7 +177,8 @@ class App:
             self._config.keys,
             rtc_settings(self._config),
             ice_servers=relays,
-            hooks=self._hooks,
+            hooks=self._call_audit,
+            trail=self._call_audit,
             admission=calling.admission,
         )
         self._live = Live(self._rooms)
@@ -191,6 +192,8 @@ class App:
         )
         app.on_response_prepare.append(self._middleware.finish)
         self._people = make_people(self.core, reach_out(self.core), self._public_url())
+        self._call_audit = make_call_audit(self.core, self._hooks)
+        app.on_response_prepare.append(self._call_audit.finish)
         calling = self._make_rooms()
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)

@@ -9,6 +9,7 @@ from typing import cast
 
 from signaling.clock import Clock, SystemClock
 from signaling.compliance.audit import operations as audit_operations
+from signaling.compliance.audit.calls import CallAudit
 from signaling.compliance.audit.forward.forwarder import Forwarder
 from signaling.compliance.audit.open import forwarders, retention
 from signaling.compliance.audit.port import Audit, MemoryAudit
@@ -19,11 +20,13 @@ from signaling.compliance.audit.writer import audited_apps
 from signaling.compose.core import DEFAULT_APP, Core
 from signaling.errors import ClientError, Unavailable
 from signaling.http.api.operation import Operation
+from signaling.http.middleware import client_address, parse_networks
 from signaling.keys import operations as key_operations
 from signaling.keys.custodian import Custodian
 from signaling.keys.keeper import Keeper
 from signaling.keys.port import Sealer
 from signaling.keys.rewrap import Rewrap
+from signaling.rtc.services import Hooks
 from signaling.storage.memory import MemoryStore
 from signaling.storage.port import Conflict, Store
 
@@ -76,6 +79,14 @@ def make_keeping(core: Core) -> Keeping:
         listed=_operations(
             core.store, reader, audit, core.signers, core.clock, keys.custodian, keys.rewrap
         ),
+    )
+
+
+def make_call_audit(core: Core, hooks: Hooks | None) -> CallAudit:
+    """Between the rooms and the webhooks."""
+    proxies = parse_networks(core.config.http.trusted_proxies)
+    return CallAudit(
+        core.audit, core.clock, core.app, lambda request: client_address(request, proxies), hooks
     )
 
 

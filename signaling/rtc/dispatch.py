@@ -15,6 +15,7 @@ from mediaserver.api import Target
 from signaling.rtc import moderation, resume
 from signaling.rtc.participant import Participant
 from signaling.rtc.simulate import simulate
+from signaling.rtc.trail import MECHANICS
 
 Handler = Callable[[Participant, rtc.SignalRequest], Awaitable[None] | None]
 Reason = models.DisconnectReason
@@ -38,9 +39,20 @@ async def handle(participant: Participant, request: rtc.SignalRequest) -> None:
     if handler is None:
         participant.services.counters.add("requests_unknown")
         return
+    participant.refused_with = ""
     result = handler(participant, request)
     if result is not None:
         await result
+    if case not in MECHANICS:
+        _leave_trace(participant, str(case))
+
+
+def _leave_trace(participant: Participant, case: str) -> None:
+    trail = participant.services.trail
+    if participant.refused_with:
+        trail.refused(participant, case, participant.refused_with)
+    else:
+        trail.asked(participant, case)
 
 
 def _trickle(participant: Participant, request: rtc.SignalRequest) -> None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 State = models.ParticipantInfo.State
 Action = rtc.LeaveRequest.Action
 
+# Answers to a request that was not refused, whatever the message is called.
+_NO_REFUSALS = frozenset({rtc.RequestResponse.Reason.OK, rtc.RequestResponse.Reason.QUEUED})
 _KINDS = {
     "ingress": models.ParticipantInfo.Kind.INGRESS,
     "egress": models.ParticipantInfo.Kind.EGRESS,
@@ -85,6 +87,7 @@ class Participant:
         self.joined_at = services.clock.unix()
         self.disconnect_reason = models.DisconnectReason.UNKNOWN_REASON
         self.signal_rtt_ms = 0
+        self.refused_with = ""
         self.was_active = False
         self.on_left: Callable[[Participant], None] | None = None
         self._cut: tuple[float, bool] | None = None
@@ -197,6 +200,8 @@ class Participant:
         self, reason: rtc.RequestResponse.Reason, text: str, response_to: rtc.RequestResponse
     ) -> None:
         """Answer a request that has no response of its own. `response_to` names it."""
+        if reason not in _NO_REFUSALS:
+            self.refused_with = rtc.RequestResponse.Reason.Name(reason).lower()
         response_to.reason = reason
         response_to.message = text
         self.send(rtc.SignalResponse(request_response=response_to))

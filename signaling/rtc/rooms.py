@@ -37,6 +37,7 @@ from signaling.rtc.services import (
     Versions,
 )
 from signaling.rtc.tokens import ApiKeys, Claims, verify
+from signaling.rtc.trail import NoTrail, Trail
 from signaling.secret import Secret
 
 Reason = models.DisconnectReason
@@ -59,6 +60,7 @@ class Rooms:
         ice_servers: IceServers = _no_ice_servers,
         hooks: Hooks | None = None,
         admission: Admission | None = None,
+        trail: Trail | None = None,
         clock: Clock | None = None,
         source: random.Random | None = None,
         spawn: Spawn | None = None,
@@ -77,6 +79,7 @@ class Rooms:
             ice_servers=ice_servers,
             counters=Counters(),
             admission=admission or Everybody(),
+            trail=trail or NoTrail(),
         )
         self._rooms: dict[str, Room] = {}
         self._revoked: dict[tuple[str, str], float] = {}

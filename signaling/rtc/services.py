@@ -17,6 +17,7 @@ from signaling.rtc.clock import Clock
 from signaling.rtc.ids import Ids
 from signaling.rtc.limits import RtcSettings
 from signaling.rtc.tokens import ApiKeys
+from signaling.rtc.trail import NoTrail, Trail
 
 COMPATIBLE_VERSION = "1.13.5"
 """The LiveKit version whose behaviour clients may expect: RPC is gated on 1.8.0 and newer."""
@@ -86,6 +87,7 @@ class Services:
     ice_servers: IceServers
     counters: Counters
     admission: Admission = field(default_factory=Everybody)
+    trail: Trail = field(default_factory=NoTrail)
 
     def server_info(self) -> models.ServerInfo:
         return models.ServerInfo(

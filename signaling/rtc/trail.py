@@ -20,7 +20,7 @@ class Trail(Protocol):
     """Must not block or raise."""
 
     def asked(self, participant: Participant, case: str) -> None:
-        """A request was handled; a refusal of it came before."""
+        """A request was handled and not refused."""
         ...
 
     def refused(self, participant: Participant, case: str, reason: str) -> None: ...
