@@ -72,6 +72,11 @@ def npm(*words: str) -> Command:
     return Command(("npm", "--prefix", "web", "run", "--silent", *words))
 
 
+# What of tests/signaling serves calls, and what keeps; the rest is who may do what.
+CALLS = tuple(f"tests/signaling/{room}" for room in ("config", "http", "rtc", "whip"))
+STORES = tuple(f"tests/signaling/{room}" for room in ("bus", "storage"))
+ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES))
+
 TEST = (
     Suite(
         "check",
@@ -91,7 +96,9 @@ TEST = (
     Suite("engine", 15, (cargo("test", "-q", "--locked", "--workspace"),)),
     Suite("client", 3, (npm("test"),)),
     Suite("media", 6, (pytest("tests/mediaserver"),)),
-    Suite("signaling", 6, (pytest("tests/signaling", "tests/turn", "tests/cli"),)),
+    Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),)),
+    Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),)),
+    Suite("stores", 9, (pytest(*STORES),)),
     Suite("interop", 10, (real("tests/interop"),)),
     Suite("page", 12, (real("tests/web"),)),
     Suite("network", 12, (real("tests/network"),)),
