@@ -34,6 +34,7 @@ from signaling.sync.connection import Connection
 from signaling.sync.errors import Close
 from signaling.sync.presence import Presence
 from signaling.sync.registry import Registry
+from signaling.sync.slim import slim
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ class Door:
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
             return socket  # gone in the meantime
+        slim(transport)
         connection = Connection(self, socket, transport, principal, chosen, self._ids.new())
         await self._serve(connection, call)
         return socket
