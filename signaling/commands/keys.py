@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -20,6 +21,7 @@ from signaling.commands.reading import BUSY, open_readable
 from signaling.compliance.audit.port import MemoryAudit
 from signaling.compose.core import open_core
 from signaling.config import Config
+from signaling.config.rules import is_loopback
 from signaling.errors import ClientError, ConfigError, Unavailable
 from signaling.keys.custodian import MasterStatus
 from signaling.keys.lifecycle import State
@@ -161,7 +163,13 @@ def _print_moved(moved: Rewrapped) -> None:
 async def _remote(arguments: argparse.Namespace) -> int:
     if arguments.token is None:
         raise ConfigError("--token", "names the file of an access token")
-    token = arguments.token.read_text(encoding="utf-8").strip()
+    parts = urlsplit(arguments.url)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ConfigError("--url", "must be https: a token goes along")
+    try:
+        token = arguments.token.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError("--token", f"cannot be read: {error.strerror}") from error
     method, path, body = _request(arguments)
     context = ssl.create_default_context(cafile=arguments.trust)
     url = f"{arguments.url.rstrip('/')}/api/v1{path}"
