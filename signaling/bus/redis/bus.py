@@ -61,7 +61,7 @@ class RedisBus:
         self._sender = Sender(self._client)
         self._topics = Topics()
         self._reader = Reader(
-            lambda: listening(settings),
+            listening(settings),
             lambda: [self._channel(topic) for topic in self._topics.names()],
             self._receive,
             self._change,

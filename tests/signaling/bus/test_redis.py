@@ -10,6 +10,7 @@ import pytest
 
 from signaling.bus.open import open_bus
 from signaling.bus.port import Bus, BusState, Reach
+from signaling.bus.redis.connect import tls_context
 from signaling.errors import ConfigError, Unavailable
 from signaling.secret import Secret
 from tests.peers.redis_server import ACL, USER, WORD, Authority, RedisServer
@@ -190,9 +191,9 @@ async def test_topics_come_and_go_while_it_is_connecting(redis: RedisServer) -> 
 
 
 def test_the_servers_tls_is_checked_by_default(shared_redis: RedisServer) -> None:
-    from signaling.bus.redis.connect import arguments
-
-    _, found = arguments(shared_redis.settings())
-    assert found["ssl_cert_reqs"] == "required"
-    assert found["ssl_check_hostname"] is True
-    assert found["ssl_min_version"] is ssl.TLSVersion.TLSv1_2
+    """Against the configured authority alone, not those of the system beside it."""
+    context = tls_context(shared_redis.settings())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname is True
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert len(context.get_ca_certs()) == 1
