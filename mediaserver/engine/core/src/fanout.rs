@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::collections::prefetch;
 use crate::core::Core;
 use crate::drops::{Drop, Drops};
 use crate::egress::record::{MARKER, Record};
@@ -107,6 +108,7 @@ impl Core {
         let mut position = 0;
         while let Some(index) = self.subscriber(feed_index, position) {
             position += 1;
+            self.fetch(feed_index, position, packets.len());
             let transport = self.subscriptions[index].transport;
             if !self.transports[transport].can_send() || !self.offer(now, index, &packets) {
                 continue;
@@ -125,6 +127,29 @@ impl Core {
         if let Some(feed) = self.feeds.get_mut(feed_index) {
             feed.waiting = packets;
         }
+    }
+
+    /// A subscriber's state is cold, and reading it piece by piece would wait for memory each time.
+    /// While one is served, the next one's parts are asked for, and the next but one's heads.
+    fn fetch(&self, feed: u32, position: usize, packets: usize) {
+        if let Some(index) = self.subscriber(feed, position + 1) {
+            prefetch(&self.subscriptions[index]);
+        }
+        let Some(index) = self.subscriber(feed, position) else {
+            return;
+        };
+        let subscription = &self.subscriptions[index];
+        let transport = &self.transports[subscription.transport];
+        prefetch(transport);
+        subscription.rewriter.prefetch();
+        let next = subscription.rewriter.next_out();
+        subscription.history.prefetch(next, packets);
+        if let Some(keys) = &transport.outbound {
+            prefetch(keys.for_rtp());
+        }
+        transport
+            .bandwidth
+            .prefetch(transport.twcc as u16, packets + 1);
     }
 
     fn subscriber(&self, feed: u32, position: usize) -> Option<u32> {

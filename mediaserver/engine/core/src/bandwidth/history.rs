@@ -1,5 +1,6 @@
 //! Packets sent with a transport-wide number, until feedback speaks of them.
 
+use crate::collections::prefetch;
 use crate::time::{SECONDS, Time};
 
 const START: usize = 256;
@@ -48,6 +49,15 @@ impl SentPackets {
             probe,
             fate: 0,
         });
+    }
+
+    /// The places of the next `count` packets.
+    pub fn prefetch(&self, next: u16, count: usize) {
+        if !self.ring.is_empty() {
+            let at = self.at(next);
+            let end = (at + count).min(self.ring.len());
+            prefetch(&self.ring[at..end]);
+        }
     }
 
     fn at(&self, sequence: u16) -> usize {

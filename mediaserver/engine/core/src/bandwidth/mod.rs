@@ -93,6 +93,13 @@ impl Bandwidth {
         send_side.sent(now, sequence, size + HEADERS, sort);
     }
 
+    /// What sending the next `count` packets, from number `next` on, will need.
+    pub fn prefetch(&self, next: u16, count: usize) {
+        if let Some(send_side) = self.send_side.as_ref() {
+            send_side.prefetch(next, count);
+        }
+    }
+
     /// So many bytes of numbered packets left in one run.
     pub fn sent_bytes(&mut self, now: Time, bytes: usize) {
         let Some(send_side) = self.send_side.as_mut().filter(|_| bytes > 0) else {

@@ -8,6 +8,7 @@ use crate::bandwidth::history::SentPackets;
 use crate::bandwidth::loss::{LossController, Rates, Verdict};
 use crate::bandwidth::probe::{Prober, Proof};
 use crate::bandwidth::trendline::{Trendline, Usage};
+use crate::collections::prefetch;
 use crate::time::{MILLIS, SECONDS, Time};
 use crate::wire::twcc;
 
@@ -128,6 +129,12 @@ impl SendSide {
     pub fn is_opening(&self, now: Time) -> bool {
         let waiting = self.opening > 0 || self.prober.opens();
         waiting && self.opened.is_none_or(|at| now.since(at) < OPENING_TIME)
+    }
+
+    /// What sending the next `count` packets will need.
+    pub fn prefetch(&self, next: u16, count: usize) {
+        self.sent.prefetch(next, count);
+        prefetch(&self.sending);
     }
 
     /// The packets of one run, together.

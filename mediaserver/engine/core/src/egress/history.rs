@@ -1,6 +1,7 @@
 //! What one subscription sent lately, by outgoing sequence number, so that NACK can be answered
 //! from the shared ring: each packet a few times, all of them within a share of the bitrate.
 
+use crate::collections::prefetch;
 use crate::drops::Drop;
 use crate::egress::record::Record;
 use crate::time::{MILLIS, SECONDS, Time};
@@ -105,6 +106,15 @@ impl History {
             self.budget = self.budget.clamp(MIN_BUDGET, MIN_BUDGET * 4);
         }
         self.budget += (u64::from(record.size) * u64::from(share)).div_ceil(100);
+    }
+
+    /// The places of the next `count` packets.
+    pub fn prefetch(&self, next: u64, count: usize) {
+        if !self.entries.is_empty() {
+            let at = self.index(next);
+            let end = (at + count).min(self.entries.len());
+            prefetch(&self.entries[at..end]);
+        }
     }
 
     fn index(&self, seq: u64) -> usize {

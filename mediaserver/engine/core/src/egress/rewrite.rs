@@ -2,6 +2,7 @@
 //! TL0PICIDX and dependency descriptor frame numbers, across drops and switches of encoding.
 //! Packets that come late get the number that was kept for them, from a short history of ranges.
 
+use crate::collections::prefetch;
 use crate::packet::{Facts, PictureId};
 use crate::spec::CodecName;
 use crate::time::{SECONDS, Time};
@@ -41,7 +42,8 @@ pub struct Numbers {
 pub struct Rewriter {
     clock_rate: u32,
     started: bool,
-    ranges: [Range; RANGES],
+    /// Apart, since of its three kilobytes a packet needs one entry.
+    ranges: Box<[Range; RANGES]>,
     head: usize,
     highest_in: u64,
     next_out: u64,
@@ -57,7 +59,7 @@ impl Rewriter {
         Rewriter {
             clock_rate,
             started: false,
-            ranges: [Range::default(); RANGES],
+            ranges: Box::new([Range::default(); RANGES]),
             head: 0,
             highest_in: 0,
             next_out: u64::from(first),
@@ -66,6 +68,11 @@ impl Rewriter {
             last: Numbers::default(),
             skipped_picture: None,
         }
+    }
+
+    /// What the next packet will need.
+    pub fn prefetch(&self) {
+        prefetch(&self.ranges[self.head]);
     }
 
     pub fn started(&self) -> bool {
@@ -154,7 +161,7 @@ impl Rewriter {
         self.next_out = last.seq + 1;
         self.last = last;
         self.last_timestamp = last.timestamp;
-        for range in &mut self.ranges {
+        for range in self.ranges.iter_mut() {
             range.end = 0;
         }
     }

@@ -36,6 +36,11 @@ impl Sender {
         self.keys.profile()
     }
 
+    /// What `protect_rtp` reads, for whoever wants it in the cache.
+    pub fn for_rtp(&self) -> &impl Sized {
+        self.keys.for_rtp()
+    }
+
     /// Writes header, payload, `padding` bytes of padding and tag into `out`; answers the length.
     /// `index` is the 48-bit packet index, rollover counter << 16 | sequence number, and its low
     /// half must be the header's sequence number. `padding` > 0 sets the P bit in the copy.

@@ -125,6 +125,10 @@ enum Keys {
 }
 
 impl Direction {
+    pub fn for_rtp(&self) -> &impl Sized {
+        &self.rtp
+    }
+
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, SrtpError> {
         if key.len() != profile.key_len() || salt.len() != profile.salt_len() {
             return Err(SrtpError::KeyLength);
