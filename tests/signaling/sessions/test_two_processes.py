@@ -46,7 +46,7 @@ class Two:
 
     def hear(self, count: int, since: float) -> list[float]:
         """The seconds that each of `count` ends took to arrive."""
-        took = []
+        took: list[float] = []
         while len(took) < count:
             assert self.there.poll(5), f"{len(took)} of {count} arrived"
             took.append(self.there.recv()[1] - since)
