@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import uuid
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,7 +19,8 @@ def uuid7(unix: float, random: Callable[[int], bytes]) -> str:
     value = int(unix * 1000) << 80 | int.from_bytes(random(10), "big")
     value = value & ~(0xF << 76) | 7 << 76
     value = value & ~(0x3 << 62) | 2 << 62
-    return str(uuid.UUID(int=value & (1 << 128) - 1))
+    text = f"{value & (1 << 128) - 1:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Ids(Protocol):

@@ -156,6 +156,8 @@ class Endpoint:
             return
         if operation.body is not None:
             _check_type(request, FORM if operation.form else JSON)
+        if operation.body is None and not request.can_read_body:
+            return
         call.raw = await read_body(request, self._ports.limits, operation.max_body)
         if operation.body is None:
             _check_empty(call.raw)
