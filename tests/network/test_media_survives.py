@@ -74,8 +74,8 @@ async def _cut_and_resumed(call: Call, seconds: float) -> None:
     await flowing(alice)
 
 
-# In the long run until the estimate holds at 300 kbit/s with real clients: audio with RED takes a
-# third of it, and video falls to its base temporal layer (about 4 frames/s). The simulator holds.
+# In the long run until it holds every time: with real clients 21 of 22 calls kept the low layer
+# moving and lost at most 1 % of audio, one lost 6 % of it. The simulator holds.
 @pytest.mark.long
 @pytest.mark.part("network")
 async def test_slow_and_fast_subscriber_side_by_side(tmp_path: Path) -> None:
