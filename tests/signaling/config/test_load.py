@@ -74,7 +74,8 @@ def test_secrets_come_from_files_and_the_environment_and_print_as_stars(tmp_path
     config = load(file, {"KEY_A": "from-env", "SOTTO_KEYS__b": "verbatim"})
     assert config.turn.secret is not None
     assert config.turn.secret.reveal() == "from-a-file"
-    assert {name: s.reveal() for name, s in config.keys.items()} == {"a": "from-env", "b": "verbatim"}
+    keys = {name: secret.reveal() for name, secret in config.keys.items()}
+    assert keys == {"a": "from-env", "b": "verbatim"}
     shown = f"{config} {config.turn.secret!s} {config.turn.secret:>10}"
     assert "***" in shown
     assert not any(text in shown for text in ("from-a-file", "from-env", "verbatim"))

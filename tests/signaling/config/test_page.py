@@ -8,7 +8,8 @@ from typing import get_type_hints
 import msgspec
 
 from signaling.config.page import _describe, render
-from signaling.config.tree import Config, Section
+from signaling.config.section import Section
+from signaling.config.tree import Config
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "operations" / "configuration.md"
 
