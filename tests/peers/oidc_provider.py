@@ -36,9 +36,7 @@ def installed() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def provider(
-    redirect: str, certificate: tuple[str, str] | None = None
-) -> AsyncIterator[str]:
+async def provider(redirect: str, certificate: tuple[str, str] | None = None) -> AsyncIterator[str]:
     """Its issuer. `certificate` as PEM (certificate, key): it speaks TLS then."""
     home = await asyncio.to_thread(installed)
     process = await asyncio.create_subprocess_exec(
