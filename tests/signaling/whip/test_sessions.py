@@ -147,7 +147,8 @@ async def test_refusals_are_problems(
     assert problem["code"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     if status == 401:
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        # RFC 6750 section 3.1: a token came, and was no good.
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert all(call["participant_count"] == 0 for call in await calls(house))
 
 
