@@ -148,5 +148,9 @@ async def _serve(config: Config, on_ready: Callable[[App], None], authority: Pat
 def announce_setup(link: str | None) -> None:
     """On standard output and nowhere else: it is a secret until somebody used it."""
     if link is not None:
-        print(f"Nobody administers this server yet. Who opens this link does:\n  {link}")
+        print(
+            f"Nobody administers this server yet. Whoever signs up with this link does:\n  {link}\n"
+            "The page cannot do it yet: POST {login, password, link}, the link being what stands "
+            "after #,\nto /api/v1/sign-up."
+        )
         sys.stdout.flush()

@@ -133,7 +133,8 @@ def page() -> bytes:
         for cells in ((k.what, k.level.value, k.protection, k.stays) for k in TABLE)
     )
     return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Security · Sotto</title>\n'
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light dark"><title>Security · Sotto</title>\n'
         f"<h1>Security</h1>\n<p>{WIRE}</p>\n<p>{REPORT}</p>\n<h2>What is kept</h2>\n"
         "<table><tr><th>What</th><th>Class</th><th>At rest</th><th>How long</th></tr>\n"
         f"{rows}</table>\n</html>\n"

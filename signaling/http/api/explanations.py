@@ -238,7 +238,8 @@ def markdown(code: Code, found: Explanation) -> str:
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{code} · Sotto</title>
+<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{code} · Sotto</title>
 <h1><code>{code}</code></h1>
 <p>Status {statuses}.</p>
 <p>{meaning}</p>
