@@ -105,6 +105,19 @@ TEST = (
     Suite("attacks", 8, (real("tests/attacks"),)),
 )
 
+
+def network(*names: str) -> tuple[Command, ...]:
+    """Rows of the fault matrix, each in full, twenty times."""
+    files = sorted(f for name in names for f in (ROOT / "tests" / "network").glob(f"*{name}*.py"))
+    return (pytest("-s", *(str(f.relative_to(ROOT)) for f in files), long=True),)
+
+
+def all_of(*words: str, times: int) -> tuple[Command, ...]:
+    """What `make test` takes once and what it does not, again and again; nothing is tried twice."""
+    return (tool("pytest", "--import-mode=append", *words),) * times
+
+
+# Each part ends within 100 minutes on two cores.
 LONG = (
     Suite(
         "seeds",
@@ -119,10 +132,15 @@ LONG = (
     ),
     Suite("fuzz-1", 95, (script("long-fuzz", HALF="1"),)),
     Suite("fuzz-2", 95, (script("long-fuzz", HALF="2"),)),
-    Suite("media", 60, (pytest("tests/mediaserver", "tests/signaling", long=True),)),
-    Suite("interop", 90, (pytest("tests/interop", "tests/web", long=True),)),
-    Suite("network", 100, (pytest("tests/network", long=True),)),
-    Suite("attacks", 60, (pytest("tests/attacks", long=True),)),
+    Suite("media", 45, (pytest("tests/mediaserver", *CALLS, long=True),)),
+    Suite("accounts", 45, (pytest("tests/signaling", *ELSEWHERE, long=True),)),
+    Suite("stores", 45, (pytest(*STORES, long=True),)),
+    Suite("interop", 9, all_of("tests/interop", times=10)),
+    Suite("page", 11, all_of("tests/web", times=8)),
+    Suite("network-loss", 95, network("f10")),
+    Suite("network-moves", 95, network("f09", "f14", "f15", "f19")),
+    Suite("network-paths", 95, network("f05", "f11", "f12", "f13", "survives")),
+    Suite("attacks", 12, all_of("tests/attacks", times=8)),
 )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from livekit.protocol import rtc
 
-from tests.interop.servers import Server, serving
+from tests.interop.servers import Place, Server, serving
 from tests.interop.signal_driver import SignalDriver
-from tests.network.faults import p95
+from tests.network.faults import RUNS, p95, repeated
 
 RESUMABLE = {1001, 1006, 1012, 1013, 1014}
-LONG = [pytest.mark.long, pytest.mark.part("network")]
+# These clients bring no media: without this the server tells them to leave after a minute, with
+# 1000, which a busy machine takes to get here.
+PATIENT = Place(extra=("--set=signaling_times.join_timeout=900",))
+# What a stalled client's kernel takes; left alone it grows to megabytes before anybody notices.
+RECEIVE_BUFFER = 64 * 1024
 
 
 def resident_mb(server: Server) -> float:
@@ -58,6 +62,8 @@ def stall(driver: SignalDriver) -> None:
     driver.reader.cancel()
     connection = driver.socket._response.connection
     assert connection is not None and connection.transport is not None
+    kernel = connection.transport.get_extra_info("socket")
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     connection.transport.pause_reading()
 
 
@@ -75,35 +81,37 @@ async def cut_code(driver: SignalDriver) -> int:
     return driver.socket.close_code or 1006
 
 
-@pytest.mark.parametrize(
-    ("seconds", "readers", "stalled"), [(18, 24, 4), pytest.param(60, 200, 20, marks=LONG)]
-)
-async def test_stalled_readers_cost_the_others_nothing(
-    tmp_path: Path, seconds: int, readers: int, stalled: int
-) -> None:
-    with serving(tmp_path / "server") as server:
-        async with contextlib.AsyncExitStack() as stack:
-            everybody = []
-            for number in range(readers):
-                driver = SignalDriver(server, "stall", f"p{number}", canUpdateOwnMetadata=True)
-                everybody.append(await stack.enter_async_context(driver))
-                await driver.connect()
-            speaker, slow, quick = (
-                everybody[0],
-                everybody[1 : 1 + stalled],
-                everybody[1 + stalled :],
-            )
-            calm = p95(await talk(speaker, quick, 4))
-            before = resident_mb(server)
-            for driver in slow:
-                stall(driver)
-            busy = p95(await talk(speaker, quick, seconds))
-            held = (resident_mb(server) - before) / stalled
-            codes = {await cut_code(driver) for driver in slow}
-            print(
-                f"F5: p95 {calm:.1f} ms calm, {busy:.1f} ms busy, {held:.2f} MB for each, {codes}"
-            )
-            # 10 % of a few milliseconds is noise on shared cores; so some are allowed.
-            assert busy <= 1.1 * calm + 10
-            assert held <= 2
-            assert codes <= RESUMABLE
+async def one_stall(folder: Path, seconds: float, readers: int, stalled: int) -> float:
+    """Milliseconds that the others' p95 grew by beyond a tenth."""
+    async with contextlib.AsyncExitStack() as stack:
+        server = stack.enter_context(serving(folder / "server", PATIENT))
+        everybody = []
+        for number in range(readers):
+            driver = SignalDriver(server, "stall", f"p{number}", canUpdateOwnMetadata=True)
+            everybody.append(await stack.enter_async_context(driver))
+            await driver.connect()
+        speaker, slow, quick = everybody[0], everybody[1 : 1 + stalled], everybody[1 + stalled :]
+        calm = p95(await talk(speaker, quick, 4))
+        before = resident_mb(server)
+        for driver in slow:
+            stall(driver)
+        busy = p95(await talk(speaker, quick, seconds))
+        held = (resident_mb(server) - before) / stalled
+        codes = {await cut_code(driver) for driver in slow}
+        print(f"F5: p95 {calm:.1f} ms calm, {busy:.1f} ms busy, {held:.2f} MB for each, {codes}")
+        assert held <= 2
+        assert codes <= RESUMABLE, codes
+        return busy - 1.1 * calm
+
+
+@RUNS
+async def test_stalled_readers_cost_the_others_nothing(tmp_path: Path, runs: int) -> None:
+    seconds, readers, stalled = (18, 24, 4) if runs == 1 else (60, 200, 20)
+    # 10 % of a few milliseconds is noise on shared cores; so some are allowed.
+    await repeated(
+        "F5 p95 grown by more than a tenth, ms",
+        runs,
+        tmp_path,
+        10.0,
+        lambda folder, _: one_stall(folder, seconds, readers, stalled),
+    )

@@ -51,7 +51,7 @@ async def one_change(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_media_follows_to_the_other_network(tmp_path: Path, runs: int) -> None:
-    await repeated("F9 gap, s", runs, tmp_path, 2.0, one_change)
+    await repeated("F9 gap, s", runs, tmp_path, 2.0, one_change, together=2)
 
 
 async def ice_restart(folder: Path, seed: int) -> float:

@@ -12,6 +12,8 @@ from tests.network.rig import calling, difference, flowing
 
 pytestmark = pytest.mark.namespaces
 SHORT_S, FULL_S = 12, 60
+TOGETHER = 4
+WHOLE_S = 600  # what the promise for 30 % says
 
 
 async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> float:
@@ -37,13 +39,14 @@ async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> 
 
 @RUNS
 async def test_thirty_percent(tmp_path: Path, runs: int) -> None:
-    seconds = FULL_S if runs > 1 else SHORT_S
+    seconds = WHOLE_S if runs > 1 else SHORT_S
     await repeated(
         "F10 concealed at 30 %, %",
         runs,
         tmp_path,
         10.0,
         lambda folder, seed: concealed_at(folder, seed, 30, seconds),
+        together=TOGETHER,
     )
 
 
@@ -56,10 +59,5 @@ async def test_ten_percent_does_not_freeze(tmp_path: Path, runs: int) -> None:
         tmp_path,
         10.0,
         lambda folder, seed: concealed_at(folder, seed, 10, seconds),
+        together=TOGETHER,
     )
-
-
-@pytest.mark.long
-@pytest.mark.part("network")
-async def test_thirty_percent_for_ten_minutes(tmp_path: Path) -> None:
-    assert await concealed_at(tmp_path, 99, 30, 600) <= 10

@@ -46,4 +46,4 @@ async def one_storm(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_jitter_of_half_a_second(tmp_path: Path, runs: int) -> None:
-    await repeated("F11 back to calm, s", runs, tmp_path, 30.0, one_storm)
+    await repeated("F11 back to calm, s", runs, tmp_path, 30.0, one_storm, together=4)

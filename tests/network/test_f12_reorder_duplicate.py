@@ -39,4 +39,4 @@ async def one_mess(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_reordered_and_doubled_packets(tmp_path: Path, runs: int) -> None:
-    await repeated("F12 NACKs for each loss", runs, tmp_path, 1.2, one_mess)
+    await repeated("F12 NACKs for each loss", runs, tmp_path, 1.2, one_mess, together=2)

@@ -55,4 +55,4 @@ async def one_dip(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_bandwidth_dip(tmp_path: Path, runs: int) -> None:
-    await repeated("F13 back to the high layer, s", runs, tmp_path, 15.0, one_dip)
+    await repeated("F13 back to the high layer, s", runs, tmp_path, 15.0, one_dip, together=2)

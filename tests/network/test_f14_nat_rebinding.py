@@ -65,4 +65,4 @@ async def one_rebinding(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_another_mapping(tmp_path: Path, runs: int) -> None:
-    await repeated("F14 gap, s", runs, tmp_path, 3.0, one_rebinding)
+    await repeated("F14 gap, s", runs, tmp_path, 3.0, one_rebinding, together=4)

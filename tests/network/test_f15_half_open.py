@@ -36,4 +36,4 @@ async def one_silence(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_silent_client_is_shown_offline(tmp_path: Path, runs: int) -> None:
-    await repeated("F15 offline after, s", runs, tmp_path, 30.0, one_silence)
+    await repeated("F15 offline after, s", runs, tmp_path, 30.0, one_silence, together=4)

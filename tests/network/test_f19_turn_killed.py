@@ -54,4 +54,4 @@ async def one_death(folder: Path, seed: int) -> float:
 
 @RUNS
 async def test_relayed_call_comes_back(tmp_path: Path, runs: int) -> None:
-    await repeated("F19 gap, s", runs, tmp_path, 8.0, one_death)
+    await repeated("F19 gap, s", runs, tmp_path, 8.0, one_death, together=2)
