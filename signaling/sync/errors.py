@@ -27,12 +27,28 @@ class SyncCode(IntEnum):
     UNKNOWN_MESSAGE = 102
     BAD_SYNTAX = 103
     LIMITS_EXCEEDED = 104
+    BAD_SESSION_NUMBER = 106
+    SESSION_NUMBER_IN_USE = 107
+    BAD_MESSAGE_ORDER = 109
+    BAD_CHANGES = 112
     SESSION_CLOSED = 200
     OTHER_SESSION_ERROR = 201
     TOKEN_EXPIRED = 202
     BAD_AUTHENTICATION = 203
+    ILLEGAL_PATH = 204
+    NO_SUCH_PARTITION = 205
     PERMISSION_DENIED = 206
+    BAD_CLIENT_FILE = 208
+    BAD_SERVER_VERSION = 209
+    BAD_CLIENT_VERSION = 210
+    DIVERGING_HISTORIES = 211
+    BAD_CHANGE = 212
+    CLIENT_FILE_EXPIRED = 222
+    USER_MISMATCH = 223
+    TOO_MANY_SESSIONS = 224
+    BOUND_ELSEWHERE = 227
     PERMISSIONS_CHANGED = 228
+    COMPENSATING_WRITE = 231
 
 
 class Action(StrEnum):
@@ -44,6 +60,7 @@ class Action(StrEnum):
     TRANSIENT = "Transient"
     REFRESH_USER = "RefreshUser"
     LOG_OUT_USER = "LogOutUser"
+    CLIENT_RESET = "ClientReset"
 
 
 class Close(IntEnum):
@@ -77,6 +94,14 @@ MEANINGS = {
 }
 
 
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that had no effect; `client_version` is that of its upload."""
+
+    client_version: int
+    code: str
+    reason: str
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The JSON body of an error, for machines that decide and people who read logs."""
 
@@ -86,6 +111,9 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     try_again: bool
     should_client_reset: bool = False
     action: Action
+    compensating_write_server_version: int | msgspec.UnsetType = msgspec.UNSET
+    rejected_updates: list[Rejected] | msgspec.UnsetType = msgspec.UNSET
+    """With 231: what the sender may not do. Its change kept its place, without an effect."""
 
 
 class Fault(Exception):  # noqa: N818 - names what happened
@@ -100,12 +128,18 @@ class Fault(Exception):  # noqa: N818 - names what happened
         action: Action = Action.PROTOCOL_VIOLATION,
         status: int = 0,
         close: Close | None = None,
+        reset: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.close = close
-        self.body = Body(message=message, try_again=try_again, action=action)
+        self.body = Body(
+            message=message,
+            try_again=try_again,
+            should_client_reset=reset,
+            action=action,
+        )
 
 
 _REFUSALS = {

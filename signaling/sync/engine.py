@@ -1,0 +1,408 @@
+"""One sync session as a state machine: frames and answers in, effects out. Pure; driven by the hub.
+
+    BOUND --ident--> RESUMING --resumed--> CATCHING <--lagging, gap--> LIVE
+      any --unbind, fault--> OVER
+
+Every effect that asks something (`Resume`, `Read`, `Integrate`, `LookAtHead`) is answered by one
+call of the method that its docstring names, or by `failed`; at most one of each kind is open.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from signaling.storage.port import Head
+from signaling.sync.batch import Batch
+from signaling.sync.errors import Action, Body, Fault, Rejected, SyncCode
+from signaling.sync.frames import ErrorFrame
+from signaling.sync.partition import Change, Integrated, State
+from signaling.sync.session_frames import (
+    PartitionDownload,
+    PartitionIdent,
+    PartitionMark,
+    PartitionUnbound,
+    PartitionUpload,
+)
+
+PAGE = 500
+"""Ops of one read, thus of one DOWNLOAD at most."""
+PACK_FROM = 4096
+"""Bytes of changes from which deflating them is worth the client's time."""
+MOST_WAITING = 4000
+"""Changes of one session that wait for the store; beyond, the client floods (104)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Phase(StrEnum):
+    BOUND = "bound"
+    RESUMING = "resuming"
+    CATCHING = "catching"
+    LIVE = "live"
+    OVER = "over"
+
+
+class Send(Struct, frozen=True):
+    """One frame, encoded."""
+
+    data: bytes
+
+
+class Resume(Struct, frozen=True):
+    """Answer with `resumed`: the head, this ident's cursor, the first page after `after`."""
+
+    ident: str
+    after: int
+
+
+class Read(Struct, frozen=True):
+    """Answer with `page`, once what was sent has left."""
+
+    after: int
+
+
+class Integrate(Struct, frozen=True):
+    """Answer with `integrated`."""
+
+    changes: Sequence[Change]
+
+
+class LookAtHead(Struct, frozen=True):
+    """Answer with `looked`."""
+
+    request: int
+
+
+class Fail(Struct, frozen=True):
+    """The last effect of a session that its client is told the end of."""
+
+    fault: Fault
+
+
+Effect = Send | Resume | Read | Integrate | LookAtHead | Fail
+
+
+class Session:
+    """See the module. `number` is the client's name for it on its socket."""
+
+    __slots__ = (
+        "_bootstrap_to",
+        "_bootstrapped",
+        "_claimed",
+        "_compress",
+        "_floor",
+        "_integrating",
+        "_marks",
+        "_newest",
+        "_state",
+        "_taken",
+        "_told",
+        "_waiting",
+        "_window",
+        "cursor",
+        "ident",
+        "number",
+        "phase",
+        "upload_cursor",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.phase = Phase.BOUND
+        self.ident = ""
+        self.cursor = 0
+        """The newest op that the client was sent."""
+        self.upload_cursor = 0
+        """The newest version of the client that is in the log."""
+        self._told = 0
+        self._taken = 0
+        self._waiting: deque[Change] = deque()
+        self._integrating = False
+        self._marks: list[tuple[int, int]] = []
+        self._newest = 0
+        self._floor = 0
+        self._bootstrap_to: int | None = None
+        self._bootstrapped: State | None = None
+        self._state = State()
+        self._window = 0
+        self._compress = False
+        self._claimed: PartitionIdent | None = None
+
+    # From the client
+
+    def identify(self, frame: PartitionIdent) -> list[Effect]:
+        """Its salt was checked."""
+        if self.phase is not Phase.BOUND:
+            return self._fail(_disorder("ident comes once, after bind."))
+        self.phase = Phase.RESUMING
+        self.ident = frame.client_file_ident
+        self.cursor = frame.download_server_version
+        self._window, self._compress = frame.window, frame.compress
+        self._claimed = frame
+        return [Resume(self.ident, self.cursor)]
+
+    def upload(self, frame: PartitionUpload) -> list[Effect]:
+        if self.phase is Phase.BOUND:
+            return self._fail(_disorder("ident comes before upload."))
+        if self.phase is Phase.OVER:
+            return []
+        if len(self._waiting) + len(frame.changes) > MOST_WAITING:
+            message = "Too many changes wait for the store."
+            return self._fail(
+                Fault(SyncCode.LIMITS_EXCEEDED, message, try_again=True, action=Action.TRANSIENT)
+            )
+        self._waiting.extend(frame.changes)
+        return self._pump()
+
+    def mark(self, frame: PartitionMark) -> list[Effect]:
+        if self.phase is Phase.BOUND:
+            return self._fail(_disorder("ident comes before mark."))
+        return [] if self.phase is Phase.OVER else [LookAtHead(frame.request)]
+
+    def unbind(self) -> list[Effect]:
+        """The last frame of the session is its `unbound`."""
+        self.phase = Phase.OVER
+        return [Send(_encode(PartitionUnbound(session=self.number)))]
+
+    # From the store
+
+    def resumed(self, head: Head, upload_cursor: int, page: Batch, state: State) -> list[Effect]:
+        """`page` begins after the client's cursor or, for a bootstrap, where `start` says."""
+        claimed = self._claimed
+        if self.phase is not Phase.RESUMING or claimed is None:
+            return []
+        fault = _why_not(claimed, head, upload_cursor, page)
+        if fault is not None:
+            return self._fail(fault)
+        self._claimed = None
+        self.upload_cursor = self._taken = upload_cursor
+        self._newest, self._floor = max(self._newest, head.seq), head.floor
+        if claimed.download_server_version == 0 and head.seq:
+            self._bootstrap_to = head.seq
+            self._state = state
+            self.cursor = self.start(head)
+        self.phase = Phase.CATCHING
+        return [*self._took(page, always=True), *self._pump()]
+
+    def start(self, head: Head) -> int:
+        """After which op a bootstrap begins."""
+        return max(head.floor, head.seq - self._window if self._window else 0)
+
+    def page(self, page: Batch) -> list[Effect]:
+        return self._took(page) if self.phase is Phase.CATCHING else []
+
+    def news(self, batch: Batch) -> list[Effect]:
+        """What was committed just now, by anybody."""
+        self._newest = max(self._newest, batch.last)
+        if self.phase is not Phase.LIVE or batch.last <= self.cursor:
+            return []
+        if batch.first != self.cursor + 1:
+            return self.behind()
+        return [self._download(batch), *self._answer_marks()]
+
+    def behind(self) -> list[Effect]:
+        """Read on from the store: something is missing, or the client reads too slowly."""
+        if self.phase is not Phase.LIVE:
+            return []
+        self.phase = Phase.CATCHING
+        return [Read(self.cursor)]
+
+    def floor(self, floor: int) -> list[Effect]:
+        """What is at or below it is gone; told with the next download, or at once."""
+        if floor <= self._floor:
+            return []
+        self._floor = floor
+        return [self._note()] if self.phase is Phase.LIVE else []
+
+    def integrated(self, done: Integrated) -> list[Effect]:
+        self._integrating = False
+        self.upload_cursor = max(self.upload_cursor, done.upto)
+        if self.phase is Phase.OVER:
+            return []
+        effects: list[Effect] = []
+        if done.refusals:
+            effects.append(self._refused(done))
+        # The download that brings these ops acknowledges them; without ops, only this does.
+        if done.seq <= self.cursor and self.upload_cursor > self._told and self._is_synced():
+            effects.append(self._note())
+        return [*effects, *self._pump()]
+
+    def looked(self, request: int, head: int) -> list[Effect]:
+        if self.phase is Phase.OVER:
+            return []
+        self._newest = max(self._newest, head)
+        self._marks.append((head, request))
+        effects = self._answer_marks()
+        return effects or (self.behind() if self.cursor < head else [])
+
+    def failed(self, fault: Fault) -> list[Effect]:
+        self._integrating = False
+        return self._fail(fault)
+
+    # Within
+
+    def _is_synced(self) -> bool:
+        return self.phase is Phase.LIVE
+
+    def _fail(self, fault: Fault) -> list[Effect]:
+        if self.phase is Phase.OVER:
+            return []
+        self.phase = Phase.OVER
+        return [Fail(fault)]
+
+    def _pump(self) -> list[Effect]:
+        """Whatever waits goes to the store at once; what comes meanwhile is the next."""
+        if self._integrating or self.phase not in (Phase.CATCHING, Phase.LIVE):
+            return []
+        fresh: list[Change] = []
+        while self._waiting and len(fresh) < PAGE:
+            change = self._waiting.popleft()
+            if change.version <= self._taken:
+                continue
+            if change.version != self._taken + 1:
+                return self._fail(_bad_version(change.version, self._taken))
+            self._taken = change.version
+            fresh.append(change)
+        if fresh:
+            self._integrating = True
+            return [Integrate(fresh)]
+        return [self._note()] if self._told < self.upload_cursor and self._is_synced() else []
+
+    def _took(self, page: Batch, *, always: bool = False) -> list[Effect]:
+        effects: list[Effect] = []
+        if len(page) and page.first != self.cursor + 1:
+            fault = Fault(
+                SyncCode.CLIENT_FILE_EXPIRED,
+                "What this file needs is no longer kept.",
+                action=Action.CLIENT_RESET,
+                reset=True,
+            )
+            return self._fail(fault)
+        if len(page):
+            effects.append(self._download(page))
+        elif always:
+            effects.append(self._note())
+        if len(page) and self.cursor < self._newest:
+            return [*effects, Read(self.cursor)]
+        self.phase = Phase.LIVE
+        if self._told < self.upload_cursor:
+            effects.append(self._note())
+        return [*effects, *self._answer_marks()]
+
+    def _answer_marks(self) -> list[Effect]:
+        if not self._marks or self._bootstrap_to is not None:
+            return []
+        due = [request for seq, request in self._marks if seq <= self.cursor]
+        self._marks = [mark for mark in self._marks if mark[0] > self.cursor]
+        frames = [PartitionMark(session=self.number, request=request) for request in due]
+        return [Send(_encode(frame)) for frame in frames]
+
+    def _download(self, batch: Batch) -> Send:
+        """The common case goes out as bytes that all sessions of the room share."""
+        before, self.cursor, self._told = self.cursor, batch.last, self.upload_cursor
+        plain = self._bootstrap_to is None and not batch.has(self.ident)
+        if plain and (not self._compress or batch.size < PACK_FROM) and self.phase is Phase.LIVE:
+            return Send(batch.frame(self.number, self._told, before, self._floor))
+        changes = batch.changes_for(self.ident if self._bootstrap_to is None else "")
+        left = self._newest - batch.last
+        frame = PartitionDownload(
+            session=self.number,
+            upload_client_version=self._told,
+            from_=before,
+            to=batch.last,
+            head=max(self._newest, batch.last),
+            floor=self._floor,
+            chain=batch.chain,
+            downloadable_bytes=batch.size * left // len(batch) if left > 0 else 0,
+        )
+        if self._bootstrap_to is not None:
+            frame = self._of_bootstrap(frame, batch.last)
+        if self._compress and len(changes) >= PACK_FROM:
+            packed = base64.b64encode(zlib.compress(changes, 1)).decode()
+            return Send(_encode(msgspec.structs.replace(frame, packed=packed)))
+        return Send(_encode(frame)[:-1] + b',"changes":' + changes + b"}")
+
+    def _of_bootstrap(self, frame: PartitionDownload, last: int) -> PartitionDownload:
+        target = self._bootstrap_to or 0
+        if last < target:
+            return msgspec.structs.replace(frame, bootstrap="more")
+        self._bootstrap_to = None
+        state = self._state
+        self._state = State()
+        rest = UNSET if state.state is None else state.state
+        return msgspec.structs.replace(frame, bootstrap="last", clock=state.clock, state=rest)
+
+    def _note(self) -> Send:
+        """Cursors alone."""
+        self._told = self.upload_cursor
+        frame = PartitionDownload(
+            session=self.number,
+            upload_client_version=self._told,
+            from_=self.cursor,
+            to=self.cursor,
+            head=max(self._newest, self.cursor),
+            floor=self._floor,
+            chain="",
+            changes=[],
+        )
+        if self._bootstrap_to is not None:  # every op is gone: begin anew from nothing
+            frame = self._of_bootstrap(frame, self.cursor)
+        return Send(_encode(frame))
+
+    def _refused(self, done: Integrated) -> Send:
+        body = Body(
+            message="Some changes had no effect.",
+            try_again=False,
+            action=Action.WARNING,
+            compensating_write_server_version=done.seq,
+            rejected_updates=[
+                Rejected(client_version=found.version, code=found.code, reason=found.reason)
+                for found in done.refusals
+            ],
+        )
+        code = SyncCode.COMPENSATING_WRITE
+        frame = ErrorFrame(
+            code=code, name=code.name.lower(), session=self.number, status=403, body=body
+        )
+        return Send(_encode(frame))
+
+
+def _why_not(claimed: PartitionIdent, head: Head, upload: int, page: Batch) -> Fault | None:
+    """Why a file may not go on from where it stopped: it then begins anew."""
+    at = claimed.download_server_version
+    if claimed.upload_client_version > upload:
+        return _reset(
+            SyncCode.BAD_CLIENT_VERSION, "This server knows less of this file: take a new ident."
+        )
+    if at == 0:
+        return None
+    if at > head.seq:
+        return _reset(SyncCode.BAD_SERVER_VERSION, "This file is ahead of the server.")
+    if at < head.floor:
+        return _reset(SyncCode.CLIENT_FILE_EXPIRED, "What this file needs is no longer kept.")
+    if not page.continues(claimed.chain, at, head):
+        return _reset(SyncCode.DIVERGING_HISTORIES, "This file has another history.")
+    return None
+
+
+def _reset(code: SyncCode, message: str) -> Fault:
+    return Fault(code, message, try_again=True, action=Action.CLIENT_RESET, reset=True)
+
+
+def _disorder(message: str) -> Fault:
+    return Fault(SyncCode.BAD_MESSAGE_ORDER, message, action=Action.PROTOCOL_VIOLATION)
+
+
+def _bad_version(version: int, taken: int) -> Fault:
+    return Fault(
+        SyncCode.BAD_CLIENT_VERSION,
+        f"Version {version} does not follow {taken}.",
+        action=Action.APPLICATION_BUG,
+    )
