@@ -1,0 +1,1 @@
+"""Files of rooms: resumable upload, checks, stripping, sealed chunks, links, deletion."""
