@@ -84,13 +84,15 @@ class Hint(Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
 
 class News(Hint, frozen=True, kw_only=True, tag="news"):
     """The log grew from `from_seq` to `to_seq`. `entries` when they were small, else none: read.
-    `epoch` differs when the log began anew (a transient room after a restart).
+    `epoch` differs when the log began anew (a transient room after a restart). `chain` is that
+    after `to_seq`: with `entries`, always, so that sessions can pass them on without reading.
     """
 
     from_seq: int
     to_seq: int
     epoch: str = ""
     entries: Sequence[Any] = ()
+    chain: bytes = b""
 
 
 class Typing(Hint, frozen=True, kw_only=True, tag="typing"):
