@@ -80,6 +80,19 @@ class Code(StrEnum):
     SIGNATURE_INVALID = "signature_invalid"
     TIMESTAMP_SKEWED = "timestamp_skewed"
     REQUEST_REPLAYED = "request_replayed"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    UPLOAD_OFFSET_MISMATCH = "upload_offset_mismatch"
+    UPLOAD_BUSY = "upload_busy"
+    UPLOAD_INCOMPLETE = "upload_incomplete"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    TUS_VERSION_UNSUPPORTED = "tus_version_unsupported"
+    FILE_TYPE_REFUSED = "file_type_refused"
+    FILE_TYPE_MISMATCH = "file_type_mismatch"
+    FILE_UNREADABLE = "file_unreadable"
+    FILE_TOO_COMPLEX = "file_too_complex"
+    FILE_QUARANTINED = "file_quarantined"
+    FILE_NOT_READY = "file_not_ready"
+    FILE_MODE_MISMATCH = "file_mode_mismatch"
 
 
 @dataclass(frozen=True, slots=True)

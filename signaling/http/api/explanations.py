@@ -222,6 +222,75 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.REQUEST_REPLAYED: _said(
         409, "This very signed request came before.", "Sign a new one, with a fresh timestamp.",
     ),
+    Code.QUOTA_EXCEEDED: _said(
+        413,
+        "The account or the room keeps as much as it may, or too many uploads were begun.",
+        "Delete files, finish or cancel uploads, or ask the operator for more.",
+    ),
+    Code.UPLOAD_OFFSET_MISMATCH: _said(
+        409,
+        "The upload is not where `Upload-Offset` says.",
+        "Ask with HEAD how far it came and go on from there.",
+    ),
+    Code.UPLOAD_BUSY: _said(
+        409,
+        "Another request adds to this upload at the moment.",
+        "Wait for it to end, ask with HEAD how far it came, and go on from there.",
+    ),
+    Code.UPLOAD_INCOMPLETE: _said(
+        409,
+        "Not all bytes of the file are there.",
+        "Send the rest, then complete it.",
+    ),
+    Code.CHECKSUM_MISMATCH: _said(
+        460,
+        "The bytes that arrived are not those that `Upload-Checksum` names. None of them was "
+        "kept.",
+        "Send them again from the same offset.",
+    ),
+    Code.TUS_VERSION_UNSUPPORTED: _said(
+        412,
+        "`Tus-Resumable` is missing, or names a version that this server does not have.",
+        "Send `Tus-Resumable: 1.0.0`; `Tus-Version` lists what the server has.",
+    ),
+    Code.FILE_TYPE_REFUSED: _said(
+        415,
+        "Files of this type are not taken: nothing here can remove what they tell beside the "
+        "picture.",
+        "Convert it first: JPEG, PNG, WebP, GIF, AVIF, HEIC, MP4, WebM and the like are taken.",
+    ),
+    Code.FILE_TYPE_MISMATCH: _said(
+        422,
+        "The content is not what the type or the ending of the name says.",
+        "Send the file with its true type and name.",
+    ),
+    Code.FILE_UNREADABLE: _said(
+        422,
+        "The file says that it is a picture, a sound or a film, but it cannot be read as one.",
+        "It is truncated or damaged: send it again from its source.",
+    ),
+    Code.FILE_TOO_COMPLEX: _said(
+        422,
+        "Reading or unpacking the file would take far more than its size: too many pixels, frames "
+        "or bytes.",
+        "Send a smaller picture, or the parts of the archive.",
+    ),
+    Code.FILE_QUARANTINED: _said(
+        403,
+        "The virus scanner named this file. Nobody gets it.",
+        "Scan the device that it came from. If it is a mistake, tell the operator the file's id.",
+    ),
+    Code.FILE_NOT_READY: _said(
+        409,
+        "The file is not complete, or its checks have not ended.",
+        "Complete it, and ask for its state until it is `ready`.",
+    ),
+    Code.FILE_MODE_MISMATCH: _said(
+        422,
+        "The room's mode takes no such file: transient rooms keep none, encrypted rooms take only "
+        "files that the client sealed (`opaque`), and other rooms only those that it did not.",
+        "Seal the file on the client where the room asks for it.",
+    ),
 }  # fmt: skip
 
 
