@@ -132,7 +132,7 @@ class Mentions(_Part, frozen=True, kw_only=True):
 
 
 class Attachment(_Part, frozen=True, kw_only=True):
-    """What the server may know of a file: of plain bodies it fills these in itself."""
+    """What the server may know of a file. Of a plain body they name exactly its files."""
 
     id: FileId
     size: Annotated[int, Meta(ge=0, le=2**53)] = 0
@@ -148,13 +148,10 @@ class Forwarded(_Part, frozen=True, kw_only=True):
 
 
 class Poll(_Part, frozen=True, kw_only=True):
-    """The countable part of a poll; question and options are in the body. `anonymous` hides who
-    voted for what from everybody but the server's log.
-    """
+    """The countable part of a poll; question and options are in the body."""
 
     options: Annotated[int, Meta(ge=2, le=20)]
     multiple: bool = False
-    anonymous: bool = False
     closes_at: datetime | None = None
 
 
@@ -336,7 +333,9 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Entry(Struct, frozen=True, kw_only=True):
     """One place of a room's log as readers see it. `account` is None for the server itself; `part`
-    is what the author was when the server took the op.
+    is what the author was when the server took the op, and at least `moderator` for a delete or
+    close by who might do so to anybody's. `expires_at` is the end of a post's life, by its own
+    `ttl` or the room's.
     """
 
     seq: int
@@ -347,6 +346,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     account: str | None
     part: Part
     op: Op
+    expires_at: datetime | None = None
 
     @property
     def stamp(self) -> tuple[int, str, int]:
