@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import os
 import resource
 import sys
@@ -25,6 +26,8 @@ from signaling.logs import setup
 
 if TYPE_CHECKING:
     from signaling.app import App
+
+PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 
 
 def config_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -117,10 +120,25 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def forbid_cores() -> None:
+    """A core is the memory of a process that died: keys, tokens, what people wrote (ASVS 13.3).
+
+    The limit is for cores that are files; a kernel that pipes them to a program ignores it and asks
+    whether the process is dumpable (core(5), PR_SET_DUMPABLE(2const)). That also keeps other
+    processes of the same user from reading its memory.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def serve(config: Config, on_ready: Callable[[App], None], *, authority: Path | None = None) -> int:
     """Production without `authority`; with one, `sotto dev`."""
     setup(config.log.format, config.log.level)
     allow_descriptors()
+    if authority is None:
+        forbid_cores()
     asyncio.run(_serve(config, on_ready, authority))
     return 0
 
@@ -148,9 +166,5 @@ async def _serve(config: Config, on_ready: Callable[[App], None], authority: Pat
 def announce_setup(link: str | None) -> None:
     """On standard output and nowhere else: it is a secret until somebody used it."""
     if link is not None:
-        print(
-            f"Nobody administers this server yet. Whoever signs up with this link does:\n  {link}\n"
-            "The page cannot do it yet: POST {login, password, link}, the link being what stands "
-            "after #,\nto /api/v1/sign-up."
-        )
+        print(f"Nobody administers this server yet. Who opens this link does:\n  {link}")
         sys.stdout.flush()

@@ -40,7 +40,8 @@ def documents(config: Config, collected: Collected) -> Documents:
         public_url=config.http.public_url,
         contact=config.api.security_contact,
         related_origins=config.api.related_origins,
-        features=collected.features,
+        # The page asks strangers to sign in where they may not join.
+        features={"guest_join": config.calls.guest_join, **collected.features},
         sync_versions=collected.sync_versions,
     )
     made = Documents(facts, lambda: collected.operations, lambda: collected.channels)

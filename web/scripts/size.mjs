@@ -29,6 +29,8 @@ function kilobytes(files) {
 
 const entry = new Set(chunks.filter((chunk) => chunk.isEntry).flatMap(reach));
 const own = chunks.filter((chunk) => !entry.has(chunk) && chunk.name !== 'livekit');
+const accounts = own.filter(({ name }) => name === 'Accounts');
+const call = own.filter((chunk) => !accounts.includes(chunk));
 const scripts = (/** @type {Chunk[]} */ some) =>
   kilobytes(some.map(({ file }) => file).filter((file) => file.endsWith('.js')));
 
@@ -37,7 +39,8 @@ const scripts = (/** @type {Chunk[]} */ some) =>
  *  @type {[string, number, number][]} */
 const rows = [
   ['entry', scripts([...entry]), 110],
-  ['call, ours', scripts(own), 90],
+  ['accounts', scripts(accounts), 40],
+  ['call, ours', scripts(call), 90],
   ['first call, all', scripts(chunks), 320],
   ['css', kilobytes(chunks.flatMap(({ css }) => css ?? [])), 30],
 ];

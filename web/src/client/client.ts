@@ -1,5 +1,7 @@
 // Puts the client core together for a page: devices, preferences, preview and call. The only place
 // that touches window, document storage and the lazy call library; screens receive a Client.
+import { Who, isSignedOut } from './accounts/who';
+import { Api } from './api';
 import { CallSession } from './call/session';
 import type { Entry } from './call/session';
 import { Devices } from './devices';
@@ -7,7 +9,8 @@ import type { DeviceKind } from './devices';
 import { Failure, describe } from './errors';
 import { readAddress, roomPath } from './address';
 import type { Invitation } from './address';
-import { requestTicket } from './join';
+import { requestCallToken, requestTicket } from './join';
+import type { JoinRequest, Ticket } from './join';
 import { PreferenceStore } from './preferences';
 import { Preview } from './preview';
 
@@ -16,10 +19,13 @@ export class Client {
   readonly preferences: PreferenceStore;
   readonly preview: Preview;
   readonly call: CallSession;
+  readonly api = new Api();
+  readonly who: Who;
   private entry: Entry | null = null;
 
   constructor(private readonly page: Window & typeof globalThis) {
     this.invitation = readAddress(new URL(page.location.href));
+    this.who = new Who(this.api);
     this.preferences = new PreferenceStore(storageOf(page));
     const { mediaDevices, permissions } = page.navigator;
     const devices = new Devices(mediaDevices, permissions, page.isSecureContext);
@@ -33,7 +39,7 @@ export class Client {
         const { openLiveKitRoom } = await loadCall();
         return openLiveKitRoom(listener, choices);
       },
-      requestTicket: (request) => requestTicket(request),
+      requestTicket: (request) => this.ticket(request),
     });
   }
 
@@ -83,6 +89,18 @@ export class Client {
 
   link(): string {
     return new URL(roomPath(this.call.store.getState().room), this.page.location.href).href;
+  }
+
+  /** Of one's own account where somebody is signed in. */
+  private async ticket(request: JoinRequest): Promise<Ticket> {
+    if ((await this.who.ask()) === null) return requestTicket(request);
+    try {
+      return await requestCallToken(request);
+    } catch (error) {
+      if (!isSignedOut(error)) throw error;
+      this.who.forget();
+      throw new Failure('token_revoked', { detail: describe(error) });
+    }
   }
 
   private async enter(entry: Entry): Promise<void> {

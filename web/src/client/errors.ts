@@ -51,6 +51,11 @@ export const SERVER_CODES = [
   'signature_invalid',
   'timestamp_skewed',
   'request_replayed',
+  'message_not_found',
+  'banned',
+  'plaintext_refused',
+  'author_mismatch',
+  'encryption_unavailable',
   'quota_exceeded',
   'upload_offset_mismatch',
   'upload_busy',
@@ -98,6 +103,10 @@ export const PAGE_CODES = [
   'share_failed',
   'share_unsupported',
   'publish_refused',
+  'passkey_cancelled',
+  'passkey_unsupported',
+  'passkey_known',
+  'passkey_failed',
 ] as const;
 
 export type ErrorCode = (typeof SERVER_CODES)[number] | (typeof PAGE_CODES)[number];

@@ -7,12 +7,14 @@ import styles from './Dialog.module.css';
 
 interface DialogProps {
   readonly title: string;
-  readonly onClose: () => void;
+  readonly onClose?: () => void;
   readonly children: ReactNode;
   readonly actions?: ReactNode;
+  /** Neither Escape nor a cross closes it: only what is inside does. */
+  readonly stays?: boolean;
 }
 
-export function Dialog({ title, onClose, children, actions }: DialogProps) {
+export function Dialog({ title, onClose, children, actions, stays = false }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -21,13 +23,19 @@ export function Dialog({ title, onClose, children, actions }: DialogProps) {
     return () => dialog?.close();
   }, []);
   return (
-    <dialog ref={ref} className={styles['dialog']} aria-labelledby={id} onClose={onClose}>
+    <dialog
+      ref={ref}
+      className={styles['dialog']}
+      aria-labelledby={id}
+      onClose={onClose}
+      onCancel={(event) => stays && event.preventDefault()}
+    >
       <div className={styles['inner']}>
         <div className={styles['head']}>
           <h2 id={id} className={styles['title']}>
             {title}
           </h2>
-          {actions === undefined && (
+          {actions === undefined && !stays && (
             <button
               type="button"
               className={styles['close']}

@@ -9,6 +9,7 @@ import {
 } from 'react';
 import type { RefObject } from 'react';
 import { useStore } from 'zustand';
+import type { WhoState } from '../client/accounts/who';
 import type { Client } from '../client/client';
 import type { CallState } from '../client/call/session';
 import type { PreviewState } from '../client/preview';
@@ -28,6 +29,10 @@ export function useCall<T>(select: (state: CallState) => T): T {
 
 export function usePreview<T>(select: (state: PreviewState) => T): T {
   return useStore(useClient().preview.store, select);
+}
+
+export function useWho<T>(select: (state: WhoState) => T): T {
+  return useStore(useClient().who.store, select);
 }
 
 export function useSize<T extends HTMLElement>(): [RefObject<T | null>, Size] {

@@ -29,3 +29,15 @@ export function t(key: MessageKey, values?: Values): string {
 export function isolate(name: string): string {
   return `\u2068${name}\u2069`;
 }
+
+const DAY = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium' });
+const MOMENT = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
+
+/** Seconds since 1970, as the server gives times, in this device's time zone. */
+export function day(seconds: number): string {
+  return DAY.format(seconds * 1_000);
+}
+
+export function moment(seconds: number): string {
+  return MOMENT.format(seconds * 1_000);
+}

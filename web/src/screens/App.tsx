@@ -1,5 +1,8 @@
-// Which screen stands: lobby, call or the last word. The call's code comes when it is needed.
+// Which screen stands: lobby, call or the last word, or one of the pages of accounts. What is not the
+// lobby comes when it is needed.
 import { Suspense, lazy, useEffect } from 'react';
+import type { ComponentType } from 'react';
+import { pageOf } from '../client/accounts/pages';
 import { Failure, describe } from '../client/errors';
 import { Announcer } from '../components/Announcer';
 import { useCall } from '../components/hooks';
@@ -18,7 +21,28 @@ async function loadCall(): Promise<{ default: typeof import('./Call').Call }> {
 
 const Call = lazy(loadCall);
 
+async function loadAccounts(): Promise<{ default: ComponentType }> {
+  try {
+    return { default: (await import('./accounts/Accounts')).Accounts };
+  } catch (error) {
+    throw new Failure('version_too_old', { detail: describe(error) });
+  }
+}
+
+const Accounts = lazy(loadAccounts);
+
 export function App() {
+  if (pageOf(new URL(location.href)) === 'call') return <Calls />;
+  return (
+    <Boundary>
+      <Suspense fallback={<p role="status">{t('page.loading')}</p>}>
+        <Accounts />
+      </Suspense>
+    </Boundary>
+  );
+}
+
+function Calls() {
   const phase = useCall((state) => state.phase);
   const room = useCall((state) => state.room);
   const calling = phase === 'connected' || phase === 'reconnecting';

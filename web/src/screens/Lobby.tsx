@@ -2,13 +2,16 @@
 import { useEffect, useState } from 'react';
 import type { FormEvent } from 'react';
 import { MAX_NAME, MAX_ROOM, tidy } from '../client/address';
+import { signInPath } from '../client/accounts/pages';
+import { shownName } from '../client/accounts/who';
 import type { Failure } from '../client/errors';
 import { Button } from '../components/Button';
 import { FailurePanel } from '../components/FailurePanel';
 import { Field } from '../components/Field';
-import { useCall, useClient, usePreview } from '../components/hooks';
+import { useCall, useClient, usePreview, useWho } from '../components/hooks';
 import { Logo } from '../components/Logo';
 import { PreviewPanel } from '../components/PreviewPanel';
+import { WhoBar } from '../components/WhoBar';
 import { t } from '../i18n';
 import styles from './Lobby.module.css';
 
@@ -17,17 +20,39 @@ export function Lobby() {
   useEffect(() => {
     void client.preview.arrive();
     client.warm();
+    void client.who.ask();
   }, [client]);
   return (
     <div className={styles['page']}>
       <header className={styles['header']}>
         <Logo />
+        {client.invitation.token === null && <WhoBar next={location.pathname + location.search} />}
       </header>
       <main className={styles['main']}>
         <PreviewPanel />
-        <JoinForm />
+        <Entry />
       </main>
     </div>
+  );
+}
+
+/** Strangers sign in first where the operator wants that; a call token is an invitation. */
+function Entry() {
+  const client = useClient();
+  const closed = useWho((state) => state.status === 'nobody' && !state.guests);
+  if (!closed || client.invitation.token !== null) return <JoinForm />;
+  return (
+    <section className={styles['form']}>
+      <h1 className={styles['title']}>{t('who.needed.title')}</h1>
+      <p className={styles['note']}>{t('who.needed.body')}</p>
+      <Button
+        look="primary"
+        wide
+        onClick={() => location.assign(signInPath(location.pathname + location.search))}
+      >
+        {t('who.sign-in')}
+      </Button>
+    </section>
   );
 }
 
@@ -35,8 +60,11 @@ function JoinForm() {
   const client = useClient();
   const { invitation } = client;
   const joining = useCall((state) => state.phase === 'joining');
-  const [name, setName] = useState(invitation.name || client.preferences.get().name);
+  const account = useWho((state) => state.account);
+  const [typed, setName] = useState<string | null>(null);
   const [room, setRoom] = useState(invitation.room);
+  const known = account === null ? client.preferences.get().name : shownName(account);
+  const name = typed ?? (invitation.name || known);
   const [checked, setChecked] = useState(false);
   const invited = invitation.token !== null;
   const wrong = { name: nameError(name), room: roomError(room) };
