@@ -1,15 +1,14 @@
-"""Some ops of a partition, encoded once for all sessions that get them. Pure."""
+"""Some places of a log, encoded once for all sessions that get them. Pure."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from signaling.storage.port import Head, link
-from signaling.sync.partition import Entry
-from signaling.sync.session_frames import Place
+from signaling.chat.ops import Erased, Void
 
 _encode = msgspec.json.Encoder().encode
 
@@ -18,30 +17,31 @@ def spell(chain: bytes) -> str:
     return base64.urlsafe_b64encode(chain).rstrip(b"=").decode()
 
 
-def place(entry: Entry, *, bare: bool = False) -> Place:
-    """`bare`: to its own author, who has the op."""
-    return Place(
-        seq=entry.seq,
-        ident=entry.ident,
-        version=entry.version,
-        account=entry.account,
-        at=entry.at,
-        op=msgspec.UNSET if bare else entry.op,
-    )
+def is_altered(op: Any) -> bool:
+    """Whether the log may hold something else than its author sent: then the author gets it too."""
+    return isinstance(op, Void | Erased) or bool(getattr(op, "attachments", ()))
+
+
+def bare(entry: Any) -> dict[str, Any]:
+    """To its own author, who has the op."""
+    shown: dict[str, Any] = msgspec.structs.asdict(entry)
+    del shown["op"]
+    return shown
 
 
 class Batch:
-    """Contiguous entries; immutable once made."""
+    """Contiguous entries (`chat.ops.Entry`, `AccountEntry`); immutable once made. `chain` is that
+    after the last one."""
 
-    __slots__ = ("_idents", "_tail", "chain", "entries", "first", "last", "size")
+    __slots__ = ("_all", "_idents", "_tail", "chain", "entries", "first", "last")
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Any], chain: bytes) -> None:
         self.entries = entries
-        self.first = entries[0].seq if entries else 0
-        self.last = entries[-1].seq if entries else 0
-        self.chain = spell(entries[-1].chain) if entries else ""
-        self.size = sum(len(memoryview(entry.op)) for entry in entries)
+        self.first: int = entries[0].seq if entries else 0
+        self.last: int = entries[-1].seq if entries else 0
+        self.chain = spell(chain)
         self._idents = {entry.ident for entry in entries}
+        self._all: bytes | None = None
         self._tail: bytes | None = None
 
     def __len__(self) -> int:
@@ -54,12 +54,14 @@ class Batch:
         """Their JSON; without the op where it is the receiver's own, unless it was altered."""
         if ident in self._idents:
             return _encode(
-                [place(e, bare=e.ident == ident and not e.altered) for e in self.entries]
+                [
+                    bare(entry) if entry.ident == ident and not is_altered(entry.op) else entry
+                    for entry in self.entries
+                ]
             )
-        return self._all()
-
-    def _all(self) -> bytes:
-        return _encode([place(entry) for entry in self.entries])
+        if self._all is None:
+            self._all = _encode(self.entries)
+        return self._all
 
     def frame(self, session: int, upload: int, before: int, floor: int) -> bytes:
         """A whole DOWNLOAD to somebody who wrote none of these and is not behind."""
@@ -68,21 +70,7 @@ class Batch:
                 self.last,
                 self.last,
                 self.chain.encode(),
-                self._all(),
+                self.changes_for(""),
             )
         head = b'{"type":"download","session":%d,"upload_client_version":%d,"from":%d,"floor":%d,'
         return head % (session, upload, before, floor) + self._tail
-
-    def continues(self, chain: str, at: int, head: Head) -> bool:
-        """Whether a client that has `chain` at `at` has this log's history."""
-        if at == head.seq:
-            return chain == spell(head.chain)
-        if not self.entries or self.first != at + 1:
-            return False
-        first = self.entries[0]
-        linked = link(_unspell(chain), first.ident, first.version, first.digest)
-        return linked == first.chain
-
-
-def _unspell(chain: str) -> bytes:
-    return base64.urlsafe_b64decode(chain + "=" * (-len(chain) % 4))

@@ -125,6 +125,20 @@ class Connection:
         if self._transport.get_write_buffer_size() > self.limits.outbox_bytes:
             self._cut(Close.TRY_LATER)
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def over(self) -> bool:
+        return self._ending
+
+    def cut(self) -> None:
+        """It reads too slowly; whatever it missed is there when it comes again."""
+        if not self._ending:
+            self._cut(Close.TRY_LATER)
+
     def fault(self, fault: Fault, *, session: int = 0, reply_to: str | None = None) -> None:
         """Tell the client, and end when the fault says so."""
         self.send(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from signaling.http.api.asyncapi import Channel, CloseCode, Frame, Sender
-from signaling.sync import frames, version
+from signaling.sync import frames, session_frames, version
 from signaling.sync.door import PATH
 from signaling.sync.errors import MEANINGS
 from signaling.sync.registry import Registry
 
-_BOTH = (frames.Ping, frames.Pong)
+_BOTH = (
+    frames.Ping,
+    frames.Pong,
+    session_frames.PartitionIdent,
+    session_frames.PartitionMark,
+)
 _SENT: tuple[tuple[type[msgspec.Struct], str], ...] = (
     (frames.Hello, "The first frame: what was agreed on"),
     (frames.PresenceAnswer, "Who is there"),

@@ -14,21 +14,21 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from signaling.chat.ports import Integrated
 from signaling.storage.port import Head
-from signaling.sync.batch import Batch
+from signaling.sync.batch import Batch, spell
 from signaling.sync.errors import Action, Body, Fault, Rejected, SyncCode
 from signaling.sync.frames import ErrorFrame
-from signaling.sync.partition import Change, Integrated, State
 from signaling.sync.session_frames import (
-    PartitionDownload,
+    DownloadHead,
     PartitionIdent,
     PartitionMark,
     PartitionUnbound,
-    PartitionUpload,
 )
 
 PAGE = 500
@@ -56,10 +56,11 @@ class Send(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """Answer with `resumed`: the head, this ident's cursor, the first page after `after`."""
+    """Answer with `resumed`: the head, this ident's cursor, the chain at `at` and, when `at` is 0
+    or has fallen below the floor, the state for a bootstrap."""
 
     ident: str
-    after: int
+    at: int
 
 
 class Read(Struct, frozen=True):
@@ -69,9 +70,9 @@ class Read(Struct, frozen=True):
 
 
 class Integrate(Struct, frozen=True):
-    """Answer with `integrated`."""
+    """Answer with `integrated`. The changes are of the partition's own type."""
 
-    changes: Sequence[Change]
+    changes: Sequence[Any]
 
 
 class LookAtHead(Struct, frozen=True):
@@ -94,7 +95,6 @@ class Session:
 
     __slots__ = (
         "_bootstrap_to",
-        "_bootstrapped",
         "_claimed",
         "_compress",
         "_floor",
@@ -123,14 +123,13 @@ class Session:
         """The newest version of the client that is in the log."""
         self._told = 0
         self._taken = 0
-        self._waiting: deque[Change] = deque()
+        self._waiting: deque[Any] = deque()
         self._integrating = False
         self._marks: list[tuple[int, int]] = []
         self._newest = 0
         self._floor = 0
         self._bootstrap_to: int | None = None
-        self._bootstrapped: State | None = None
-        self._state = State()
+        self._state: bytes | None = None
         self._window = 0
         self._compress = False
         self._claimed: PartitionIdent | None = None
@@ -148,18 +147,22 @@ class Session:
         self._claimed = frame
         return [Resume(self.ident, self.cursor)]
 
-    def upload(self, frame: PartitionUpload) -> list[Effect]:
+    def upload(self, changes: Sequence[Any]) -> list[Effect]:
+        """Decoded; whether each may be made is the partition's to say."""
         if self.phase is Phase.BOUND:
             return self._fail(_disorder("ident comes before upload."))
         if self.phase is Phase.OVER:
             return []
-        if len(self._waiting) + len(frame.changes) > MOST_WAITING:
+        if len(self._waiting) + len(changes) > MOST_WAITING:
             message = "Too many changes wait for the store."
             return self._fail(
                 Fault(SyncCode.LIMITS_EXCEEDED, message, try_again=True, action=Action.TRANSIENT)
             )
-        self._waiting.extend(frame.changes)
-        return self._pump()
+        self._waiting.extend(changes)
+        effects = self._pump()
+        if not effects and not self._integrating and self._is_live():
+            return [self._note()]  # all of it was known: say so once more
+        return effects
 
     def mark(self, frame: PartitionMark) -> list[Effect]:
         if self.phase is Phase.BOUND:
@@ -173,27 +176,30 @@ class Session:
 
     # From the store
 
-    def resumed(self, head: Head, upload_cursor: int, page: Batch, state: State) -> list[Effect]:
-        """`page` begins after the client's cursor or, for a bootstrap, where `start` says."""
+    def resumed(
+        self, head: Head, upload_cursor: int, chain: bytes | None, state: bytes | None
+    ) -> list[Effect]:
+        """`state` is JSON; it holds what follows from the log up to somewhere below the head."""
         claimed = self._claimed
         if self.phase is not Phase.RESUMING or claimed is None:
             return []
-        fault = _why_not(claimed, head, upload_cursor, page)
+        fault = _why_not(claimed, head, upload_cursor, chain)
         if fault is not None:
             return self._fail(fault)
         self._claimed = None
         self.upload_cursor = self._taken = upload_cursor
         self._newest, self._floor = max(self._newest, head.seq), head.floor
-        if claimed.download_server_version == 0 and head.seq:
-            self._bootstrap_to = head.seq
-            self._state = state
-            self.cursor = self.start(head)
         self.phase = Phase.CATCHING
-        return [*self._took(page, always=True), *self._pump()]
-
-    def start(self, head: Head) -> int:
-        """After which op a bootstrap begins."""
-        return max(head.floor, head.seq - self._window if self._window else 0)
+        effects: list[Effect] = []
+        if claimed.download_server_version == 0 and head.seq:
+            self._bootstrap_to, self._state = head.seq, state
+            self.cursor = max(head.floor, head.seq - self._window if self._window else 0)
+        if self.cursor < self._newest:
+            effects.append(Read(self.cursor))
+        else:
+            self.phase = Phase.LIVE
+            effects.append(self._note(spell(head.chain)))
+        return [*effects, *self._pump()]
 
     def page(self, page: Batch) -> list[Effect]:
         return self._took(page) if self.phase is Phase.CATCHING else []
@@ -223,14 +229,15 @@ class Session:
 
     def integrated(self, done: Integrated) -> list[Effect]:
         self._integrating = False
-        self.upload_cursor = max(self.upload_cursor, done.upto)
+        self.upload_cursor = max(self.upload_cursor, done.cursor)
         if self.phase is Phase.OVER:
             return []
         effects: list[Effect] = []
-        if done.refusals:
+        if done.notices:
             effects.append(self._refused(done))
         # The download that brings these ops acknowledges them; without ops, only this does.
-        if done.seq <= self.cursor and self.upload_cursor > self._told and self._is_synced():
+        newest = done.entries[-1].seq if done.entries else 0
+        if newest <= self.cursor and self.upload_cursor > self._told and self._is_live():
             effects.append(self._note())
         return [*effects, *self._pump()]
 
@@ -248,7 +255,7 @@ class Session:
 
     # Within
 
-    def _is_synced(self) -> bool:
+    def _is_live(self) -> bool:
         return self.phase is Phase.LIVE
 
     def _fail(self, fault: Fault) -> list[Effect]:
@@ -261,7 +268,7 @@ class Session:
         """Whatever waits goes to the store at once; what comes meanwhile is the next."""
         if self._integrating or self.phase not in (Phase.CATCHING, Phase.LIVE):
             return []
-        fresh: list[Change] = []
+        fresh: list[Any] = []
         while self._waiting and len(fresh) < PAGE:
             change = self._waiting.popleft()
             if change.version <= self._taken:
@@ -273,9 +280,9 @@ class Session:
         if fresh:
             self._integrating = True
             return [Integrate(fresh)]
-        return [self._note()] if self._told < self.upload_cursor and self._is_synced() else []
+        return []
 
-    def _took(self, page: Batch, *, always: bool = False) -> list[Effect]:
+    def _took(self, page: Batch) -> list[Effect]:
         effects: list[Effect] = []
         if len(page) and page.first != self.cursor + 1:
             fault = Fault(
@@ -287,8 +294,6 @@ class Session:
             return self._fail(fault)
         if len(page):
             effects.append(self._download(page))
-        elif always:
-            effects.append(self._note())
         if len(page) and self.cursor < self._newest:
             return [*effects, Read(self.cursor)]
         self.phase = Phase.LIVE
@@ -307,12 +312,12 @@ class Session:
     def _download(self, batch: Batch) -> Send:
         """The common case goes out as bytes that all sessions of the room share."""
         before, self.cursor, self._told = self.cursor, batch.last, self.upload_cursor
-        plain = self._bootstrap_to is None and not batch.has(self.ident)
-        if plain and (not self._compress or batch.size < PACK_FROM) and self.phase is Phase.LIVE:
+        fresh = self._bootstrap_to is not None
+        if self.phase is Phase.LIVE and not fresh and not batch.has(self.ident):
             return Send(batch.frame(self.number, self._told, before, self._floor))
-        changes = batch.changes_for(self.ident if self._bootstrap_to is None else "")
+        changes = batch.changes_for("" if fresh else self.ident)
         left = self._newest - batch.last
-        frame = PartitionDownload(
+        frame = DownloadHead(
             session=self.number,
             upload_client_version=self._told,
             from_=before,
@@ -320,51 +325,49 @@ class Session:
             head=max(self._newest, batch.last),
             floor=self._floor,
             chain=batch.chain,
-            downloadable_bytes=batch.size * left // len(batch) if left > 0 else 0,
+            downloadable_bytes=len(changes) * left // len(batch) if left > 0 else 0,
         )
-        if self._bootstrap_to is not None:
-            frame = self._of_bootstrap(frame, batch.last)
+        return Send(self._with(self._of_bootstrap(frame, batch.last), changes))
+
+    def _with(self, frame: DownloadHead, changes: bytes) -> bytes:
         if self._compress and len(changes) >= PACK_FROM:
             packed = base64.b64encode(zlib.compress(changes, 1)).decode()
-            return Send(_encode(msgspec.structs.replace(frame, packed=packed)))
-        return Send(_encode(frame)[:-1] + b',"changes":' + changes + b"}")
+            return _encode(msgspec.structs.replace(frame, packed=packed))
+        return _encode(frame)[:-1] + b',"changes":' + changes + b"}"
 
-    def _of_bootstrap(self, frame: PartitionDownload, last: int) -> PartitionDownload:
-        target = self._bootstrap_to or 0
-        if last < target:
+    def _of_bootstrap(self, frame: DownloadHead, last: int) -> DownloadHead:
+        if self._bootstrap_to is None:
+            return frame
+        if last < self._bootstrap_to:
             return msgspec.structs.replace(frame, bootstrap="more")
+        state, self._state = self._state, None
         self._bootstrap_to = None
-        state = self._state
-        self._state = State()
-        rest = UNSET if state.state is None else state.state
-        return msgspec.structs.replace(frame, bootstrap="last", clock=state.clock, state=rest)
+        rest = UNSET if state is None else msgspec.Raw(state)
+        return msgspec.structs.replace(frame, bootstrap="last", state=rest)
 
-    def _note(self) -> Send:
-        """Cursors alone."""
+    def _note(self, chain: str = "") -> Send:
+        """Cursors alone. `chain` empty: unchanged."""
         self._told = self.upload_cursor
-        frame = PartitionDownload(
+        frame = DownloadHead(
             session=self.number,
             upload_client_version=self._told,
             from_=self.cursor,
             to=self.cursor,
             head=max(self._newest, self.cursor),
             floor=self._floor,
-            chain="",
-            changes=[],
+            chain=chain,
         )
-        if self._bootstrap_to is not None:  # every op is gone: begin anew from nothing
-            frame = self._of_bootstrap(frame, self.cursor)
-        return Send(_encode(frame))
+        return Send(self._with(self._of_bootstrap(frame, self.cursor), b"[]"))
 
     def _refused(self, done: Integrated) -> Send:
         body = Body(
             message="Some changes had no effect.",
             try_again=False,
             action=Action.WARNING,
-            compensating_write_server_version=done.seq,
+            compensating_write_server_version=done.head.seq,
             rejected_updates=[
-                Rejected(client_version=found.version, code=found.code, reason=found.reason)
-                for found in done.refusals
+                Rejected(client_version=found.version, code=found.code, reason=found.message)
+                for found in done.notices
             ],
         )
         code = SyncCode.COMPENSATING_WRITE
@@ -374,7 +377,7 @@ class Session:
         return Send(_encode(frame))
 
 
-def _why_not(claimed: PartitionIdent, head: Head, upload: int, page: Batch) -> Fault | None:
+def _why_not(claimed: PartitionIdent, head: Head, upload: int, chain: bytes | None) -> Fault | None:
     """Why a file may not go on from where it stopped: it then begins anew."""
     at = claimed.download_server_version
     if claimed.upload_client_version > upload:
@@ -387,7 +390,7 @@ def _why_not(claimed: PartitionIdent, head: Head, upload: int, page: Batch) -> F
         return _reset(SyncCode.BAD_SERVER_VERSION, "This file is ahead of the server.")
     if at < head.floor:
         return _reset(SyncCode.CLIENT_FILE_EXPIRED, "What this file needs is no longer kept.")
-    if not page.continues(claimed.chain, at, head):
+    if chain is None or spell(chain) != claimed.chain:
         return _reset(SyncCode.DIVERGING_HISTORIES, "This file has another history.")
     return None
 

@@ -89,17 +89,21 @@ class ErrorFrame(Struct, frozen=True, kw_only=True, tag="error"):
     body: Body
 
 
-class _Type(Struct, frozen=True):
+class Peek(Struct, frozen=True):
+    """What tells whose a frame is."""
+
     type: str
+    path: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    session: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_type_decoder = msgspec.json.Decoder(_Type)
+_peek_decoder = msgspec.json.Decoder(Peek)
 encode = msgspec.json.Encoder().encode
 
 
-def type_of(data: str) -> str:
+def peek(data: str) -> Peek:
     """Raises msgspec.DecodeError, RecursionError or ValueError for what is no object with a type.
 
     Everything is parsed here once, so bad UTF-8, bad numbers and bottomless nesting end here.
     """
-    return _type_decoder.decode(data).type
+    return _peek_decoder.decode(data)

@@ -1,9 +1,9 @@
 """File idents and their salts: who may go on from where a client's file stopped. Pure.
 
-An ident is a random number of 63 bits; its salt is two keyed digests, over the partition and over the account.
-So nothing is stored for a file that never uploads, every server of the installation knows them all,
-and a foreign ident (208) is told from another person's (223). Whoever restores an older store meets
-the same idents again, with cursors behind theirs: such a client takes a new one.
+An ident is a random number of 63 bits; its salt is two keyed digests, over the partition and over
+the account. So nothing is stored for a file that never uploads, every server of the installation
+knows them all, and a foreign ident (208) is told from another person's (223). Whoever restores an
+older store meets the same idents again, with cursors behind theirs: such a client takes a new one.
 """
 
 from __future__ import annotations
@@ -44,10 +44,16 @@ class Idents:
         if not hmac.compare_digest(given[:HALF], right[:HALF]) or len(given) != len(right):
             message = "This file ident was not given for this partition."
             raise Fault(
-                SyncCode.BAD_CLIENT_FILE, message, action=Action.CLIENT_RESET, reset=True, status=403
+                SyncCode.BAD_CLIENT_FILE,
+                message,
+                action=Action.CLIENT_RESET,
+                reset=True,
+                status=403,
             )
         if not hmac.compare_digest(given, right):
             message = "This file belongs to another account."
-            raise Fault(
-                SyncCode.USER_MISMATCH, message, action=Action.CLIENT_RESET, reset=True, status=403
-            )
+            raise _reset(SyncCode.USER_MISMATCH, message)
+
+
+def _reset(code: SyncCode, message: str) -> Fault:
+    return Fault(code, message, action=Action.CLIENT_RESET, reset=True, status=403)

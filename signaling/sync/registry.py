@@ -13,7 +13,7 @@ import msgspec
 
 from signaling.accounts.principal import require_scope
 from signaling.sync.errors import Action, Close, Fault, SyncCode
-from signaling.sync.frames import type_of
+from signaling.sync.frames import Peek, peek
 
 if TYPE_CHECKING:
     from signaling.sync.connection import Connection
@@ -21,18 +21,29 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[["Connection", T], Awaitable[None]]
 Closed = Callable[["Connection"], None]
+When = Callable[["Connection", Peek], bool]
+"""Whether a message of a type that two rooms share is this one's."""
 
 
 class Entry(Generic[T]):
-    """One type of message."""
+    """One type of message. `shown` is what the document says of it, when that differs."""
 
-    __slots__ = ("decode", "handler", "kind", "scope", "summary")
+    __slots__ = ("decode", "handler", "kind", "scope", "summary", "when")
 
-    def __init__(self, kind: type[T], handler: Handler[T], scope: str | None, summary: str) -> None:
-        self.kind = kind
+    def __init__(
+        self,
+        kind: type[T],
+        handler: Handler[T],
+        scope: str | None,
+        summary: str,
+        when: When | None = None,
+        shown: type[msgspec.Struct] | None = None,
+    ) -> None:
+        self.kind: type[msgspec.Struct] = shown or kind
         self.handler = handler
         self.scope = scope
         self.summary = summary
+        self.when = when
         self.decode = msgspec.json.Decoder(kind).decode
 
 
@@ -40,7 +51,7 @@ class Registry:
     """See the module."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry[Any]] = {}
+        self._entries: dict[str, list[Entry[Any]]] = {}
         self._closed: list[Closed] = []
         self._sent: list[tuple[type[msgspec.Struct], str]] = []
 
@@ -52,29 +63,41 @@ class Registry:
         return list(self._sent)
 
     def register(
-        self, kind: type[T], handler: Handler[T], *, scope: str | None = None, summary: str = ""
+        self,
+        kind: type[T],
+        handler: Handler[T],
+        *,
+        scope: str | None = None,
+        summary: str = "",
+        when: When | None = None,
+        shown: type[msgspec.Struct] | None = None,
     ) -> None:
         """`kind` is a struct with a string tag, its `type` on the wire. The handler may raise
-        ClientError, Unavailable or Fault. `scope` is what the sender must have, at that moment."""
+        ClientError, Unavailable or Fault. `scope` is what the sender must have, at that moment.
+        One type may have several handlers when all but one say by `when` which are theirs."""
         tag = kind.__struct_config__.tag
-        if not isinstance(tag, str) or tag in self._entries:
+        if not isinstance(tag, str):
+            raise ValueError(f"{kind.__name__} has no tag")
+        entries = self._entries.setdefault(tag, [])
+        if when is None and any(entry.when is None for entry in entries):
             raise ValueError(f"{kind.__name__} has no tag of its own")
-        self._entries[tag] = Entry(kind, handler, scope, summary)
+        made = Entry(kind, handler, scope, summary, when, shown)
+        entries.insert(0 if when is not None else len(entries), made)
 
     def on_close(self, callback: Closed) -> None:
         self._closed.append(callback)
 
     def entries(self) -> list[Entry[Any]]:
-        return list(self._entries.values())
+        return [entry for entries in self._entries.values() for entry in entries]
 
     async def dispatch(self, connection: Connection, data: str) -> None:
         """Raises Fault for what cannot be read, and whatever the handler raises."""
         connection.answering = None
         try:
-            name = type_of(data)
+            seen = peek(data)
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise _bad_syntax() from error
-        entry = self._entries.get(name)
+        entry = self._choose(connection, seen)
         if entry is None:
             raise Fault(SyncCode.UNKNOWN_MESSAGE, "A message of this type is not known here.")
         try:
@@ -85,6 +108,12 @@ class Registry:
         if entry.scope is not None:
             require_scope(connection.principal, entry.scope)
         await entry.handler(connection, message)
+
+    def _choose(self, connection: Connection, seen: Peek) -> Entry[Any] | None:
+        for entry in self._entries.get(seen.type, ()):
+            if entry.when is None or entry.when(connection, seen):
+                return entry
+        return None
 
     def closed(self, connection: Connection) -> None:
         for callback in self._closed:

@@ -12,17 +12,20 @@
     unbind                            ->
                                       <-     unbound
 
-`session` tells the sessions of one socket apart; its errors carry it too.
+`session` tells the sessions of one socket apart; its errors carry it too. Paths: `room:<id>` and
+`account`, the account's own data.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from signaling.sync.partition import Change
+from signaling.chat.account_ops import AccountOp
+from signaling.chat.ops import ClientOp, Clock, Op, Part, Version
 
 MOST_CHANGES = 1000
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -40,6 +43,8 @@ class PartitionBind(Struct, frozen=True, kw_only=True, tag="bind"):
     session: Number
     path: Path
     token: Annotated[str, Meta(max_length=256)] | None = None
+    uuid: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """With a token that names nobody: who its bearer says to be."""
     need_client_file_ident: bool = False
 
 
@@ -60,11 +65,27 @@ class PartitionIdent(Struct, frozen=True, kw_only=True, tag="ident"):
     """The client reads `packed`."""
 
 
+class RawUpload(Struct, frozen=True, kw_only=True, tag="upload"):
+    """An upload as it is taken in: whose changes they are decides how each is read."""
+
+    session: Number
+    changes: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_CHANGES)]
+
+
+class UploadedChange(Struct, frozen=True, kw_only=True):
+    """One op. `version` counts within the file from 1, without gaps; `clock` is a hybrid clock in
+    milliseconds, clamped by the server to five minutes from now."""
+
+    version: Version
+    clock: Clock
+    op: ClientOp | AccountOp
+
+
 class PartitionUpload(Struct, frozen=True, kw_only=True, tag="upload"):
     """Rising versions from the acknowledged one on; what was integrated already is skipped."""
 
     session: Number
-    changes: Annotated[list[Change], Meta(min_length=1, max_length=MOST_CHANGES)]
+    changes: Annotated[list[UploadedChange], Meta(min_length=1, max_length=MOST_CHANGES)]
 
 
 class PartitionMark(Struct, frozen=True, kw_only=True, tag="mark"):
@@ -84,48 +105,83 @@ class PartitionUnbound(Struct, frozen=True, kw_only=True, tag="unbound"):
     session: int
 
 
-class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One op. Without `op`: the receiver's own change of that version, as it sent it."""
+class Place(Struct, frozen=True, kw_only=True):
+    """One place of a log. Without `op`: the receiver's own change of that version, as it sent it.
+    `account` and `part` (of a room): whose it is and what they were there, by the server's word."""
 
     seq: int
     ident: str
     version: int
-    account: str = ""
-    at: int = 0
-    op: msgspec.Raw | UnsetType = UNSET
+    clock: int
+    at: datetime
+    account: str | UnsetType | None = UNSET
+    part: Part | UnsetType = UNSET
+    op: Op | AccountOp | UnsetType = UNSET
+
+
+class DownloadHead(Struct, frozen=True, kw_only=True, tag="download"):
+    """A download without its changes, which are encoded once for all who get them."""
+
+    session: int
+    upload_client_version: int
+    from_: int = msgspec.field(name="from")
+    to: int
+    head: int
+    floor: int
+    chain: str
+    downloadable_bytes: int | UnsetType = UNSET
+    bootstrap: Literal["more", "last"] | UnsetType = UNSET
+    state: msgspec.Raw | UnsetType = UNSET
+    packed: str | UnsetType = UNSET
 
 
 class PartitionDownload(Struct, frozen=True, kw_only=True, tag="download"):
     """Ops after `from` up to `to`, oldest first; the receiver's cursor is `to` once it has them.
 
-    `bootstrap`: collect until "last", then begin anew from all of it at once. `packed` stands
-    instead of `changes`: their JSON, deflated (RFC 1950), in base64.
+    `upload_client_version`: the receiver's upload cursor; what is at or below it is integrated,
+    durably. `head`: the newest op known. `floor`: ops at or below it are gone, and what they posted
+    is to be dropped. `chain` is that at `to`. `bootstrap`: collect until "last", then begin anew
+    from all of it at once, with `state`. `packed` stands instead of `changes`: their JSON, deflated
+    (RFC 1950), in base64. `downloadable_bytes`: about what is still to come after this one.
     """
 
     session: int
-    upload_client_version: int
-    """The client's upload cursor: what is at or below it is integrated, durably."""
-    from_: int = msgspec.field(name="from")
-    to: int
-    head: int
-    """The newest op known; progress is `to` of `head`."""
-    floor: int
-    """Ops at or below it are gone; what they posted is to be dropped."""
-    chain: str
-    """At `to`."""
-    downloadable_bytes: int | UnsetType = UNSET
-    """About what is still to come after this one."""
+    upload_client_version: Count
+    from_: Count = msgspec.field(name="from")
+    to: Count
+    head: Count
+    floor: Count
+    chain: Chain
+    downloadable_bytes: Count | UnsetType = UNSET
     bootstrap: Literal["more", "last"] | UnsetType = UNSET
-    clock: int | UnsetType = UNSET
-    """With a bootstrap: the newest hybrid clock of the log."""
-    state: msgspec.Raw | UnsetType = UNSET
-    """With a bootstrap: what remains of ops that are gone."""
+    state: dict[str, msgspec.Raw] | UnsetType = UNSET
     changes: list[Place] | UnsetType = UNSET
     packed: str | UnsetType = UNSET
 
 
-RECEIVED = (PartitionBind, PartitionIdent, PartitionUpload, PartitionMark, PartitionUnbind)
+class PartitionTyping(Struct, frozen=True, kw_only=True, tag="typing"):
+    """`account` writes for so many seconds more; 0: stopped. A hint, never stored."""
+
+    session: int
+    account: str
+    seconds: int
+    parent: str | None = None
+
+
+class PartitionCursor(Struct, frozen=True, kw_only=True, tag="cursor"):
+    """Somebody read or got `room` up to here. A hint; the REST API has the state."""
+
+    session: int
+    room: str
+    account: str
+    read: int = 0
+    delivered: int = 0
+    parent: str | None = None
+
+
 SENT: tuple[tuple[type[Struct], str], ...] = (
     (PartitionDownload, "Ops of a partition, and how far the upload has come"),
     (PartitionUnbound, "The session on a partition ended"),
+    (PartitionTyping, "Somebody writes"),
+    (PartitionCursor, "Somebody read, or got, up to here"),
 )

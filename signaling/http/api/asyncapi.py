@@ -5,6 +5,7 @@ The frames' owner registers them as msgspec types, the same that decode the wire
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,7 +60,7 @@ def document(channels: Sequence[Channel], host: str = "localhost") -> dict[str, 
     kinds = list({frame.kind: None for channel in channels for frame in channel.frames})
     _, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     messages = {
-        frame.name: _message(frame, channel) for channel in channels for frame in channel.frames
+        key: _message(frame, channel) for channel in channels for key, frame in _keyed(channel)
     }
     return {
         "asyncapi": "3.0.0",
@@ -71,6 +72,15 @@ def document(channels: Sequence[Channel], host: str = "localhost") -> dict[str, 
         },
         "components": {"schemas": dict(sorted(components.items())), "messages": messages},
     }
+
+
+def _keyed(channel: Channel) -> list[tuple[str, Frame]]:
+    """Each frame under its `type`; a type that two kinds share, under the names of both."""
+    counts = Counter(frame.name for frame in channel.frames)
+    return [
+        (frame.name if counts[frame.name] == 1 else f"{frame.name}_{frame.kind.__name__}", frame)
+        for frame in channel.frames
+    ]
 
 
 def _message(frame: Frame, channel: Channel) -> dict[str, Any]:
@@ -87,9 +97,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "address": channel.path,
         "title": channel.title,
         "description": channel.description,
-        "messages": {
-            frame.name: {"$ref": f"#/components/messages/{frame.name}"} for frame in channel.frames
-        },
+        "messages": {key: {"$ref": f"#/components/messages/{key}"} for key, _ in _keyed(channel)},
         "bindings": {"ws": {"method": "GET"}},
     }
     if channel.subprotocols:
@@ -106,13 +114,13 @@ def _operations(channel: Channel) -> list[tuple[str, dict[str, Any]]]:
         ("receive", (Sender.CLIENT, Sender.BOTH)),
         ("send", (Sender.SERVER, Sender.BOTH)),
     ):
-        frames = [frame for frame in channel.frames if frame.sender in senders]
-        if frames:
+        keys = [key for key, frame in _keyed(channel) if frame.sender in senders]
+        if keys:
             there = f"#/channels/{channel.id}/messages/"
             operation = {
                 "action": action,
                 "channel": {"$ref": f"#/channels/{channel.id}"},
-                "messages": [{"$ref": there + frame.name} for frame in frames],
+                "messages": [{"$ref": there + key} for key in keys],
             }
             found.append((f"{action}_{channel.id}", operation))
     return found

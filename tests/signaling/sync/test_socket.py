@@ -347,7 +347,7 @@ def test_a_type_is_registered_once_and_has_a_name() -> None:
 
     registry = Registry()
     registry.register(Shout, handle)
-    for kind in (Shout, frames._Type):
+    for kind in (Shout, frames.Peek):
         with pytest.raises(ValueError, match="tag"):
             registry.register(kind, handle)
 

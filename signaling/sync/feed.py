@@ -1,0 +1,202 @@
+"""One log as this process follows it for its sessions: hints when they fit, the store when not.
+
+A hint whose first entry is the next one is passed on; what is at or below the last one is dropped;
+anything else means reading from there. Heads are polled beside that (`hub`). An adapter.
+
+    new --start--> following --nobody left--> closed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from signaling.chat.ports import Below, CursorMoved, Hint, News, RightsChanged, Typing
+from signaling.errors import ClientError, Unavailable
+from signaling.sync.batch import Batch
+from signaling.sync.engine import PAGE
+from signaling.sync.errors import Action, Fault, SyncCode
+from signaling.sync.frames import encode
+from signaling.sync.session_frames import PartitionCursor, PartitionTyping
+
+if TYPE_CHECKING:
+    from signaling.sync.binding import Bound
+    from signaling.sync.live import Live
+
+log = logging.getLogger(__name__)
+
+
+class Feed:
+    """Owned by the hub. `last` is the newest entry that its sessions were given."""
+
+    def __init__(self, bound: Bound) -> None:
+        self.partition = bound.partition
+        self.app = bound.actor.app
+        self.name = bound.name
+        self.sessions: set[Live] = set()
+        self.last = 0
+        self.floor = 0
+        self._started: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._review: asyncio.Task[None] | None = None
+        self._review_again = False
+        self._cancel = self.partition.watch(self.app, self.name, self.hear)
+
+    async def start(self) -> None:
+        """Once; whoever comes while it starts waits for the same. Raises Unavailable."""
+        if self._started is None:
+            self._started = asyncio.create_task(self._begin())
+        try:
+            await asyncio.shield(self._started)
+        except Unavailable:
+            self._started = None
+            raise
+
+    async def _begin(self) -> None:
+        head = await self.partition.head(self.app, self.name)
+        self.last, self.floor = max(self.last, head.seq), head.floor
+
+    def close(self) -> None:
+        self._cancel()
+        for task in (self._task, self._review):
+            if task is not None:
+                task.cancel()
+
+    # Hints
+
+    def hear(self, hint: Hint) -> None:
+        if isinstance(hint, News):
+            self._news(hint)
+        elif isinstance(hint, RightsChanged):
+            self.review()
+        elif isinstance(hint, Typing):
+            for live in tuple(self.sessions):
+                live.tell(
+                    encode(
+                        PartitionTyping(
+                            session=live.number,
+                            account=hint.account,
+                            seconds=hint.seconds,
+                            parent=hint.parent,
+                        )
+                    )
+                )
+        elif isinstance(hint, CursorMoved):
+            self._cursor(hint)
+
+    def _cursor(self, hint: CursorMoved) -> None:
+        for live in tuple(self.sessions):
+            frame = PartitionCursor(
+                session=live.number,
+                room=hint.room,
+                account=hint.account,
+                read=hint.read,
+                delivered=hint.delivered,
+                parent=hint.parent,
+            )
+            live.tell(encode(frame))
+
+    def _news(self, news: News) -> None:
+        if news.to_seq <= self.last or not self.sessions:
+            return
+        fits = news.from_seq <= self.last + 1 and news.entries and news.chain
+        if self._task is not None or not fits or not self._is_started:
+            self.look()
+            return
+        fresh = [entry for entry in news.entries if entry.seq > self.last]
+        self._give(Batch(fresh, news.chain))
+
+    @property
+    def _is_started(self) -> bool:
+        return self._started is not None and self._started.done()
+
+    def _give(self, batch: Batch) -> None:
+        self.last = batch.last
+        for live in tuple(self.sessions):
+            live.news(batch)
+
+    # The store
+
+    def look(self) -> None:
+        """Read what is new. While a look runs, one more is enough for all who ask."""
+        if self._task is not None:
+            self._again = True
+        elif self.sessions:
+            self._task = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            await self.start()
+            while self.sessions:
+                self._again = False
+                found = await self._page()
+                if found is not None and len(found):
+                    self._give(found)
+                elif not self._again:
+                    return
+        except Unavailable as error:
+            log.info("a log cannot be read now", extra={"error": error.message})
+        finally:
+            self._task = None
+
+    async def _page(self) -> Batch | None:
+        """As the first of the sessions that may: who may not is about to be told."""
+        for live in tuple(self.sessions):
+            try:
+                found = await self.partition.read(live.actor, self.name, self.last, PAGE)
+            except Below as below:
+                self.last = below.head.floor
+                continue
+            except ClientError:
+                continue
+            return Batch(found.entries, found.chain)
+        return None
+
+    async def poll(self) -> None:
+        """A head below what was given out is a restored store: everybody begins again."""
+        try:
+            head = await self.partition.head(self.app, self.name)
+        except Unavailable:
+            return
+        if head.floor > self.floor:
+            self.floor = head.floor
+            for live in tuple(self.sessions):
+                live.floor(head.floor)
+        if head.seq < self.last:
+            log.warning("a log is shorter than it was")
+            self.last = head.seq
+            for live in tuple(self.sessions):
+                live.fail(_shorter())
+        elif head.seq > self.last:
+            self.look()
+
+    # Rights
+
+    def review(self) -> None:
+        """Ask again who may read. Another change meanwhile means asking once more."""
+        if self._review is not None:
+            self._review_again = True
+        elif self.sessions:
+            self._review = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        try:
+            while True:
+                self._review_again = False
+                for live in tuple(self.sessions):
+                    await live.review()
+                if not self._review_again:
+                    return
+        finally:
+            self._review = None
+
+
+def _shorter() -> Fault:
+    return Fault(
+        SyncCode.BAD_SERVER_VERSION,
+        "This server's log is shorter than it was.",
+        try_again=True,
+        action=Action.TRANSIENT,
+    )
