@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from signaling.chat.ops import Create, Entry, Kind, Member, Mode, Part, Set, Settings, ToE2ee
+from signaling.chat.ops import Create, Entry, Kind, Member, Mode, Part, Pin, Set, Settings, ToE2ee
 
 Stamp = tuple[int, str, int]
 _SETTINGS = frozenset(Settings.__struct_fields__)
@@ -31,8 +31,15 @@ class MemberState(Struct, frozen=True, kw_only=True):
     at: datetime | None = None
 
 
+class PinState(Struct, frozen=True, kw_only=True):
+    stamp: Stamp
+    on: bool
+
+
 class RoomState(Struct, kw_only=True, omit_defaults=True):
-    """Owned by whoever folds. `stamps` are those of the registers, by field."""
+    """Owned by whoever folds. `stamps` are those of the registers, by field; `changed` is the seq
+    of the newest op that changed the room itself.
+    """
 
     seq: int = 0
     clock: int = 0
@@ -47,6 +54,8 @@ class RoomState(Struct, kw_only=True, omit_defaults=True):
     custom: dict[str, Any] = {}
     settings: Settings = Settings()
     members: dict[str, MemberState] = {}
+    pins: dict[str, PinState] = {}
+    changed: int = 0
     stamps: dict[str, Stamp] = {}
 
     def apply(self, entry: Entry) -> None:
@@ -61,6 +70,12 @@ class RoomState(Struct, kw_only=True, omit_defaults=True):
             self.mode, self.mode_seq = Mode.E2EE, min(self.mode_seq or entry.seq, entry.seq)
         elif isinstance(op, Create):
             self._create(op, entry)
+        elif isinstance(op, Pin):
+            before = self.pins.get(op.id)
+            if before is None or before.stamp < entry.stamp:
+                self.pins[op.id] = PinState(stamp=entry.stamp, on=op.on)
+        if isinstance(op, Member | Set | ToE2ee | Create):
+            self.changed = max(self.changed, entry.seq)
 
     def part(self, account: str) -> Part:
         found = self.members.get(account)
@@ -69,6 +84,11 @@ class RoomState(Struct, kw_only=True, omit_defaults=True):
     def accounts(self) -> list[str]:
         """Who is in it, sorted."""
         return sorted(a for a, m in self.members.items() if m.part in RANK)
+
+    def pinned(self) -> list[str]:
+        """The newest pin first."""
+        on = [(pin.stamp, ident) for ident, pin in self.pins.items() if pin.on]
+        return [ident for _, ident in sorted(on, reverse=True)]
 
     def owners(self) -> list[str]:
         return [a for a, m in self.members.items() if m.part is Part.OWNER]
@@ -86,7 +106,8 @@ class RoomState(Struct, kw_only=True, omit_defaults=True):
         said["custom"] = op.custom
         self._set(said, entry.stamp)
         if entry.account is not None:
-            self._member(entry.account, Part.OWNER, entry)
+            part = Part.MEMBER if op.kind is Kind.DIRECT else Part.OWNER
+            self._member(entry.account, part, entry)
 
     def _member(self, account: str, part: Part, entry: Entry) -> None:
         before = self.members.get(account)

@@ -106,7 +106,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         403, "You are known, and may not do this.",
         "Ask an administrator. The OpenAPI document lists the roles of each operation.",
     ),
-    Code.ROOM_FULL: _said(403, "The call has as many participants as it may.", "Try again later."),
+    Code.ROOM_FULL: _said(403, "The room or call has as many people as it may.", "Try again later."),
     Code.BAD_SDP: _said(
         422, "The session description cannot be answered.", "Look at `detail`; RFC 8829 helps.",
     ),
@@ -218,6 +218,24 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.TIMESTAMP_SKEWED: _said(
         400, "The timestamp of the signed request is more than a minute away from the server's.",
         "Set the clock (NTP) and sign anew.",
+    ),
+    Code.MESSAGE_NOT_FOUND: _said(
+        404, "There is no such message in this room, or nothing is left of it.", "Check its id.",
+    ),
+    Code.BANNED: _said(
+        403, "The account was banned from the room.", "Ask a moderator of the room.",
+    ),
+    Code.PLAINTEXT_REFUSED: _said(
+        422, "The room takes end-to-end encrypted messages only, and this one is readable.",
+        "Encrypt the body (`m.e2ee.v1`), or use another room.",
+    ),
+    Code.AUTHOR_MISMATCH: _said(
+        422, "The encrypted body names another account or device than the one that sent it.",
+        "Send it from the device that encrypted it.",
+    ),
+    Code.ENCRYPTION_UNAVAILABLE: _said(
+        422, "End-to-end encryption of calls was required, and this server cannot do it yet.",
+        "Leave `call_encryption` at `none`.",
     ),
     Code.REQUEST_REPLAYED: _said(
         409, "This very signed request came before.", "Sign a new one, with a fresh timestamp.",

@@ -1,0 +1,166 @@
+"""What a type cannot say of an op: does it fit the room's mode, is its author who it claims to be.
+
+Pure. Each check raises ClientError; who may do it at all is `rights`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import NoReturn
+
+import msgspec
+
+from signaling.chat import bodies
+from signaling.chat.bodies import Plain, Sealed
+from signaling.chat.ops import (
+    MAX_CUSTOM_BYTES,
+    CallPolicy,
+    ClientOp,
+    Create,
+    Edit,
+    Mode,
+    Part,
+    Poll,
+    Post,
+    React,
+    Set,
+    Settings,
+    ToE2ee,
+    Vote,
+)
+from signaling.errors import ClientError, Code, FieldError
+
+# How far a device's clock may run ahead of ours, in ms (storage.md 7).
+AHEAD = 5 * 60 * 1000
+# What may be granted by a `member` op; the others are the server's words.
+GRANTABLE = frozenset({Part.OWNER, Part.MODERATOR, Part.MEMBER, Part.BANNED, Part.NONE})
+_OPAQUE = re.compile(r"[A-Za-z0-9_-]{22,64}")
+
+
+def clamp(clock: int, now_ms: int) -> int:
+    """A device that runs ahead wins no register for longer than five minutes."""
+    return min(clock, now_ms + AHEAD)
+
+
+def check(op: ClientOp, mode: Mode, account: str, device: str) -> None:
+    """Everything that does not need the room's members."""
+    if isinstance(op, Post):
+        _post(op, mode, account, device)
+    elif isinstance(op, Edit):
+        _body(op.body, mode, account, device)
+    elif isinstance(op, React):
+        _react(op, mode, account, device)
+    elif isinstance(op, Vote) and len(set(op.choices)) != len(op.choices):
+        _invalid("/op/choices", "A choice comes twice.")
+    elif isinstance(op, Set):
+        check_calls(op.call_encryption)
+        if not isinstance(op.custom, msgspec.UnsetType):
+            _custom(op.custom)
+    elif isinstance(op, ToE2ee):
+        _mode(op, mode)
+
+
+def check_create(op: Create) -> None:
+    check_calls(op.settings.call_encryption)
+    _custom(op.custom)
+
+
+def check_calls(policy: object) -> None:
+    if policy is CallPolicy.REQUIRED:
+        message = "Calls of this server run with transport encryption; none is end to end yet."
+        raise ClientError(Code.ENCRYPTION_UNAVAILABLE, 422, message)
+
+
+def check_settings(settings: Settings) -> None:
+    check_calls(settings.call_encryption)
+
+
+def _post(post: Post, mode: Mode, account: str, device: str) -> None:
+    _body(post.body, mode, account, device)
+    _custom(post.custom)
+    if post.parent == post.id or post.reply_to == post.id:
+        _invalid("/op/parent", "A message cannot hang on itself.")
+    if isinstance(post.body, Plain):
+        named = [(file.id, file.size, file.voice) for file in post.body.files]
+        if named != [(file.id, file.size, file.voice) for file in post.attachments]:
+            _invalid("/op/attachments", "They are not the files of the body.")
+        if not (post.body.text or post.body.files or post.body.options or post.custom):
+            _invalid("/op/body", "The message is empty.")
+        _poll(post.poll, post.body)
+    elif len({file.id for file in post.attachments}) != len(post.attachments):
+        _invalid("/op/attachments", "A file comes twice.")
+
+
+def _poll(poll: Poll | None, body: Plain) -> None:
+    if len(body.options) != (0 if poll is None else poll.options):
+        _invalid("/op/poll/options", "It has another number of options than the body.")
+    if len(set(body.options)) != len(body.options):
+        _invalid("/op/body/options", "Two options are the same.")
+
+
+def _react(op: React, mode: Mode, account: str, device: str) -> None:
+    if mode is not Mode.E2EE:
+        if op.body is not None:
+            _invalid("/op/body", "Only rooms with end-to-end encryption take a sealed body.")
+        return
+    if _OPAQUE.fullmatch(op.emoji) is None:
+        raise _plaintext("A reaction's emoji is an opaque tag here.")
+    if op.on and op.body is None:
+        raise _plaintext("A reaction has a sealed body here.")
+    if op.body is not None:
+        check_sealed(op.body, account, device)
+
+
+def _body(body: Plain | Sealed, mode: Mode, account: str, device: str) -> None:
+    if mode is Mode.E2EE:
+        if isinstance(body, Plain):
+            raise _plaintext("This room takes end-to-end encrypted messages only.")
+        check_sealed(body, account, device)
+    elif isinstance(body, Sealed):
+        _invalid("/op/body/format", "This room takes m.plain.v1.")
+    elif any("\0" in text for text in (body.text, *body.options)):
+        _invalid("/op/body/text", "It has a NUL.")
+
+
+def check_sealed(body: Sealed, account: str, device: str) -> None:
+    """Shape, lengths and whose it claims to be (e2ee.md 5.5); the rest only members can judge."""
+    if body.account != account or (device and body.device != device):
+        message = "The encrypted body names another sender."
+        raise ClientError(Code.AUTHOR_MISMATCH, 422, message)
+    sizes = {name: _size(getattr(body, name), name) for name in ("group_id", "salt", "ct", "sig")}
+    if sizes["salt"] != bodies.SALT_BYTES:
+        _invalid("/op/body/salt", f"It has {bodies.SALT_BYTES} bytes.")
+    if sizes["sig"] != bodies.SIGNATURE_BYTES:
+        _invalid("/op/body/sig", f"It has {bodies.SIGNATURE_BYTES} bytes.")
+    if sizes["ct"] > bodies.MAX_CIPHERTEXT or not bodies.padded(sizes["ct"]):
+        _invalid("/op/body/ct", "It does not have one of the padded lengths.")
+
+
+def _size(text: str, name: str) -> int:
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        _invalid(f"/op/body/{name}", "It is not base64.")
+
+
+def _custom(custom: dict[str, bool | int | float | str | None]) -> None:
+    if len(msgspec.json.encode(custom)) > MAX_CUSTOM_BYTES:
+        _invalid("/op/custom", f"Custom fields have at most {MAX_CUSTOM_BYTES} bytes as JSON.")
+
+
+def _mode(op: ToE2ee, mode: Mode) -> None:
+    if op.mode is not Mode.E2EE:
+        _invalid("/op/mode", "A room can become e2ee, and nothing else.")
+    if mode is not Mode.SEARCHABLE:
+        raise ClientError(Code.CONFLICT, 409, "Only a searchable room can become e2ee.")
+
+
+def _plaintext(message: str) -> ClientError:
+    return ClientError(Code.PLAINTEXT_REFUSED, 422, message)
+
+
+def _invalid(pointer: str, message: str) -> NoReturn:
+    errors = [FieldError(pointer, "invalid", message)]
+    raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)
