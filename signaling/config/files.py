@@ -1,4 +1,4 @@
-"""The `files` and `files_s3` sections: what may be uploaded, where it lies, from where it is served."""
+"""The `files` and `files_s3` sections: what may be uploaded and where it lies."""
 
 from __future__ import annotations
 
