@@ -76,6 +76,16 @@ class Door:
         standings = await self._standings.of(principal) if principal.known else {}
         return roles.holder(principal, standings), roles.uuids_of(principal)
 
+    async def again(
+        self, principal: Principal, uuid: str | None = None
+    ) -> tuple[Holder, tuple[str, ...]]:
+        """`holder_of` later and without the request, for what this principal opened."""
+        if principal.known:
+            standings = await self._standings.of(principal)
+            return roles.holder(principal, standings), roles.uuids_of(principal)
+        holder = await self._grants.again(principal.app, principal.token or "")
+        return holder, () if uuid is None else (uuid,)
+
     async def bearer(
         self, app: str, principal: Principal, token: str | None, uuid: str | None
     ) -> tuple[Holder, tuple[str, ...]]:
