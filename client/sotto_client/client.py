@@ -1,0 +1,247 @@
+"""A device of one account: its socket, the partitions it follows, and what it sends for them.
+
+    stopped --start--> connecting <--> connected --stop--> stopped
+
+Everything that is read or changed works while the server is away; `run` brings it there. One
+asyncio task. What ends a session for good is told by `trouble`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from sotto_client.api import Api
+from sotto_client.backoff import Backoff
+from sotto_client.local import Local
+from sotto_client.replica import Frame, Phase, Replica
+from sotto_client.ring import LogRing
+from sotto_client.room import Room, advanced
+
+PROTOCOL = "sotto.1"
+SILENCE_SECONDS = 60.0
+_FATAL = {"LogOutUser"}
+
+
+class Trouble(Exception):  # noqa: N818 - names what happened
+    """The server refused for good: sign in again."""
+
+
+class Client:
+    """See the module. `token` gives the access token for each new socket."""
+
+    def __init__(
+        self,
+        url: str,
+        local: Local,
+        token: Callable[[], Awaitable[str]],
+        *,
+        account: str = "",
+        http: aiohttp.ClientSession | None = None,
+        backoff: Backoff | None = None,
+        now: Callable[[], float] = time.time,  # noqa: TID251 - this is the adapter
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.local = local
+        self.account = account
+        self.log = LogRing(now)
+        self.trouble: str = ""
+        self.connections = 0
+        self._token = token
+        self._http = http
+        self._owns_http = http is None
+        self._backoff = backoff or Backoff(random.random)  # noqa: TID251 - this is the adapter
+        self._now = now
+        self._replicas: dict[str, Replica] = {}
+        self._by_number: dict[int, Replica] = {}
+        self._numbers = 0
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._outbox: asyncio.Queue[Frame] = asyncio.Queue()
+        self._news = asyncio.Condition()
+        self._rebinding: set[asyncio.Task[None]] = set()
+        self.api = Api(self.url, token, self._session)
+
+    # Life
+
+    async def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        for task in self._rebinding:
+            task.cancel()
+        if self._owns_http and self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def __aenter__(self) -> Client:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession()
+        return self._http
+
+    @property
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+    async def run(self) -> None:
+        """Connect, and again whenever it ends, until it is cancelled or refused for good."""
+        while not self.trouble:
+            try:
+                await self._once()
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                self.log.write("info", f"not connected: {type(error).__name__}")
+            if self.trouble:
+                break
+            await asyncio.sleep(self._backoff.wait())
+
+    async def _once(self) -> None:
+        headers = {"Authorization": f"Bearer {await self._token()}"}
+        async with self._session().ws_connect(
+            self.url + "/sync", headers=headers, protocols=(PROTOCOL,), max_msg_size=0
+        ) as socket:
+            await self._serve(socket)
+
+    async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        hello = json.loads((await socket.receive(timeout=30)).data or "null")
+        if not isinstance(hello, dict) or hello.get("type") != "hello":
+            return
+        self.account = hello["account"] or self.account
+        self.log.write("info", "connected")
+        self.connections += 1
+        self._socket = socket
+        self._outbox = asyncio.Queue()
+        sender = asyncio.create_task(self._send_all(socket))
+        try:
+            for replica in list(self._replicas.values()):
+                self._send(replica.begin())
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                await self._hear(json.loads(message.data))
+        finally:
+            self.log.write("info", f"socket ended: {socket.close_code}")
+            self._socket = None
+            sender.cancel()
+            for replica in self._replicas.values():
+                replica.gone()
+            self._by_number.clear()
+            await self._tell()
+
+    async def _send_all(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """At the pace of the socket, below the server's limit of messages."""
+        while True:
+            frame = await self._outbox.get()
+            try:
+                await socket.send_str(json.dumps(frame, separators=(",", ":")))
+            except (ConnectionError, aiohttp.ClientError):
+                return
+            if self._outbox.qsize() > 50:
+                await asyncio.sleep(0.02)
+
+    def _send(self, frames: list[Frame]) -> None:
+        if self._socket is not None:
+            for frame in frames:
+                self._outbox.put_nowait(frame)
+
+    async def _hear(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind == "ping":
+            self._send([{"type": "pong", "id": frame["id"]}])
+            return
+        replica = self._by_number.get(frame.get("session", 0))
+        if kind == "error":
+            self._complain(frame, replica)
+        if replica is not None:
+            was = replica.phase
+            self._send(replica.hear(frame))
+            if was is not Phase.SYNCED and replica.phase is Phase.SYNCED:
+                self._backoff.reset()
+            await self._tell()
+
+    def _complain(self, frame: Frame, replica: Replica | None) -> None:
+        body = frame["body"]
+        self.log.write("warning", f"error {frame['code']} {frame['name']}: {body['message']}")
+        if body["action"] in _FATAL:
+            self.trouble = frame["name"]
+        elif replica is not None and body["tryAgain"] and not body["shouldClientReset"]:
+            task = asyncio.create_task(self._again(replica))
+            self._rebinding.add(task)
+            task.add_done_callback(self._rebinding.discard)
+
+    async def _again(self, replica: Replica) -> None:
+        socket = self._socket
+        await asyncio.sleep(self._backoff.wait())
+        if self._socket is socket and socket is not None and replica.phase is Phase.AWAY:
+            self._send(replica.begin())
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def wait(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Until it holds; looked at after every frame. Raises TimeoutError."""
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(condition)
+
+    # Partitions
+
+    def _number(self, replica: Replica) -> int:
+        self._by_number.pop(replica.session, None)
+        self._numbers += 1
+        self._by_number[self._numbers] = replica
+        return self._numbers
+
+    def replica(self, path: str) -> Replica:
+        """Follow a partition from now on."""
+        found = self._replicas.get(path)
+        if found is None:
+            found = Replica(self.local, path, self._milliseconds, self._number, advanced)
+            self._replicas[path] = found
+            self._send(found.begin() if self._socket is not None else [])
+        return found
+
+    def make(self, path: str, op: Frame) -> int:
+        """A change of a partition: kept here at once, sent when it can be. Its version."""
+        version, frames = self.replica(path).make(op)
+        self._send(frames)
+        return version
+
+    async def synced(self, path: str, seconds: float = 30.0) -> None:
+        """Until everything that the server had is here and nothing is pending."""
+        replica = self.replica(path)
+        await self.wait(lambda: replica.phase is Phase.SYNCED and not replica.pending(), seconds)
+        request, frame = replica.mark()
+        self._send([frame])
+        await self.wait(lambda: request in replica.marks, seconds)
+
+    def _milliseconds(self) -> int:
+        return int(self._now() * 1000)
+
+    def room(self, room: str) -> Room:
+        return Room(self, room)
+
+    def new_id(self) -> str:
+        """UUIDv7 of now (RFC 9562 section 5.7): a message's id is its author's device's to make."""
+        value = int(self._now() * 1000) << 80 | random.getrandbits(74) | 7 << 76
+        value = value & ~(0xF << 76) & ~(0x3 << 62) | 7 << 76 | 2 << 62
+        return str(uuid.UUID(int=value))
