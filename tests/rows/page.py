@@ -1,0 +1,100 @@
+"""docs/compliance/promises.md, made from what the tests of the rows gave.
+
+`python -m tests.rows.page` writes it after `make test ONLY=rows` (and the suites that `elsewhere`
+names). tests/house fails when the rows or tests that it lists are not those that exist.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+
+from tests.rows.promises import PROMISES, Promise
+from tests.rows.recorder import ROOT, by_function, kept, rows_of
+
+PAGE = ROOT / "docs" / "compliance" / "promises.md"
+HEAD = """# Promises
+
+Generated from the results of the tests; do not edit. `make test ONLY=rows`, then
+`python -m tests.rows.page` writes it.
+
+Each row is a promise of Sotto with its number. Its tests do what the promise's check says, and
+send every bad input that it names, to a server that was started apart as a process of its own
+(`tests/rows`), over TLS, on SQLite and on MongoDB's wire where the store matters. *pass*: every
+case passed in the last run; *not run*: no result is kept. What cannot be shown on a developer's
+machine is said, with what it would need.
+
+"""
+
+
+def tests_of_rows() -> dict[str, list[str]]:
+    """Test functions below tests/rows by their rows."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests" / "rows").glob("test_*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for row in rows_of(node.name):
+                    found.setdefault(row, []).append(f"tests/rows/{path.name}::{node.name}")
+    return found
+
+
+def listed(promises: Sequence[Promise]) -> dict[str, list[str]]:
+    """Every test of every row, in the order of the page. A test elsewhere must exist."""
+    found = tests_of_rows()
+    unknown = set(found) - {promise.row for promise in promises}
+    if unknown:
+        raise SystemExit(f"tests/rows/promises.py does not know {sorted(unknown)}")
+    for promise in promises:
+        for name in promise.elsewhere:
+            path, _, function = name.partition("::")
+            if not re.search(rf"def {function}\(", (ROOT / path).read_text()):
+                raise SystemExit(f"{promise.row}: there is no {name}")
+    return {p.row: [*found.get(p.row, ()), *p.elsewhere] for p in promises}
+
+
+def result_of(names: Sequence[str], results: Mapping[str, str]) -> str:
+    said = {results.get(name, "not run") for name in names}
+    for worst in ("fail", "skipped", "not run"):
+        if worst in said:
+            return worst
+    return "pass" if said else "not shown"
+
+
+def render(promises: Sequence[Promise], results: Mapping[str, str]) -> str:
+    tests = listed(promises)
+    lines = [
+        "| row | promise | result | not shown here, and what it would need |",
+        "|---|---|---|---|",
+    ]
+    for promise in promises:
+        said = result_of(tests[promise.row], results)
+        lines.append(f"| {promise.row} | {promise.words} | {said} | {promise.missing} |")
+    for promise in promises:
+        lines += ["", f"## {promise.row}", "", f"{promise.words}.", ""]
+        for name in tests[promise.row]:
+            lines.append(f"- {results.get(name, 'not run')}: `{name}`")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def stale(page: str, promises: Sequence[Promise]) -> list[str]:
+    """What the page lists and is not there, or the other way round; results apart."""
+    wanted = {(row, name) for row, names in listed(promises).items() for name in names}
+    wanted |= {(promise.row, "") for promise in promises}
+    found, row = set(), ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            row = line[3:]
+            found.add((row, ""))
+        elif match := re.match(r"- [a-z ]+: `(.+)`$", line):
+            found.add((row, match[1]))
+    return sorted(f"{row} {name}".strip() for row, name in wanted ^ found)
+
+
+def main() -> None:
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render(PROMISES, by_function(kept())))
+
+
+if __name__ == "__main__":
+    main()

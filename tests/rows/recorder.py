@@ -1,0 +1,78 @@
+"""Keeps what tests with a row's number in their names gave: `test_a05_...` is of row A5.
+
+The results lie in pytest's cache (`.pytest_cache`), merged over runs; `page` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".pytest_cache" / "rows.json"
+# a5 is row A5; s1d, s4, s5a, s5b and s5c are sections of the page of promises.
+NAME = re.compile(r"test((?:_(?:[abc]\d{1,2}|s1d|s4|s5[abc]))+)_[a-z]")
+
+_found: dict[str, str] = {}
+
+
+def rows_of(name: str) -> list[str]:
+    """The rows of a test function's name: `test_b22_b26_calls` is of B22 and B26."""
+    found = NAME.match(name)
+    return [_row(word) for word in found[1].strip("_").split("_")] if found else []
+
+
+def _row(word: str) -> str:
+    if word[0] == "s":
+        return word[1] if len(word) == 2 else f"{word[1]}.{word[2:].upper()}"
+    return f"{word[0].upper()}{int(word[1:])}"
+
+
+def function_of(nodeid: str) -> str:
+    """Without parameters: a function passes when all of its cases do."""
+    return nodeid.partition("[")[0]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if not rows_of(report.nodeid.rpartition("::")[2]):
+        return
+    if report.failed:
+        _found[report.nodeid] = "fail"
+    elif report.when == "call" and report.passed:
+        _found.setdefault(report.nodeid, "pass")
+    elif report.skipped:
+        _found.setdefault(report.nodeid, "skipped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not _found:
+        return
+    ran = {function_of(nodeid) for nodeid in _found}
+    before = {nodeid: said for nodeid, said in kept().items() if function_of(nodeid) not in ran}
+    KEPT.parent.mkdir(exist_ok=True)
+    partial = KEPT.with_suffix(".partial")
+    partial.write_text(json.dumps({**before, **_found}, indent=0, sort_keys=True))
+    partial.replace(KEPT)
+
+
+def kept() -> dict[str, str]:
+    """Result by test and parameters."""
+    try:
+        found: dict[str, str] = json.loads(KEPT.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def by_function(results: Mapping[str, str]) -> dict[str, str]:
+    """The worst of its cases."""
+    order = ("pass", "skipped", "fail")
+    found: dict[str, str] = {}
+    for nodeid, said in results.items():
+        name = function_of(nodeid)
+        found[name] = max(found.get(name, "pass"), said, key=order.index)
+    return found
