@@ -20,12 +20,16 @@ import segno
 
 from signaling.addresses import lan_addresses
 from signaling.config import DEV_KEY, DEV_SECRET, Config
+from signaling.errors import ConfigError
 from signaling.http import certificates
 from signaling.secret import Secret
 from turn import coturn
 from turn.errors import CoturnMissing
 
 LOOPBACK = "127.0.0.1"
+NO_ADDRESS = (
+    "this machine has no IPv4 address but loopback, so no phone can reach it; join a network"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,13 @@ class Profile:
 
 
 def profile(state: Path, *, lan: bool, want_turn: bool) -> Profile:
-    """Touches the state directory and looks for coturn; listens to nothing."""
+    """Touches the state directory and looks for coturn; listens to nothing.
+
+    Raises ConfigError when a phone could not reach this machine."""
     addresses = lan_addresses()
     shared = tuple(addresses) if lan else ()
+    if lan and not shared:
+        raise ConfigError("--lan", NO_ADDRESS)
     names = ["localhost", LOOPBACK, "::1", *_host_names(), *shared]
     files = certificates.ensure(state / "tls", names, datetime.now(UTC))  # noqa: TID251 - adapter
     host = "0.0.0.0" if lan else LOOPBACK  # noqa: S104 - asked for with --lan

@@ -16,7 +16,9 @@ import jwt
 import pytest
 
 from signaling.cli import main
+from signaling.dev import NO_ADDRESS
 from tests.command import sotto
+from tests.network.netns import Namespace, namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = "x" * 40
@@ -114,16 +116,36 @@ def test_dev_survives_being_killed_without_leaving_a_relay(
     raise AssertionError("coturn outlived its supervisor")
 
 
-def test_lan_prints_a_code_for_phones(tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
-    from signaling.addresses import lan_addresses
+@pytest.fixture
+def network() -> Iterator[Namespace]:
+    with namespace("lan") as space:
+        yield space
 
-    if not lan_addresses():
-        pytest.xfail("this machine has no address but loopback")
-    facts = start(started, dev(tmp_path, "--lan", "--no-turn"), tmp_path / "ready.json")
+
+@pytest.mark.namespaces
+def test_lan_prints_a_code_for_phones(
+    tmp_path: Path, started: list[subprocess.Popen[str]], network: Namespace
+) -> None:
+    network.ip("link", "add", "wlan", "type", "veth", "peer", "name", "phone")
+    network.ip("addr", "add", "192.0.2.10/24", "dev", "wlan")
+    network.ip("link", "set", "wlan", "up")
+    words = ["ip", "netns", "exec", network.name, *dev(tmp_path, "--lan", "--no-turn")]
+    facts = start(started, words, tmp_path / "ready.json")
     _, out = stop(started[0])
-    assert f"https://{lan_addresses()[0]}:{facts['https']}/" in out
+    assert f"https://192.0.2.10:{facts['https']}/" in out
     assert "/ca.crt" in out
     assert "█" in out or "▄" in out
+
+
+@pytest.mark.namespaces
+def test_lan_without_an_address_is_refused_with_the_reason(
+    tmp_path: Path, network: Namespace
+) -> None:
+    words = ["ip", "netns", "exec", network.name, *dev(tmp_path, "--lan", "--no-turn")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert NO_ADDRESS in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def production(tmp_path: Path) -> Path:
