@@ -121,8 +121,8 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-# Their debug and info lines print peers' addresses or whole messages.
-_QUIET = ("aiohttp.access", "aioice", "aiortc", "asyncio", "websockets")
+# Their debug and info lines print peers' addresses or whole messages and commands.
+_QUIET = ("aiohttp.access", "aioice", "aiortc", "asyncio", "pymongo", "websockets")
 
 
 def setup(format_: str, level: str, stream: TextIO | None = None) -> None:

@@ -58,7 +58,9 @@ async def make_ports(core: Core, authenticator: Authenticator, *, development: b
         app=core.app,
         authenticator=authenticator,
         audit=core.audit,
-        rates=RateLimiter(core.bus, config.api.rate_factor),
+        rates=RateLimiter(
+            core.bus, config.api.rate_factor, lambda caller: core.sealer.blind(core.app, caller)
+        ),
         idempotency=Idempotency(kept, core.clock),
         cursors=Cursors(secret, core.entropy.token),
         clock=core.clock,

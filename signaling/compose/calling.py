@@ -50,6 +50,7 @@ def make_calling(
         ice_servers,
         core.config.calls.token_seconds,
         RoomPolicy(OpenRooms(), core.clock),
+        core.sealer,
     )
     sessions = SessionAdmission(tokens.rows, people.sessions, people.revocations)
     access = people.access

@@ -10,6 +10,7 @@ live, and typing is throttled for each account.
 
 from __future__ import annotations
 
+import hmac
 from enum import StrEnum
 
 import msgspec
@@ -37,7 +38,7 @@ class State(StrEnum):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One device that waits."""
+    """One device that waits. `user_code` is stored as a keyed digest: eight letters are guessed."""
 
     id: str
     client: str
@@ -53,7 +54,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Typed(msgspec.Struct, frozen=True):
-    """From the code that is typed to the record."""
+    """From the code that is typed to the record; kept under the code's digest."""
 
     key: str
 
@@ -93,26 +94,39 @@ class Devices:
         expires = service.clock.unix() + service.lifetimes.device_code
         while True:
             code = user_code(service.entropy)
+            digest = self._digests(app, code)[0]
             try:
-                await self._typed.create(app, code, Typed(token.subject), expires=expires)
+                await self._typed.create(app, digest, Typed(token.subject), expires=expires)
             except Conflict:
                 continue
             break
         device = Device(
             id=token.id, client=client, user_code=code, scopes=scopes, expires_at=expires
         )
-        await self._rows.create(app, token.subject, device, expires=expires + 60)
+        kept = msgspec.structs.replace(device, user_code=digest)
+        await self._rows.create(app, token.subject, kept, expires=expires + 60)
         return token, device
+
+    def _digests(self, app: str, code: str) -> list[str]:
+        """By every key of the app, the newest first: a change of keys loses no code."""
+        text = f"{USER_CODE}:{code}".encode()
+        return [hmac.digest(key, text, "sha256").hex() for key in self._service.keys(app)]
 
     async def waiting(self, app: str, code: str) -> tuple[str, Device] | None:
         """The device that shows this code, if somebody may still decide about it."""
-        found = await self._typed.get(app, normal(code)) if normal(code) else None
-        row = None if found is None else await self._rows.get(app, found.value.key)
+        letters = normal(code)
+        for digest in self._digests(app, letters) if letters else ():
+            found = await self._typed.get(app, digest)
+            if found is not None:
+                break
+        else:
+            return None
+        row = await self._rows.get(app, found.value.key)
         if row is None or row.value.state is not State.PENDING:
             return None
         if row.value.expires_at <= self._service.clock.unix():
             return None
-        return row.key, row.value
+        return row.key, msgspec.structs.replace(row.value, user_code=letters)
 
     async def decide(
         self, app: str, key: str, *, account: str | None, authenticated_at: float, mfa: bool

@@ -23,6 +23,7 @@ from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.signin import AccountView, Directory
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.ids import Ids
+from signaling.keys.port import Sealer
 from signaling.rtc import Binding, Claims, IceServer, Participant
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, issue
@@ -79,8 +80,9 @@ class CallTokens:
         ice_servers: Callable[[str], Sequence[IceServer]],
         life: float,
         policy: Policy = own_room,
+        sealer: Sealer | None = None,
     ) -> None:
-        self.rows: Table[CallToken] = Table(store, KIND, CallToken)
+        self.rows: Table[CallToken] = Table(store, KIND, CallToken, sealer)
         self._service = service
         self._directory = directory
         self._revocations = revocations

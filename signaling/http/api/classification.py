@@ -10,6 +10,8 @@ import html
 from dataclasses import dataclass
 from enum import StrEnum
 
+from signaling.http import plain
+
 
 class Level(StrEnum):
     """What its disclosure would do."""
@@ -53,15 +55,18 @@ TABLE: tuple[Kept, ...] = (
     Kept("Erasures under way", ("account_erasure",), Level.INTERNAL, "ids only", "minutes"),
     Kept("Sessions", ("session",), Level.SECRET, _OWN + "; tokens as " + _HASH,
          "until they end, and a day", True),
-    Kept("One-time tickets and tokens of calls", ("ticket", "call_token"), Level.SECRET, _HASH,
-         "seconds to hours"),
+    Kept("One-time tickets of sockets", ("ticket",), Level.SECRET, _HASH, "seconds"),
+    Kept("Tokens of calls that were issued: whose, for which room", ("call_token",),
+         Level.PERSONAL, _META + "; the token itself is kept nowhere", "as a session", True),
     Kept("OAuth codes, device codes, DPoP proofs seen",
-         ("oauth_code", "oauth_device", "dpop_jti"), Level.SECRET, _HASH, "minutes"),
+         ("oauth_code", "oauth_device", "oauth_user_code", "dpop_jti"), Level.SECRET,
+         _HASH + "; codes that people type by keyed digest", "minutes"),
     Kept("OAuth clients and what people allowed them", ("oauth_client", "oauth_consent"),
          Level.INTERNAL, "secrets as " + _HASH, "until removed"),
     Kept("Access Manager: key sets (secret key wrapped), grants, groups",
          ("access.keyset", "access.grant", "access.group", "access.tag_key"), Level.SECRET, _META,
          "until removed; grants until their ttl", True),
+    Kept("Nonces of signed requests", ("access.nonce",), Level.INTERNAL, "digests only", "minutes"),
     Kept("Subscribe keys: which key set each names", ("access.subscribe_key",), Level.PUBLIC,
          "none needed: clients carry them", "as long as the key set"),
     Kept("Answers kept for Idempotency-Key", ("idempotency",), Level.SECRET, _META, "a day", True),
@@ -81,7 +86,7 @@ TABLE: tuple[Kept, ...] = (
          "seconds"),
     Kept("Names of apps and their owners' ids", ("app",), Level.INTERNAL, "ids and a name",
          "for good"),
-    Kept("Revocations on their way to other processes", (), Level.INTERNAL, "ids only",
+    Kept("Revocations on their way to other processes", ("revoked",), Level.INTERNAL, "ids only",
          "the newest 10,000"),
     Kept("Media of calls", (), Level.PERSONAL,
          "DTLS 1.2 and SRTP (AES-GCM preferred) on the wire; in memory only, never stored",
@@ -132,10 +137,9 @@ def page() -> bytes:
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>\n"
         for cells in ((k.what, k.level.value, k.protection, k.stays) for k in TABLE)
     )
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
-        '<meta name="color-scheme" content="light dark"><title>Security · Sotto</title>\n'
-        f"<h1>Security</h1>\n<p>{WIRE}</p>\n<p>{REPORT}</p>\n<h2>What is kept</h2>\n"
-        "<table><tr><th>What</th><th>Class</th><th>At rest</th><th>How long</th></tr>\n"
-        f"{rows}</table>\n</html>\n"
-    ).encode()
+    body = (
+        f"<p>{WIRE}</p>\n<p>{REPORT}</p>\n<h2>What is kept</h2>\n<table><thead><tr><th>What</th>"
+        "<th>Class</th><th>At rest</th><th>How long</th></tr></thead>\n"
+        f"<tbody>{rows}</tbody></table>\n"
+    )
+    return plain.page("Security", body, wide=True).encode()

@@ -6,8 +6,12 @@ itself, which admits more but never locks anybody out. `docs/reference/api.md` s
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from multidict import istr
 
 from signaling.bus.port import Bus, Limit
 from signaling.errors import ClientError, Code
@@ -39,24 +43,28 @@ RATES: dict[str, Rate] = {
     "export": Rate(10, 600, 3, "Exports of many records."),
     "socket": Rate(60, 60, 30, "Opening sockets and their tickets."),
 }
+POLICY, LIMIT = istr("RateLimit-Policy"), istr("RateLimit")
 
 
 class RateLimiter:
     """Counts by policy, operation and caller."""
 
-    def __init__(self, bus: Bus, factor: float = 1.0) -> None:
-        """`factor` multiplies every published rate."""
+    def __init__(self, bus: Bus, factor: float = 1.0, digest: Callable[[str], str] = str) -> None:
+        """`factor` multiplies every published rate. `digest` is keyed: callers are told apart by
+        their addresses, which nobody shall read in Redis."""
         self._bus = bus
-        self._factor = factor
+        self._rates: dict[str, tuple[float, int, str]] = {}
+        for name, rate in RATES.items():
+            burst, per_second = max(1, int(rate.burst * factor)), rate.per_second * factor
+            self._rates[name] = (per_second, burst, stated(name, per_second, burst))
+        self._digest = functools.lru_cache(maxsize=4096)(digest)
 
     async def take(self, policy: str, operation: str, caller: str) -> dict[str, str]:
         """Header fields of the answer. Raises 429 when the caller must wait."""
-        rate = RATES[policy]
-        burst = max(1, int(rate.burst * self._factor))
-        per_second = rate.per_second * self._factor
-        key = f"rate:{policy}:{operation}:{caller}"
+        per_second, burst, said = self._rates[policy]
+        key = f"rate:{policy}:{operation}:{self._digest(caller)}"
         limit = await self._bus.limit(key, per_second, burst)
-        headers = fields(policy, per_second, burst, limit)
+        headers: dict[str, str] = {POLICY: said, LIMIT: remaining(policy, limit)}
         if not limit.allowed:
             wait = max(1, math.ceil(limit.retry_after))
             message = f"Too many requests; wait {wait} s."
@@ -65,13 +73,14 @@ class RateLimiter:
         return headers
 
 
-def fields(policy: str, per_second: float, burst: int, limit: Limit) -> dict[str, str]:
-    """draft-ietf-httpapi-ratelimit-headers: quota and window, what remains and when it is full.
+def stated(policy: str, per_second: float, burst: int) -> str:
+    """draft-ietf-httpapi-ratelimit-headers: quota and window.
 
     The quota of a GCRA is its burst, and its window the time in which a spent burst comes back.
     """
-    window = max(1, math.ceil(burst / per_second))
-    return {
-        "RateLimit-Policy": f'"{policy}";q={burst};w={window}',
-        "RateLimit": f'"{policy}";r={limit.remaining};t={math.ceil(limit.reset_after)}',
-    }
+    return f'"{policy}";q={burst};w={max(1, math.ceil(burst / per_second))}'
+
+
+def remaining(policy: str, limit: Limit) -> str:
+    """What remains and when it is full."""
+    return f'"{policy}";r={limit.remaining};t={math.ceil(limit.reset_after)}'
