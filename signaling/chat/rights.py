@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from signaling.access.evaluate import ALLOWED, Ask, Decision, evaluate
+from signaling.access.evaluate import ALLOWED, Ask, Decision, Reason, evaluate
 from signaling.access.permissions import Operation
 from signaling.access.wire import refusal, session_refusal
 from signaling.chat.checks import GRANTABLE
@@ -29,6 +29,7 @@ from signaling.chat.ops import (
     Who,
 )
 from signaling.chat.ports import Actor
+from signaling.chat.room import Room
 from signaling.chat.state import RANK, RoomState
 from signaling.errors import ClientError, Code, Refused
 
@@ -52,6 +53,23 @@ def require(actor: Actor, room: str, operation: Operation, now: float) -> None:
     decision = decide(actor, room, operation, now)
     if decision is not ALLOWED:
         raise refusal(decision) if actor.token else session_refusal(decision, operation.scope)
+
+
+def scope_fault(actor: Actor, operation: Operation) -> Refused | None:
+    """What a session's token lacks for this anywhere."""
+    decision = evaluate(actor.holder, Ask(operation, ("",)), actor.who, 0.0)
+    if decision.reason in (Reason.NOT_GRANTED, Reason.ALLOWED):
+        return None
+    return session_refusal(decision, operation.scope)
+
+
+def knows(actor: Actor, name: str, room: Room, now: float) -> bool:
+    """Whether the room's existence is no secret to this session."""
+    if room.state.kind is Kind.PUBLIC or room.state.settings.join is not Join.INVITE:
+        return True
+    return room.state.part(actor.account) in RANK or allowed(
+        actor, name, Operation.GET_CHANNEL, now
+    )
 
 
 def part_of(actor: Actor, room: str, state: RoomState, op: ClientOp, now: float) -> Part:

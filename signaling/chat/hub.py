@@ -1,0 +1,84 @@
+"""Who listens to a room or an account in this process, and the bus between processes.
+
+Hints only: told here at once with the entries, to other processes as `{from_seq, to_seq, epoch}`
+without them, so that the bus never holds what somebody said; they read the store. What is lost is
+found again by polling heads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from signaling.bus.port import Bus, Subscription
+from signaling.chat.ports import Cancel, CursorMoved, Hint, News, RightsChanged, Typing, Watcher
+
+log = logging.getLogger(__name__)
+
+Blind = Callable[[str, str], str]
+_HINTS = News | Typing | CursorMoved | RightsChanged
+
+
+class _Told(msgspec.Struct, frozen=True, array_like=True):
+    process: str
+    hint: _HINTS
+
+
+class Hub:
+    """One for each process."""
+
+    def __init__(self, bus: Bus, blind: Blind, process: str) -> None:
+        self._bus, self._blind, self._process = bus, blind, process
+        self._watchers: dict[tuple[str, str], list[Watcher]] = {}
+        self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._decoder = msgspec.msgpack.Decoder(_Told)
+
+    def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
+        place = (app, name)
+        watchers = self._watchers.setdefault(place, [])
+        watchers.append(watcher)
+        if place not in self._subscriptions:
+
+            def heard(payload: bytes) -> None:
+                self._heard(place, payload)
+
+            self._subscriptions[place] = self._bus.subscribe(self._topic(app, name), heard)
+
+        def cancel() -> None:
+            if watcher in watchers:
+                watchers.remove(watcher)
+            if not watchers and self._watchers.get(place) is watchers:
+                del self._watchers[place]
+                self._subscriptions.pop(place).close()
+
+        return cancel
+
+    async def tell(self, app: str, name: str, hint: Hint) -> None:
+        self._deliver((app, name), hint)
+        if isinstance(hint, News):
+            hint = msgspec.structs.replace(hint, entries=())
+        told = msgspec.msgpack.encode((self._process, hint))
+        await self._bus.publish(self._topic(app, name), told)
+
+    def _heard(self, place: tuple[str, str], payload: bytes) -> None:
+        try:
+            told = self._decoder.decode(payload)
+        except msgspec.MsgspecError:
+            log.warning("a hint about a room could not be read")
+            return
+        if told.process != self._process:
+            self._deliver(place, told.hint)
+
+    def _deliver(self, place: tuple[str, str], hint: Hint) -> None:
+        for watcher in list(self._watchers.get(place, ())):
+            watcher(hint)
+
+    def _topic(self, app: str, name: str) -> str:
+        return f"{app}:chat:{self._blind(app, f'chat:{name}')}"
+
+    def close(self) -> None:
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        self._subscriptions.clear()

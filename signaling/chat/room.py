@@ -1,0 +1,148 @@
+"""One room in one process: its state at the head, and what passed by since it was opened.
+
+Driven by `rooms`. Transient rooms note what changes the room and nothing of a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+
+from msgspec import Struct
+
+from signaling.chat.ops import Create, Delete, Entry, Member, Mode, Post, Set, ToE2ee
+from signaling.chat.reduce import ThreadView, subject_of
+from signaling.chat.sealing import to_ms
+from signaling.chat.state import RoomState
+from signaling.storage.port import Log
+
+# Of each room a process remembers so many messages' places, and so many of the newest entries.
+MOST_POSTS = 5000
+RECENT = 512
+# A message whose id is further from its arrival than this is not found by time, but by its row.
+LATE_MS = 20_000
+# What changes the room itself.
+_STATE_OPS = Create | Member | Set | ToE2ee
+
+
+class RoomRow(Struct, frozen=True):
+    state: RoomState
+
+
+class About(Struct, frozen=True):
+    """Of one message: the ops about it, the replies to it with their authors, those of them that
+    were deleted, and its own seq if it came late.
+    """
+
+    seqs: tuple[int, ...] = ()
+    replies: tuple[tuple[int, str], ...] = ()
+    gone: tuple[int, ...] = ()
+    post: int = 0
+
+    def joined(self, other: About) -> About:
+        return About(
+            tuple(sorted({*self.seqs, *other.seqs})),
+            tuple(sorted({*self.replies, *other.replies})),
+            tuple(sorted({*self.gone, *other.gone})),
+            self.post or other.post,
+        )
+
+    def thread(self) -> ThreadView | None:
+        replies = [reply for reply in self.replies if reply[0] not in self.gone]
+        if not replies:
+            return None
+        accounts = tuple(sorted({account for _, account in replies if account}))
+        return ThreadView(replies=len(replies), last_seq=replies[-1][0], accounts=accounts)
+
+
+class Known(Struct, frozen=True):
+    """A message that passed by."""
+
+    seq: int
+    account: str | None
+    parent: str | None
+
+
+class Room:
+    """One room. `turn` grows with each change of the room itself; `gate` is held while one is under
+    way, so that nothing is judged by a state that is about to be another. Owned by `Rooms`.
+    """
+
+    def __init__(self, app: str, ident: str, state: RoomState, log: Log, epoch: str) -> None:
+        self.app, self.id, self.state, self.log, self.epoch = app, ident, state, log, epoch
+        self.gate = asyncio.Lock()
+        self.saving = asyncio.Lock()
+        self.catching = asyncio.Lock()
+        self.turn = 0
+        self.since = state.seq
+        self.saved = state.seq
+        self.version = 0
+        self.about: dict[str, About] = {}
+        self.dirty: dict[str, About] = {}
+        self.unresolved: list[Entry] = []
+        self.posts: OrderedDict[str, Known] = OrderedDict()
+        self.recent: deque[Entry] = deque(maxlen=RECENT)
+        self.free: list[str] = []
+        self.slots = 0
+        self.versions: dict[str, int] = {}
+
+    @property
+    def transient(self) -> bool:
+        return self.state.mode is Mode.TRANSIENT
+
+    def note(self, entry: Entry) -> None:
+        """The next entry of the log."""
+        self.state.apply(entry)
+        self.state.seq = entry.seq
+        if isinstance(entry.op, _STATE_OPS):
+            self.turn += 1
+        if self.transient:
+            return
+        self.recent.append(entry)
+        subject = subject_of(entry)
+        if subject is None:
+            return
+        if isinstance(entry.op, Post):
+            self._post(entry, entry.op)
+        else:
+            self._mark(subject, About(seqs=(entry.seq,)))
+            if isinstance(entry.op, Delete):
+                self.unresolved.append(entry)
+
+    def _post(self, entry: Entry, post: Post) -> None:
+        if post.id in self.posts:
+            return
+        self.posts[post.id] = Known(entry.seq, entry.account, post.parent)
+        if len(self.posts) > MOST_POSTS:
+            self.posts.popitem(last=False)
+        if post.parent is not None:
+            self._mark(post.parent, About(replies=((entry.seq, entry.account or ""),)))
+        if abs(to_ms(entry.at) - time_of(post.id)) > LATE_MS:
+            self._mark(post.id, About(post=entry.seq))
+
+    def _mark(self, ident: str, about: About) -> None:
+        self.about[ident] = self.about.get(ident, About()).joined(about)
+        self.dirty[ident] = self.dirty.get(ident, About()).joined(about)
+
+    def gone(self, parent: str, seq: int) -> None:
+        """A reply was deleted."""
+        self._mark(parent, About(gone=(seq,)))
+
+    # Idents of REST: each has one op at a time, so that its versions rise.
+
+    def take(self, process: str) -> tuple[str, int]:
+        if self.free:
+            ident = self.free.pop()
+        else:
+            self.slots += 1
+            ident = f"rest:{process}:{self.slots}"
+        self.versions[ident] = self.versions.get(ident, 0) + 1
+        return ident, self.versions[ident]
+
+    def give_back(self, ident: str) -> None:
+        self.free.append(ident)
+
+
+def time_of(ident: str) -> int:
+    """The ms in a UUIDv7 (RFC 9562 section 5.7)."""
+    return int(ident[:8] + ident[9:13], 16)

@@ -1,0 +1,332 @@
+"""Rooms as one process holds them: opened, caught up with the log, saved, and searched by message.
+
+The log is the truth. A room's row is its state up to some seq, written now and then; opening a
+room reads the row and folds what came after it. Beside it lies, for each message that was edited,
+reacted to, replied to or came late, a small row with the seqs of those ops, written before the
+room's row moves past them: so a page of old messages costs the same however long the log grew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+import msgspec
+
+from signaling.chat.ops import Delete, Entry, Mode, Post
+from signaling.chat.reduce import Messages, MessageView, ThreadView, subject_of
+from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
+from signaling.chat.sealing import Sealing, to_ms
+from signaling.chat.state import RoomState
+from signaling.clock import Clock
+from signaling.errors import ClientError, Unavailable
+from signaling.keys.port import Sealer
+from signaling.storage.memory import MemoryLog
+from signaling.storage.port import Conflict, Head, Store
+from signaling.storage.table import Missing, Row, Table
+
+log = logging.getLogger(__name__)
+
+KIND = "chat.room"
+ABOUT = "chat.about"
+# Ops between two writes of a room's row: what opening a room folds at most.
+SAVE_EVERY = 500
+READ = 500
+# Rooms, and in each of them messages and entries, that a process remembers.
+MOST_ROOMS = 5000
+
+
+class Rooms:
+    """All that this process holds. `run` writes rows that wait; `close` those that are left."""
+
+    def __init__(
+        self, store: Store, sealer: Sealer, sealing: Sealing, clock: Clock, process: str
+    ) -> None:
+        self._log = store.log
+        self._memory = MemoryLog()
+        self._sealer, self._sealing, self._clock = sealer, sealing, clock
+        self._process = process
+
+        def scope(app: str, key: str, value: object) -> str:
+            return f"room:{key}"
+
+        self.rows: Table[RoomRow] = Table(
+            store, KIND, RoomRow, sealer, scope,
+            lambda row: ("public",) if row.state.kind.value == "public" else (),
+        )  # fmt: skip
+        self._store = store
+        self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
+        self._opening: dict[tuple[str, str], asyncio.Task[Room | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Opening
+
+    async def create(self, app: str, ident: str, state: RoomState) -> Room:
+        """Raises Conflict when there is one."""
+        row = await self.rows.create(app, ident, RoomRow(state))
+        return self._keep(app, ident, row)
+
+    async def find(self, app: str, ident: str) -> Room | None:
+        """At its head, or None. Raises KeyDestroyed for one that was erased."""
+        room = self._rooms.get((app, ident))
+        if room is None:
+            room = await self._open(app, ident)
+        if room is None:
+            return None
+        await self.catch_up(room)
+        return room
+
+    def held(self, app: str, ident: str) -> Room | None:
+        return self._rooms.get((app, ident))
+
+    async def _open(self, app: str, ident: str) -> Room | None:
+        place = (app, ident)
+        task = self._opening.get(place)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._load(app, ident))
+            self._opening[place] = task
+            task.add_done_callback(lambda _: self._opening.pop(place, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, app: str, ident: str) -> Room | None:
+        row = await self.rows.get(app, ident)
+        return None if row is None else self._keep(app, ident, row)
+
+    def _keep(self, app: str, ident: str, row: Row[RoomRow]) -> Room:
+        state = row.value.state
+        if state.mode is Mode.TRANSIENT:
+            # Its log began anew with this process.
+            state.seq = 0
+            room = Room(app, ident, state, self._memory, self._process)
+        else:
+            room = Room(app, ident, state, self._log, "")
+        room.version = row.version
+        self._rooms[(app, ident)] = room
+        while len(self._rooms) > MOST_ROOMS:
+            # What is dropped unsaved is folded again when it is opened.
+            self._rooms.popitem(last=False)
+        return room
+
+    async def head(self, room: Room) -> Head:
+        return await room.log.head(room.app, room.id)
+
+    async def catch_up(self, room: Room) -> None:
+        """Fold what others appended."""
+        head = await self.head(room)
+        if head.seq <= room.state.seq:
+            return
+        async with room.catching:
+            while room.state.seq < head.seq:
+                after = max(room.state.seq, head.floor)
+                stored = await room.log.read(room.app, room.id, after=after, limit=READ)
+                if not stored:
+                    break
+                for entry in await self._sealing.open(room.app, room.id, stored):
+                    if entry.seq > room.state.seq:
+                        room.note(entry)
+        self.save_soon(room)
+
+    async def advance(self, room: Room, entries: Iterable[Entry]) -> None:
+        """What this process appended."""
+        for entry in entries:
+            if entry.seq == room.state.seq + 1:
+                room.note(entry)
+            elif entry.seq > room.state.seq:
+                await self.catch_up(room)
+        if not room.transient:
+            self.save_soon(room)
+
+    # Saving
+
+    def save_soon(self, room: Room) -> None:
+        if room.state.seq - room.saved < SAVE_EVERY and room.state.changed <= room.saved:
+            return
+        if room.saving.locked():
+            return
+        self._spawn(self._save_quietly(room))
+
+    async def _save_quietly(self, room: Room) -> None:
+        try:
+            await self.save(room)
+        except (Unavailable, Conflict, ClientError) as error:
+            log.info("a room's row was not written now: %s", type(error).__name__)
+
+    async def save(self, room: Room) -> None:
+        """Rows about messages first, then the room's own. Raises Unavailable."""
+        async with room.saving:
+            await self.resolve(room)
+            dirty, room.dirty = room.dirty, {}
+            state = room.state.compacted()
+            try:
+                for ident, about in dirty.items():
+                    await self._merge(room, ident, about)
+                await self._write(room, state)
+            except BaseException:
+                for ident, about in dirty.items():
+                    room.dirty[ident] = room.dirty.get(ident, About()).joined(about)
+                raise
+            room.saved = max(room.saved, state.seq)
+
+    async def _write(self, room: Room, state: RoomState) -> None:
+        row = await self.rows.get(room.app, room.id)
+        if row is None:
+            return  # removed meanwhile
+        if row.value.state.seq >= state.seq and not room.transient:
+            return  # another process was faster
+        written = await self.rows.replace(room.app, row, RoomRow(state))
+        room.version = written.version
+
+    async def _merge(self, room: Room, ident: str, about: About) -> None:
+        table, key = self._abouts(room), self._about_key(room, ident)
+        try:
+            await table.change(room.app, key, lambda old: old.joined(about))
+        except Missing:
+            try:
+                await table.create(room.app, key, about)
+            except Conflict:
+                await table.change(room.app, key, lambda old: old.joined(about))
+
+    def _abouts(self, room: Room) -> Table[About]:
+        term = self._sealer.blind(room.app, f"chat.about:{room.id}")
+        return Table(
+            self._store, ABOUT, About, self._sealer,
+            lambda app, key, value: f"room:{room.id}", lambda value: (term,),
+        )  # fmt: skip
+
+    def _about_key(self, room: Room, ident: str) -> str:
+        return self._sealer.blind(room.app, f"{room.id}:{ident}")
+
+    async def remove(self, room: Room) -> None:
+        """The room's rows; its log and its keys are its remover's."""
+        self._rooms.pop((room.app, room.id), None)
+        table = self._abouts(room)
+        term = self._sealer.blind(room.app, f"chat.about:{room.id}")
+        while rows := await self._store.meta.scan(room.app, ABOUT, term=term, limit=100):
+            for row in rows:
+                await table.delete(room.app, row.key)
+        await self.rows.delete(room.app, room.id)
+
+    def drop(self, app: str, ident: str) -> None:
+        self._rooms.pop((app, ident), None)
+
+    # Messages
+
+    async def about(self, room: Room, ident: str, seq: int) -> About:
+        """Everything about the message at `seq`."""
+        await self.resolve(room)
+        known = room.about.get(ident, About())
+        if seq > room.since:
+            return known
+        row = await self._about_row(room, ident)
+        return known if row is None else row.joined(known)
+
+    async def _about_row(self, room: Room, ident: str) -> About | None:
+        row = await self._abouts(room).get(room.app, self._about_key(room, ident))
+        return None if row is None else row.value
+
+    async def resolve(self, room: Room) -> None:
+        """Deleted replies leave their threads."""
+        while room.unresolved:
+            entry = room.unresolved.pop()
+            assert isinstance(entry.op, Delete)
+            known = await self.known(room, entry.op.id)
+            if known is not None and known.parent is not None:
+                moderates = entry.part.value in ("owner", "moderator") or entry.account is None
+                if moderates or known.account == entry.account:
+                    room.gone(known.parent, known.seq)
+
+    async def known(self, room: Room, ident: str) -> Known | None:
+        """Where a message stands and whose it is."""
+        found = room.posts.get(ident)
+        if found is not None:
+            return found
+        row = await self._about_row(room, ident)
+        if row is not None and row.post:
+            entries = await self.entries(room, [row.post])
+            return _known(entries, ident)
+        return await self._by_time(room, ident)
+
+    async def _by_time(self, room: Room, ident: str) -> Known | None:
+        """The log's times rise with its seqs, so the place is found by halving."""
+        wanted, head = time_of(ident), await self.head(room)
+        low, high = head.floor + 1, head.seq + 1
+        while low < high:
+            middle = (low + high) // 2
+            at = await self._time_at(room, middle, high)
+            if at is None or at >= wanted - LATE_MS:
+                high = middle
+            else:
+                low = middle + 1
+        after = low - 1
+        while True:
+            stored = await room.log.read(room.app, room.id, after=after, limit=READ)
+            entries = await self._sealing.open(room.app, room.id, stored)
+            found = _known(entries, ident)
+            if found is not None:
+                return found
+            if len(stored) < READ or to_ms(entries[-1].at) > wanted + LATE_MS:
+                return None
+            after = stored[-1].seq
+
+    async def _time_at(self, room: Room, seq: int, end: int) -> int | None:
+        """Of the first op from there on that was not erased; None when there is none."""
+        for start in range(seq, min(end, seq + 64), 8):
+            stored = await room.log.read(room.app, room.id, after=start - 1, limit=8)
+            for entry in await self._sealing.open(room.app, room.id, stored):
+                if entry.seq < end and to_ms(entry.at):
+                    return to_ms(entry.at)
+        return None
+
+    async def entries(self, room: Room, seqs: Iterable[int]) -> list[Entry]:
+        """Those that are still there, rising."""
+        recent = {entry.seq: entry for entry in room.recent}
+        found = []
+        for seq in sorted(set(seqs)):
+            if seq in recent:
+                found.append(recent[seq])
+                continue
+            stored = await room.log.read(room.app, room.id, after=seq - 1, limit=1)
+            if stored and stored[0].seq == seq:
+                found += await self._sealing.open(room.app, room.id, stored)
+        return found
+
+    async def views(self, room: Room, posts: Iterable[Entry]) -> list[MessageView]:
+        """Messages as they stand, for their posts."""
+        found = []
+        for post in posts:
+            subject = subject_of(post)
+            if subject is None:
+                continue
+            about = await self.about(room, subject, post.seq)
+            messages = Messages([post, *await self.entries(room, about.seqs)])
+            view = messages.message(subject)
+            if view is not None:
+                found.append(_with_thread(view, about.thread()))
+        return found
+
+    # Background
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for room in list(self._rooms.values()):
+            if room.state.seq > room.saved and not room.transient:
+                await self._save_quietly(room)
+
+
+def _known(entries: Iterable[Entry], ident: str) -> Known | None:
+    for entry in entries:
+        if isinstance(entry.op, Post) and entry.op.id == ident:
+            return Known(entry.seq, entry.account, entry.op.parent)
+    return None
+
+
+def _with_thread(view: MessageView, thread: ThreadView | None) -> MessageView:
+    return msgspec.structs.replace(view, thread=thread)

@@ -1,0 +1,371 @@
+"""The one way into a room's log, and out of it: judged, sealed, appended, told to whoever listens.
+
+    changes -> cursor -> judge (void what is not allowed) -> seal -> append -> fold -> hooks, bus
+
+A change of the room itself goes alone through its gate; messages pass together, and are judged anew
+when the room changed while they were being sealed. Implements `ports.Partition` for rooms. Used by
+REST (`act`) and by sync (`integrate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from msgspec.structs import replace
+
+from signaling.access.permissions import Operation
+from signaling.chat import checks, rights
+from signaling.chat.hub import Hub
+from signaling.chat.ops import (
+    Change,
+    ClientOp,
+    Entry,
+    Member,
+    Op,
+    Part,
+    Post,
+    Set,
+    ToE2ee,
+    Void,
+    tag_of,
+)
+from signaling.chat.ports import (
+    Actor,
+    Attachable,
+    BadVersion,
+    Batch,
+    Below,
+    Cancel,
+    Committed,
+    Integrated,
+    News,
+    Notice,
+    RightsChanged,
+    Watcher,
+    any_file,
+)
+from signaling.chat.room import Room
+from signaling.chat.rooms import Rooms
+from signaling.chat.sealing import Sealing, from_ms
+from signaling.chat.state import RANK, RoomState
+from signaling.clock import Clock
+from signaling.errors import ClientError, Refused, Unavailable
+from signaling.keys.port import KeyDestroyed
+from signaling.storage.port import Head, NewOp
+
+_GATED = Member | Set | ToE2ee
+# How often what is not ours to serialise is judged anew before the request is turned away.
+ATTEMPTS = 8
+MOST_CHANGES = 100
+MOST_READ = 500
+SERVER = "server"
+
+
+@dataclass(slots=True)
+class Judged:
+    """A change with what becomes of it: its own op, or a void one with a notice."""
+
+    change: Change
+    op: Op
+    part: Part
+    notice: Notice | None = None
+
+
+@dataclass(slots=True)
+class Chat:
+    """One for each process."""
+
+    rooms: Rooms
+    sealing: Sealing
+    hub: Hub
+    clock: Clock
+    process: str
+    attachable: Attachable = any_file
+    committed: list[Committed] = field(default_factory=list)
+
+    # Who may see
+
+    async def room_for(self, actor: Actor, name: str, operation: Operation) -> Room:
+        """The room, if the actor may do this in it. Tokens are judged before anything is looked
+        up; a session is told of a room that it may not know of that there is none.
+        """
+        now = self.clock.unix()
+        if actor.token:
+            rights.require(actor, name, operation, now)
+        room = await self._find(actor.app, name)
+        if room is None:
+            if not actor.token and (fault := rights.scope_fault(actor, operation)):
+                raise fault
+            raise rights.no_room()
+        if room.state.part(actor.account) is Part.BANNED:
+            raise rights.banned()
+        if not actor.token:
+            try:
+                rights.require(actor, name, operation, now)
+            except Refused:
+                if rights.scope_fault(actor, operation) or rights.knows(actor, name, room, now):
+                    raise
+                raise rights.no_room() from None
+        return room
+
+    async def _find(self, app: str, name: str) -> Room | None:
+        try:
+            return await self.rooms.find(app, name)
+        except KeyDestroyed:
+            return None
+
+    async def may_read(self, actor: Actor, name: str) -> None:
+        await self.room_for(actor, name, Operation.SUBSCRIBE)
+
+    # Writing
+
+    async def integrate(
+        self, actor: Actor, name: str, ident: str, changes: Sequence[Change]
+    ) -> Integrated:
+        """See `ports.Partition.integrate`."""
+        room = await self._writable(actor, name)
+        cursor = await room.log.cursor(actor.app, room.id, ident)
+        news = [change for change in changes if change.version > cursor]
+        for expected, change in enumerate(news, start=cursor + 1):
+            if change.version != expected:
+                raise BadVersion(expected)
+        entries: list[Entry] = []
+        notices: list[Notice] = []
+        for run in _runs(news):
+            done = await self._commit(actor, room, ident, run, strict=False)
+            entries += done.entries
+            notices += done.notices
+            cursor = run[-1].version
+        return Integrated(
+            cursor=cursor, head=await self.rooms.head(room), entries=entries, notices=notices
+        )
+
+    async def _writable(self, actor: Actor, name: str) -> Room:
+        """Whoever is not even a reader gets no slot in the log; the banned are told so."""
+        operation = Operation.PUBLISH if actor.token else Operation.GET_CHANNEL
+        return await self.room_for(actor, name, operation)
+
+    async def act(
+        self, actor: Actor, name: str, op: ClientOp, key: str | None = None
+    ) -> Entry | None:
+        """One op over REST, refused as a whole. `key` is the ident of an Idempotency-Key; None
+        when that was integrated before.
+        """
+        room = await self._writable(actor, name)
+        clock = max(int(self.clock.unix() * 1000), room.state.clock + 1)
+        ident, version = (key, 1) if key is not None else room.take(self.process)
+        try:
+            change = Change(version=version, clock=clock, op=op)
+            done = await self._commit(actor, room, ident, [change], strict=True)
+        finally:
+            if key is None:
+                room.give_back(ident)
+        return done.entries[0] if done.entries else None
+
+    async def say(self, room: Room, *ops: Op) -> list[Entry]:
+        """The server's own ops (calls, erasures, joins by invitation): nobody is asked."""
+        ident, version = room.take(f"{SERVER}:{self.process}")
+        try:
+            entries = []
+            async with room.gate:
+                for op in ops:
+                    entry = self._entry(room, ident, version, Judged(_bare(op), op, Part.SERVICE))
+                    entry = replace(entry, account=None, clock=room.state.clock + 1)
+                    entries += await self._append(room, [entry])
+                    version = room.versions[ident] = version + 1
+            return entries
+        finally:
+            room.give_back(ident)
+
+    async def say_as(self, room: Room, account: str, part: Part, op: Op) -> list[Entry]:
+        """An op in somebody's name that was allowed elsewhere (an invitation, a schedule)."""
+        ident, version = room.take(f"{SERVER}:{self.process}")
+        try:
+            async with room.gate:
+                entry = self._entry(room, ident, version, Judged(_bare(op), op, part))
+                clock = max(int(self.clock.unix() * 1000), room.state.clock + 1)
+                return await self._append(room, [replace(entry, account=account, clock=clock)])
+        finally:
+            room.give_back(ident)
+
+    async def _commit(
+        self, actor: Actor, room: Room, ident: str, changes: list[Change], *, strict: bool
+    ) -> Integrated:
+        if isinstance(changes[0].op, _GATED):
+            async with room.gate:
+                judged = await self._judge_all(actor, room, changes, strict)
+                return await self._write(actor, room, ident, judged)
+        for _ in range(ATTEMPTS):
+            async with room.gate:
+                turn = room.turn
+            judged = await self._judge_all(actor, room, changes, strict)
+            sealed = await self._seal(actor, room, ident, judged)
+            if room.turn == turn and not room.gate.locked():
+                return await self._finish(room, sealed, judged)
+        raise Unavailable("the room changes too fast", 1)
+
+    async def _write(
+        self, actor: Actor, room: Room, ident: str, judged: list[Judged]
+    ) -> Integrated:
+        return await self._finish(room, await self._seal(actor, room, ident, judged), judged)
+
+    async def _finish(
+        self, room: Room, sealed: list[tuple[Entry, NewOp]], judged: list[Judged]
+    ) -> Integrated:
+        entries = await self._append_sealed(room, sealed)
+        notices = [one.notice for one in judged if one.notice is not None]
+        head = Head(seq=entries[-1].seq) if entries else Head()
+        return Integrated(cursor=0, head=head, entries=entries, notices=notices)
+
+    async def _judge_all(
+        self, actor: Actor, room: Room, changes: list[Change], strict: bool
+    ) -> list[Judged]:
+        found = []
+        for change in changes:
+            try:
+                found.append(await self._judge(actor, room, change))
+            except ClientError as error:
+                if strict:
+                    raise
+                notice = Notice(version=change.version, code=error.code, message=error.message)
+                op = Void(code=error.code, was=tag_of(change.op))
+                part = room.state.part(actor.account)
+                found.append(Judged(change, op, part, notice))
+        return found
+
+    async def _judge(self, actor: Actor, room: Room, change: Change) -> Judged:
+        op, now = change.op, self.clock.unix()
+        rights.judge(actor, room.id, room.state, op, now)
+        checks.check(op, room.state.mode, actor.account, actor.device)
+        if isinstance(op, Post) and op.attachments:
+            await self.attachable(actor, room.id, [file.id for file in op.attachments])
+        return Judged(change, op, rights.part_of(actor, room.id, room.state, op, now))
+
+    async def _seal(
+        self, actor: Actor, room: Room, ident: str, judged: list[Judged]
+    ) -> list[tuple[Entry, NewOp]]:
+        sealed = []
+        for one in judged:
+            entry = replace(
+                self._entry(room, ident, one.change.version, one), account=actor.account
+            )
+            sealed.append(await self._sealed(room, entry))
+        return sealed
+
+    async def _sealed(self, room: Room, entry: Entry) -> tuple[Entry, NewOp]:
+        body = await self.sealing.seal(room.app, room.id, entry)
+        return entry, NewOp(entry.ident, entry.version, body)
+
+    def _entry(self, room: Room, ident: str, version: int, judged: Judged) -> Entry:
+        now = int(self.clock.unix() * 1000)
+        expires = None
+        if isinstance(judged.op, Post):
+            life = judged.op.ttl or room.state.settings.ttl
+            expires = None if life is None else from_ms(now + life * 1000)
+        return Entry(
+            seq=0, ident=ident, version=version, clock=checks.clamp(judged.change.clock, now),
+            at=from_ms(now), account=None, part=judged.part, op=judged.op, expires_at=expires,
+        )  # fmt: skip
+
+    async def _append(self, room: Room, entries: list[Entry]) -> list[Entry]:
+        return await self._append_sealed(room, [await self._sealed(room, e) for e in entries])
+
+    async def _append_sealed(self, room: Room, sealed: list[tuple[Entry, NewOp]]) -> list[Entry]:
+        """Nothing pauses between the last judgement and the log's own queue."""
+        appending = room.log.append(room.app, room.id, [op for _, op in sealed])
+        appended = await appending
+        entries = [
+            replace(entry, seq=done.seq)
+            for (entry, _), done in zip(sealed, appended, strict=True)
+            if not done.duplicate
+        ]
+        if entries:
+            await self._appended(room, entries)
+        return entries
+
+    async def _appended(self, room: Room, entries: list[Entry]) -> None:
+        turn = room.turn
+        if room.transient:
+            await room.log.purge(room.app, room.id, entries[-1].seq)
+        await self.rooms.advance(room, entries)
+        if room.transient and room.turn != turn:
+            # Nothing else remembers who is in it.
+            await self.rooms.save(room)
+        for hook in self.committed:
+            await hook(room.app, room.id, entries)
+        first, last = entries[0].seq, entries[-1].seq
+        news = News(from_seq=first, to_seq=last, epoch=room.epoch, entries=entries)
+        await self.hub.tell(room.app, room.id, news)
+        if room.turn != turn:
+            await self.hub.tell(room.app, room.id, RightsChanged())
+
+    # Reading
+
+    async def read(self, actor: Actor, name: str, after: int, limit: int) -> Batch:
+        room = await self.room_for(actor, name, Operation.HISTORY)
+        return await self.read_room(actor, room, after, limit)
+
+    async def read_room(self, actor: Actor, room: Room, after: int, limit: int) -> Batch:
+        head = await self.rooms.head(room)
+        floor = max(head.floor, hidden_before(room.state, actor.account))
+        if after < floor:
+            raise Below(replace(head, floor=floor))
+        stored = await room.log.read(room.app, room.id, after=after, limit=min(limit, MOST_READ))
+        entries = await self.sealing.open(room.app, room.id, stored)
+        chain = stored[-1].chain if stored else await self._chain(room, after)
+        return Batch(entries=entries, chain=chain or b"", head=head)
+
+    async def head(self, app: str, name: str) -> Head:
+        room = await self._find(app, name)
+        return Head() if room is None else await self.rooms.head(room)
+
+    async def cursor(self, app: str, name: str, ident: str) -> int:
+        room = await self._find(app, name)
+        return 0 if room is None else await room.log.cursor(app, room.id, ident)
+
+    async def chain(self, app: str, name: str, seq: int) -> bytes | None:
+        room = await self._find(app, name)
+        return None if room is None else await self._chain(room, seq)
+
+    async def _chain(self, room: Room, seq: int) -> bytes | None:
+        head = await self.rooms.head(room)
+        if seq == head.seq:
+            return head.chain
+        stored = await room.log.read(room.app, room.id, after=seq - 1, limit=1) if seq > 0 else []
+        if stored and stored[0].seq == seq:
+            return stored[0].chain
+        return bytes(32) if seq == 0 else None
+
+    async def state(self, actor: Actor, name: str) -> tuple[int, RoomState]:
+        room = await self.room_for(actor, name, Operation.HISTORY)
+        return room.state.seq, room.state.compacted()
+
+    def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
+        return self.hub.watch(app, name, watcher)
+
+
+def hidden_before(state: RoomState, account: str) -> int:
+    """The last seq that a member may not read, in rooms that begin with one's joining."""
+    member = state.members.get(account)
+    if not state.settings.since_join or member is None or member.part not in RANK:
+        return 0
+    return max(0, member.since - 1)
+
+
+def _runs(changes: list[Change]) -> list[list[Change]]:
+    """Changes of the room itself alone, messages together."""
+    found: list[list[Change]] = []
+    for change in changes:
+        alone = isinstance(change.op, _GATED)
+        if alone or not found or isinstance(found[-1][0].op, _GATED):
+            found.append([change])
+        else:
+            found[-1].append(change)
+    return found
+
+
+def _bare(op: Op) -> Change:
+    """For the server's ops, which no client could send."""
+    return Change(version=1, clock=0, op=cast("ClientOp", op))
