@@ -136,7 +136,7 @@ class MemoryLog:
         room.chain = link(room.chain, op.ident, op.version, digest_of(op))
         room.ops.append(msgspec.structs.replace(op, chain=room.chain))
         room.cursors[new.ident] = (new.version, op.seq)
-        return Appended(op.seq)
+        return Appended(op.seq, chain=room.chain)
 
     async def read(
         self,

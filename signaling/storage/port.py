@@ -45,11 +45,23 @@ class NewOp(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Appended(msgspec.Struct, frozen=True):
-    """`seq` of a duplicate is that of the ident's newest op if it is that one, otherwise 0."""
+class Appended(msgspec.Struct, frozen=True, eq=False):
+    """`seq` of a duplicate is that of the ident's newest op if it is that one, otherwise 0.
+    `chain` is that after the op, where the adapter has it at hand; it follows from the place, so two
+    answers are equal without it.
+    """
 
     seq: int
     duplicate: bool = False
+    chain: bytes = b""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Appended):
+            return False
+        return (self.seq, self.duplicate) == (other.seq, other.duplicate)
+
+    def __hash__(self) -> int:
+        return hash((self.seq, self.duplicate))
 
 
 class Op(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ PAGE = 500
 """Ops of one read, thus of one DOWNLOAD at most."""
 PACK_FROM = 4096
 """Bytes of changes from which deflating them is worth the client's time."""
+GONE = "What this file needs is no longer kept."
 MOST_WAITING = 4000
 """Changes of one session that wait for the store; beyond, the client floods (104)."""
 
@@ -191,7 +192,7 @@ class Session:
         self._newest, self._floor = max(self._newest, head.seq), head.floor
         self.phase = Phase.CATCHING
         effects: list[Effect] = []
-        if claimed.download_server_version == 0 and head.seq:
+        if claimed.download_server_version == 0:
             self._bootstrap_to, self._state = head.seq, state
             self.cursor = max(head.floor, head.seq - self._window if self._window else 0)
         if self.cursor < self._newest:
@@ -203,6 +204,19 @@ class Session:
 
     def page(self, page: Batch) -> list[Effect]:
         return self._took(page) if self.phase is Phase.CATCHING else []
+
+    def sunk(self, floor: int) -> list[Effect]:
+        """What was asked for is gone, or is not for this reader: a bootstrap begins above it."""
+        if self.phase is not Phase.CATCHING:
+            return []
+        if self._bootstrap_to is None or self.cursor >= floor:
+            return self._fail(_reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
+        self.cursor, self._floor = floor, max(self._floor, floor)
+        self._bootstrap_to = max(self._bootstrap_to, floor)
+        if self.cursor < self._newest:
+            return [Read(self.cursor)]
+        self.phase = Phase.LIVE
+        return [self._note()]
 
     def news(self, batch: Batch) -> list[Effect]:
         """What was committed just now, by anybody."""
@@ -285,13 +299,7 @@ class Session:
     def _took(self, page: Batch) -> list[Effect]:
         effects: list[Effect] = []
         if len(page) and page.first != self.cursor + 1:
-            fault = Fault(
-                SyncCode.CLIENT_FILE_EXPIRED,
-                "What this file needs is no longer kept.",
-                action=Action.CLIENT_RESET,
-                reset=True,
-            )
-            return self._fail(fault)
+            return self._fail(_reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
         if len(page):
             effects.append(self._download(page))
         if len(page) and self.cursor < self._newest:
@@ -380,16 +388,15 @@ class Session:
 def _why_not(claimed: PartitionIdent, head: Head, upload: int, chain: bytes | None) -> Fault | None:
     """Why a file may not go on from where it stopped: it then begins anew."""
     at = claimed.download_server_version
-    if claimed.upload_client_version > upload:
-        return _reset(
-            SyncCode.BAD_CLIENT_VERSION, "This server knows less of this file: take a new ident."
-        )
     if at == 0:
+        # It begins anew anyway, and learns what is left of its uploads.
         return None
+    if claimed.upload_client_version > upload:
+        return _reset(SyncCode.BAD_CLIENT_VERSION, "This server knows less of this file.")
     if at > head.seq:
         return _reset(SyncCode.BAD_SERVER_VERSION, "This file is ahead of the server.")
     if at < head.floor:
-        return _reset(SyncCode.CLIENT_FILE_EXPIRED, "What this file needs is no longer kept.")
+        return _reset(SyncCode.CLIENT_FILE_EXPIRED, GONE)
     if chain is None or spell(chain) != claimed.chain:
         return _reset(SyncCode.DIVERGING_HISTORIES, "This file has another history.")
     return None

@@ -151,7 +151,11 @@ class Live:
     async def _read(self, after: int) -> None:
         if not await self._room_to_send():
             return
-        found = await self.bound.partition.read(self.actor, self.bound.name, after, PAGE)
+        try:
+            found = await self.bound.partition.read(self.actor, self.bound.name, after, PAGE)
+        except Below as below:
+            self.run(self.engine.sunk(below.head.floor))
+            return
         self.run(self.engine.page(Batch(found.entries, found.chain)))
 
     async def _room_to_send(self) -> bool:
@@ -219,15 +223,6 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, BadVersion):
         message = f"Version {error.expected} is the next."
         return Fault(SyncCode.BAD_CLIENT_VERSION, message, action=Action.APPLICATION_BUG)
-    if isinstance(error, Below):
-        message = "What this file needs is no longer kept."
-        return Fault(
-            SyncCode.CLIENT_FILE_EXPIRED,
-            message,
-            try_again=True,
-            action=Action.CLIENT_RESET,
-            reset=True,
-        )
     if isinstance(error, ClientError) and error.status == 404:
         return Fault(SyncCode.NO_SUCH_PARTITION, error.message, action=Action.WARNING, status=404)
     fault = translate(error)

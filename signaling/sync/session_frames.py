@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -154,7 +154,7 @@ class PartitionDownload(Struct, frozen=True, kw_only=True, tag="download"):
     chain: Chain
     downloadable_bytes: Count | UnsetType = UNSET
     bootstrap: Literal["more", "last"] | UnsetType = UNSET
-    state: dict[str, msgspec.Raw] | UnsetType = UNSET
+    state: dict[str, Any] | UnsetType = UNSET
     changes: list[Place] | UnsetType = UNSET
     packed: str | UnsetType = UNSET
 

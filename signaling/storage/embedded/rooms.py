@@ -101,7 +101,7 @@ class Rooms:
             tail.chain = chain = link(tail.chain, op.ident, op.version, digest)
             self._new_ops.append((rid, seq, op.ident, op.version, op.body, chain, b""))
             self._cursors[place] = self._new_cursors[place] = (op.version, seq)
-            answers.append(Appended(seq))
+            answers.append(Appended(seq, chain=chain))
         return answers
 
     def _load(self, on: sqlite3.Connection, app: str, room: str) -> Tail:

@@ -243,7 +243,7 @@ class Appending:
                 chain = link(chain, op.ident, op.version, hashlib.sha256(op.body).digest())
                 rows.append(self._row(batch, op, seq, chain))
                 moved[op.ident] = Ident(op.version, seq)
-                answer.append(Appended(seq))
+                answer.append(Appended(seq, chain=chain))
             answers.append(answer)
         return rows, answers, Tail(seq, chain), moved
 

@@ -62,6 +62,7 @@ class PlainRooms:
         self.forbidden = ""
         self.fails: Exception | None = None
         self.integrations = 0
+        self.kept: dict[tuple[str, str], RoomState] = {}
 
     async def may_read(self, actor: Actor, name: str) -> None:
         if self.fails is not None:
@@ -105,6 +106,16 @@ class PlainRooms:
         at = datetime.fromtimestamp(1_800_000_000, UTC)
         return msgspec.json.encode(_Body(change.clock, at, actor.account, op))
 
+    async def say(self, app: str, name: str, version: int, op: Any) -> None:
+        """The server's own op; `version` rises."""
+        cursor = await self.store.log.cursor(app, name, "server")
+        at = datetime.fromtimestamp(1_800_000_000, UTC)
+        body = _Body(0, at, "server", msgspec.convert(op, Op | AccountOp))
+        new = NewOp("server", max(version, cursor + 1), msgspec.json.encode(body))
+        (answer,) = await self.store.log.append(app, name, [new])
+        stored = await self.store.log.read(app, name, after=answer.seq - 1, limit=1)
+        await self.announce(app, name, stored)
+
     async def announce(self, app: str, name: str, stored: Sequence[StoredOp]) -> None:
         heard = _Heard(stored[0].seq, stored[-1].seq, stored[-1].chain, list(stored))
         await self.bus.publish(topic(app, name), msgspec.msgpack.encode(heard))
@@ -132,7 +143,19 @@ class PlainRooms:
         return found[0].chain if found and found[0].seq == seq else None
 
     async def state(self, actor: Actor, name: str) -> tuple[int, RoomState]:
-        return 0, RoomState()
+        """Of everything that the log has; what was purged before is remembered here."""
+        state = self.kept.get((actor.app, name), RoomState())
+        state = msgspec.convert(msgspec.to_builtins(state), RoomState)
+        for op in await self.store.log.read(actor.app, name, after=state.seq, limit=100_000):
+            state.apply(entry_of(op))
+        return state.seq, state
+
+    async def purge(self, app: str, name: str, upto: int) -> None:
+        state = self.kept.setdefault((app, name), RoomState())
+        for op in await self.store.log.read(app, name, after=state.seq, limit=100_000):
+            if op.seq <= upto:
+                state.apply(entry_of(op))
+        await self.store.log.purge(app, name, upto)
 
     def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
         def heard(payload: bytes) -> None:

@@ -191,7 +191,7 @@ async def test_a21_only_what_is_new_arrives(site: Site) -> None:
         ({"download_server_version": 9}, 209),
         ({"download_server_version": 2, "chain": "A" * 43}, 211),
         ({"download_server_version": 3, "chain": "A" * 43}, 211),
-        ({"upload_client_version": 7}, 210),
+        ({"download_server_version": 3, "upload_client_version": 7}, 210),
     ],
 )
 async def test_a21_a_file_from_another_history_begins_anew(
@@ -430,4 +430,5 @@ async def test_a_restored_store_ends_its_sessions_so_that_they_begin_anew(site: 
     await site.hub.poll()
     await alice.error(209)
     await alice.send("bind", session=1, path=PATH)
-    assert (await alice.identify(upload_client_version=5))["code"] == 210
+    begun = await alice.identify(upload_client_version=5)
+    assert (begun["bootstrap"], begun["to"], begun["upload_client_version"]) == ("last", 0, 0)
