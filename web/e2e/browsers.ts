@@ -21,6 +21,8 @@ const CHROMIUM_ARGS = [
   '--disable-features=WebRtcHideLocalIpsWithMdns',
   '--autoplay-policy=no-user-gesture-required',
   '--auto-select-desktop-capture-source=Entire screen',
+  // The development certificate is nobody's; passkeys want to hear it from the command line.
+  '--ignore-certificate-errors',
   // Nothing of the browser itself may try to leave the machine.
   '--disable-background-networking',
   '--disable-component-update',

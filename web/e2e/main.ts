@@ -2,11 +2,13 @@
 //   node e2e/run.mjs --serve "<command>" --origin http://127.0.0.1:7880   against a server of its own
 //   node e2e/run.mjs --origin http://127.0.0.1:7880                       against one that is running
 //   node e2e/run.mjs --livekit <path of livekit-server>                   against LiveKit's
-//   ... --group talk|trouble|screens, --only <part of a scenario's name>, --list, --out <folder for pictures>
+//   ... --secure https://localhost:7443 --log <its output>: for accounts, which need TLS and a link that it prints
+//   ... --group talk|trouble|screens|accounts, --only <part of a scenario's name>, --list, --out <folder for pictures>
 import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { launchChromium, launchFirefox } from './browsers';
 import type { Browser } from './browsers';
+import { scenarios as accounts } from './scenarios/accounts';
 import { scenarios as screens } from './scenarios/screens';
 import { scenarios as talk } from './scenarios/talk';
 import { scenarios as trouble } from './scenarios/trouble';
@@ -14,12 +16,14 @@ import { startLiveKit, startSotto, useServer } from './servers';
 import type { Server } from './servers';
 import type { Scenarios, World } from './world';
 
-const GROUPS: Readonly<Record<string, Scenarios>> = { talk, trouble, screens };
-const ALL: Scenarios = { ...talk, ...trouble, ...screens };
+const GROUPS: Readonly<Record<string, Scenarios>> = { talk, trouble, screens, accounts };
+const ALL: Scenarios = { ...talk, ...trouble, ...screens, ...accounts };
 
 const OPTIONS = {
   serve: { type: 'string' },
   origin: { type: 'string', default: 'http://127.0.0.1:7880' },
+  secure: { type: 'string', default: 'https://localhost:7443' },
+  log: { type: 'string', default: '' },
   livekit: { type: 'string' },
   group: { type: 'string', default: '' },
   only: { type: 'string', default: '' },
@@ -40,7 +44,7 @@ export async function main(words: string[]): Promise<number> {
   if (options.out !== '') await mkdir(options.out, { recursive: true });
   const server = await startServer(options);
   try {
-    return await runAll(chosen, server, options.out);
+    return await runAll(chosen, server, options);
   } finally {
     server.stop();
   }
@@ -52,17 +56,19 @@ interface Choice {
   readonly livekit?: string | undefined;
 }
 
+type Places = Pick<World, 'out' | 'secure' | 'log'>;
+
 async function startServer({ origin, serve, livekit }: Choice): Promise<Server> {
   if (livekit !== undefined) return startLiveKit(livekit);
   if (serve !== undefined) return startSotto(serve, origin);
   return useServer(origin);
 }
 
-async function runAll(names: readonly string[], server: Server, out: string): Promise<number> {
+async function runAll(names: readonly string[], server: Server, places: Places): Promise<number> {
   const chromium = await launchChromium();
   const failed: string[] = [];
   for (const name of names) {
-    if (!(await run(name, server, chromium, out))) failed.push(name);
+    if (!(await run(name, server, chromium, places))) failed.push(name);
   }
   await chromium.close();
   const passed = names.length - failed.length;
@@ -71,7 +77,12 @@ async function runAll(names: readonly string[], server: Server, out: string): Pr
 }
 
 /** A world of its own for each scenario: its tabs and its Firefox are closed whatever happens. */
-async function run(name: string, server: Server, chromium: Browser, out: string): Promise<boolean> {
+async function run(
+  name: string,
+  server: Server,
+  chromium: Browser,
+  { out, secure, log }: Places,
+): Promise<boolean> {
   const opened: { close(): Promise<void> }[] = [];
   const notes: string[] = [];
   const keep = <T extends { close(): Promise<void> }>(one: T): T => {
@@ -81,6 +92,8 @@ async function run(name: string, server: Server, chromium: Browser, out: string)
   const world: World = {
     server,
     out,
+    secure,
+    log,
     note: (text) => void notes.push(text),
     chromium: { open: async (options) => keep(await chromium.open(options)) },
     firefox: async () => keep(await launchFirefox()),

@@ -4,6 +4,10 @@ import type { Server } from './servers';
 
 export interface World {
   readonly server: Server;
+  /** The same server over TLS, where cookies and passkeys work; '' where there is none. */
+  readonly secure: string;
+  /** What the server printed: the first administrator's link is told nowhere else. */
+  readonly log: string;
   /** A folder for pictures, or ''. */
   readonly out: string;
   readonly chromium: Pick<Browser, 'open'>;

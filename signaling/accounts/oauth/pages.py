@@ -1,7 +1,6 @@
 """The two pages of OAuth that a person sees: consent, and the code of a device. Pure.
 
-Plain HTML without scripts or styles of our own: nothing in them can be made to run, and they work
-where the web client does not. Every text that somebody wrote is escaped.
+Plain HTML (`signaling.http.plain`). Every text that somebody wrote is escaped.
 """
 
 from __future__ import annotations
@@ -10,28 +9,18 @@ from collections.abc import Iterable
 from html import escape
 
 from signaling.accounts.sessions.scopes import SCOPES
+from signaling.http.plain import page as _page
+from signaling.http.plain import policy as plain_policy
 
 
 def policy(form_targets: Iterable[str] = ()) -> dict[str, str]:
     """`form_targets`: origins that the form's answer redirects to; browsers check those too."""
-    targets = " ".join(["'self'", *form_targets])
     return {
-        "Content-Security-Policy": (
-            f"default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {targets}"
-        ),
+        "Content-Security-Policy": plain_policy(["'self'", *form_targets]),
         "X-Frame-Options": "DENY",
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
     }
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title></head><body><main><h1>{escape(title)}</h1>{body}"
-        "</main></body></html>"
-    )
 
 
 def _scopes(scopes: Iterable[str]) -> str:
@@ -46,7 +35,7 @@ def _decision(action: str, hidden: dict[str, str]) -> str:
     )
     return (
         f'<form method="post" action="{escape(action)}">{fields}'
-        '<button name="decision" value="allow">Allow</button> '
+        '<button class=main name="decision" value="allow">Allow</button>'
         '<button name="decision" value="deny">Do not allow</button></form>'
     )
 
@@ -68,7 +57,7 @@ def type_code(action: str, wrong: bool) -> str:
         f"{note}<p>Type the code that the device shows. Do it only for a device in front of you."
         f'</p><form method="get" action="{escape(action)}"><label>Code <input name="user_code"'
         ' autocomplete="off" autocapitalize="characters" maxlength="16" required></label> '
-        "<button>Go on</button></form>",
+        "<button class=main>Go on</button></form>",
     )
 
 

@@ -20,6 +20,7 @@ from signaling.accounts.principal import Authenticator, Kind, Principal, Via
 from signaling.accounts.sessions.cookies import origin_of
 from signaling.bus.port import Bus
 from signaling.config import Limits
+from signaling.errors import Refused
 
 SIGN_IN = "/sign-in"
 # Codes that one account may type: 2**34 codes and ten minutes leave no chance to guess one.
@@ -141,6 +142,11 @@ def _shown(visit: Visit) -> Visit:
             return await visit(request)
         except Redirected as found:
             return _go(found.location)
+        except Refused as error:
+            # Only a browser comes here: one whose session is over signs in again.
+            if error.status != 401 or hdrs.AUTHORIZATION in request.headers:
+                raise
+            return _sign_in(request)
         except OAuthError as error:
             return _html(pages.failed(error.description), error.status)
 

@@ -86,8 +86,30 @@ TABLE: tuple[Kept, ...] = (
          "seconds"),
     Kept("Names of apps and their owners' ids", ("app",), Level.INTERNAL, "ids and a name",
          "for good"),
+    Kept("Files: whose, in which room, how large; name and content's facts sealed with the file's "
+         "own key", ("file", "file_upload", "file_chunks"), Level.PERSONAL,
+         _META + "; the file's key sealed for its owner, and after the first post in the message "
+         "alone", "until deleted, or a day without a message", True),
+    Kept("Which rooms and messages hold a file, and what each account and room keeps",
+         ("file_reference", "file_quota"), Level.INTERNAL, _META, "as long as the file", True),
+    Kept("Content of files, thumbnails and previews", (), Level.PERSONAL,
+         "AES-256-GCM in chunks of 64 KiB, a random key for each file; never in the clear on a "
+         "disk, not while it is uploaded or worked on either", "until deleted, or a day without a "
+         "message"),
     Kept("Revocations on their way to other processes", ("revoked",), Level.INTERNAL, "ids only",
          "the newest 10,000"),
+    Kept("Rooms: names, settings, members; who is in which room; the pair of a direct room",
+         ("chat.room", "chat.membership", "chat.direct"), Level.PERSONAL,
+         "AES-256-GCM, data key of the room or of the app's metadata; found by keyed digests",
+         "until the room is erased", True),
+    Kept("Which ops are about a message", ("chat.about",), Level.PERSONAL,
+         "AES-256-GCM, data key of the room; found by a keyed digest", "as long as the room", True),
+    Kept("Keys of messages, one for each room and author", ("chat.key",), Level.SECRET,
+         "random, wrapped by the data keys of the room and of the author: erasing either shreds "
+         "what they sealed", "as long as the room", True),
+    Kept("Messages of searchable and encrypted rooms: the room's log", (), Level.PERSONAL,
+         "AES-256-GCM, envelope with a key of the room, body with one of room and author, bound "
+         "to the room and its place; hash-chained", "the room's retention"),
     Kept("Media of calls", (), Level.PERSONAL,
          "DTLS 1.2 and SRTP (AES-GCM preferred) on the wire; in memory only, never stored",
          "while a packet is passed on"),

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from signaling.errors import ClientError, Code
+from signaling.http import plain
 from signaling.http.api import asyncapi, classification, openapi
 from signaling.http.api.explanations import explanation_of, page
 from signaling.http.api.operation import Auth, Call, Operation, Reply
@@ -23,10 +24,7 @@ from signaling.http.api.operation import Auth, Call, Operation, Reply
 CONTACT_DAYS = 180
 CHANGE_PASSWORD = "/settings/password"  # noqa: S105 - a path
 _HOUR = ("Cache-Control", "public, max-age=3600")
-_PAGE_POLICY = (
-    "Content-Security-Policy",
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-)
+_PAGE_POLICY = ("Content-Security-Policy", plain.policy())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ written from this table by `python -m signaling.http.api.pages`. Pure.
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 
 from signaling.errors import Code
+from signaling.http import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,19 +326,13 @@ def markdown(code: Code, found: Explanation) -> str:
     return f"# `{code}`\n\nStatus {statuses}.\n\n{found.meaning}\n\n{found.remedy}\n"
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{code} · Sotto</title>
-<h1><code>{code}</code></h1>
-<p>Status {statuses}.</p>
-<p>{meaning}</p>
-<p>{remedy}</p>
-</html>
-"""
-
-
 def page(code: str, found: Explanation) -> bytes:
     statuses = ", ".join(str(status) for status in found.statuses)
-    parts = {"code": code, "meaning": found.meaning, "remedy": found.remedy}
-    shown = {name: html.escape(text) for name, text in parts.items()}
-    return _PAGE.format(statuses=statuses, **shown).encode()
+    texts = (f"Status {statuses}.", found.meaning, found.remedy)
+    body = "".join(f"<p>{_marked(text)}</p>\n" for text in texts)
+    return plain.page(code, body, heading=f"<code>{html.escape(code)}</code>").encode()
+
+
+def _marked(text: str) -> str:
+    """Escaped, and what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))

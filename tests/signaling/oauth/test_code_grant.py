@@ -53,6 +53,17 @@ async def test_a_refusal_goes_back_to_the_app(auth: Auth) -> None:
     assert answer_of(location)["error"] == "access_denied"
 
 
+async def test_whose_session_is_over_signs_in_again(auth: Auth) -> None:
+    """The cookie outlives a session that was ended elsewhere, and no script can take it away."""
+    app, cookie = await auth.add("An app"), await auth.house.sign_in()
+    _, _, page = await auth.visit(auth.query(app), cookie)
+    await auth.house.service.end_all(APP, ALICE)
+    status, location, _ = await auth.visit(auth.query(app), cookie)
+    assert status == 303 and location.startswith("/sign-in?next=%2Foauth%2Fauthorize%3F")
+    status, location = await auth.decide(page, cookie)
+    assert status == 303 and location == "/sign-in?next=%2Foauth%2Fauthorize"
+
+
 async def test_who_is_not_signed_in_signs_in_first(auth: Auth) -> None:
     app = await auth.add("An app")
     status, location, _ = await auth.visit(auth.query(app))

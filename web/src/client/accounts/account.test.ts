@@ -32,6 +32,7 @@ const READS = {
   ],
   'GET /sessions': [{ items: [] }],
   'GET /account/devices': [{ items: [] }],
+  'GET /oauth/consents': [{ items: [] }],
 };
 const FRESH = { status: 401, code: 'reauthentication_required' };
 const DONE = { state: 'done' };

@@ -7,8 +7,8 @@ import { asFailure } from '../errors';
 import type { Failure } from '../errors';
 import type { MessageKey } from '../../i18n';
 import { Codes, Devices, Ended, OwnAccount, PasskeyOptions, ProviderBegun } from './answers';
-import { SessionList, SignInPage, TotpAnswer } from './answers';
-import type { Device, Session } from './answers';
+import { ConsentList, SessionList, SignInPage, TotpAnswer } from './answers';
+import type { Consent, Device, Session } from './answers';
 import type { Passkeys } from './passkeys';
 import type { Proof } from './proof';
 
@@ -21,6 +21,7 @@ export type Part =
   | 'providers'
   | 'sessions'
   | 'devices'
+  | 'consents'
   | 'leave';
 
 export interface AccountState {
@@ -28,6 +29,8 @@ export interface AccountState {
   readonly page: SignInPage | null;
   readonly sessions: readonly Session[];
   readonly devices: readonly Device[];
+  /** Programs that may act for this account. */
+  readonly consents: readonly Consent[];
   /** Which part of the page is at work, has just done something, or failed. */
   readonly busy: Part | null;
   readonly said: { readonly part: Part; readonly text: MessageKey } | null;
@@ -42,6 +45,7 @@ const EMPTY: AccountState = {
   page: null,
   sessions: [],
   devices: [],
+  consents: [],
   busy: null,
   said: null,
   failure: null,
@@ -209,6 +213,14 @@ export class AccountModel {
     );
   }
 
+  withdraw(client: string): Promise<boolean> {
+    return this.act('consents', 'settings.consents.done', () =>
+      this.api.tell('withdrawConsent', 'DELETE', '/api/v1/oauth/consents/{client_id}', {
+        names: { client_id: client },
+      }),
+    );
+  }
+
   /** For good. Afterwards nothing can be asked for. */
   leave(): Promise<boolean> {
     return this.act(
@@ -246,12 +258,19 @@ export class AccountModel {
   }
 
   private async refresh(): Promise<void> {
-    const [account, page, sessions, devices] = await Promise.all([
+    const [account, page, sessions, devices, consents] = await Promise.all([
       this.api.ask('getAccount', 'GET', '/api/v1/account', OwnAccount),
       this.api.ask('getSignIn', 'GET', '/api/v1/sign-in', SignInPage),
       this.api.ask('listSessions', 'GET', '/api/v1/sessions', SessionList),
       this.api.ask('listDevices', 'GET', '/api/v1/account/devices', Devices),
+      this.api.ask('listConsents', 'GET', '/api/v1/oauth/consents', ConsentList),
     ]);
-    this.store.setState({ account, page, sessions: sessions.items, devices: devices.items });
+    this.store.setState({
+      account,
+      page,
+      sessions: sessions.items,
+      devices: devices.items,
+      consents: consents.items,
+    });
   }
 }

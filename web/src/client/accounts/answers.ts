@@ -83,5 +83,9 @@ const Session = v.object({
 export type Session = v.InferOutput<typeof Session>;
 export const SessionList = v.object({ items: v.array(Session) });
 
+const Consent = v.object({ client: text, name: text, scopes: texts, granted_at: time });
+export type Consent = v.InferOutput<typeof Consent>;
+export const ConsentList = v.object({ items: v.array(Consent) });
+
 /** `/.well-known/sotto`: what this installation offers to whom. */
 export const ServerFeatures = v.object({ features: v.record(text, v.boolean()) });

@@ -1,7 +1,8 @@
-// Where one is signed in, and the devices that were seen: two cards of the settings page.
-import type { Device, Session } from '../../client/accounts/answers';
+// Where one is signed in, the devices that were seen, and the programs that were let in: three cards of the
+// settings page.
+import type { Consent, Device, Session } from '../../client/accounts/answers';
 import { Button } from '../../components/Button';
-import { isolate, moment, t } from '../../i18n';
+import { day, isolate, moment, t } from '../../i18n';
 import { useAccount, useDesk } from './desk';
 import { Actions, Row, Rows, Section, Small } from './Section';
 
@@ -88,6 +89,41 @@ function OneDevice({ device }: { readonly device: Device }) {
           {t('settings.devices.forget')}
         </Button>
       )}
+    </Row>
+  );
+}
+
+/** Nothing to show for most people, so no card then. */
+export function ConsentList() {
+  const consents = useAccount((state) => state.consents);
+  const said = useAccount((state) => state.said?.part === 'consents');
+  if (consents.length === 0 && !said) return null;
+  return (
+    <Section part="consents" title={t('settings.consents.title')}>
+      <Rows>
+        {consents.map((one) => (
+          <OneConsent key={one.client} consent={one} />
+        ))}
+      </Rows>
+    </Section>
+  );
+}
+
+function OneConsent({ consent }: { readonly consent: Consent }) {
+  const { account } = useDesk();
+  const busy = useAccount((state) => state.busy === 'consents');
+  return (
+    <Row
+      name={consent.name}
+      facts={t('settings.consents.facts', { created: day(consent.granted_at) })}
+    >
+      <Button
+        disabled={busy}
+        aria-label={t('settings.consents.withdraw.one', { name: isolate(consent.name) })}
+        onClick={() => void account.withdraw(consent.client)}
+      >
+        {t('settings.consents.withdraw')}
+      </Button>
     </Row>
   );
 }

@@ -10,7 +10,7 @@ import { WhoBar } from '../../components/WhoBar';
 import { t } from '../../i18n';
 import { useAccount, useDesk } from './desk';
 import { Leave } from './Leave';
-import { DeviceList, SessionList } from './Lists';
+import { ConsentList, DeviceList, SessionList } from './Lists';
 import { Passkeys } from './Passkeys';
 import { Mail, Password, Profile } from './Profile';
 import { ProofDialog } from './ProofDialog';
@@ -38,6 +38,7 @@ export function Settings() {
             <Providers account={account} />
             <SessionList />
             <DeviceList />
+            <ConsentList />
             <Mail account={account} />
             <Leave account={account} />
           </>
