@@ -1,0 +1,1 @@
+"""Virus scanners behind `port.Scanner`: clamd and ICAP."""
