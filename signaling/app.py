@@ -24,6 +24,7 @@ from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.core import open_core
+from signaling.compose.files import listeners, make_filing, origin_for
 from signaling.compose.keeping import make_call_audit, make_keeping
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.standing import CoreStanding
@@ -113,7 +114,8 @@ class App:
         self.keeper: Keeper | None = None
         self.setup_link: str | None = None
         self.router: web.UrlDispatcher | None = None
-        self._ports: dict[str, list[int]] = {"https": [], "http": [], "operator": [], "acme": []}
+        kinds = ("https", "http", "operator", "acme", "files", "files_plain")
+        self._ports: dict[str, list[int]] = {kind: [] for kind in kinds}
 
     async def start(self) -> None:
         """Raises ConfigError or TurnError; then everything that was opened is closed again."""
@@ -198,6 +200,9 @@ class App:
         rtc.add_routes(app, self._rooms)
         Whip(self._rooms, self._config.limits).add_routes(app)
         keeping = make_keeping(self.core)
+        where = origin_for(self._config, lambda: self._ports)
+        self._filing = await make_filing(self.core, self._people, where)
+        self._stack.push_async_callback(self._filing.stop)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(self._config, self._keys, self._new_identity)
         collected.operations += [
@@ -205,18 +210,26 @@ class App:
             *self._people.operations(),
             *calling.operations(lambda request: socket_url(request, self._config)),
             *keeping.operations(),
+            *self._filing.operations(),
         ]
         self._people.oauth.visits.add_routes(app)
         await serve_api(
             app, self.core, collected, self._people.authenticator, development=self._development
         )
         self.setup_link = await self._people.start()
-        for work in (keeping.run(), *self._people.tasks()):
+        for work in (keeping.run(), self._filing.run(), *self._people.tasks()):
             self._spawn(work)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority)
         client.add_routes(app)
         self.router = app.router
+        return app
+
+    def _files_application(self) -> web.Application:
+        """What others sent, apart from everything that a cookie opens."""
+        app = web.Application(middlewares=self._middleware.chain())
+        app.on_response_prepare.append(self._middleware.finish)
+        self._filing.add_routes(app)
         return app
 
     def _public_url(self) -> str:
@@ -231,10 +244,13 @@ class App:
         """Ports are known before anything that names them is made; nobody gets in yet."""
         http, acme = self._config.http, self._config.acme
         found: dict[str, list[socket.socket]] = {}
+        files, files_plain = listeners(self._config)
         for kind, key, addresses in (
             ("https", "http.listen", http.listen),
             ("http", "http.plain", http.plain),
             ("acme", "acme.http_listen", acme.http_listen if acme.directory else ()),
+            ("files", "files.listen", files),
+            ("files_plain", "files.plain", files_plain),
         ):
             for address in addresses:
                 sock = open_socket(*parse_address(address, key), key)
@@ -249,13 +265,18 @@ class App:
         self._stack.push_async_callback(self._people.stop)
         for sock in sockets.get("http", ()):
             await self._listen(runner, sock)
-        if "https" not in sockets:
+        files = await self._runner(self._files_application())
+        for sock in sockets.get("files_plain", ()):
+            await self._listen(files, sock)
+        if "https" not in sockets and "files" not in sockets:
             return
         made = make_certificates(self._config, self._state, self.core.clock)
         self._certificate = made.watch
         self._spawn(made.watch.run())
-        for sock in sockets["https"]:
+        for sock in sockets.get("https", ()):
             await self._listen(runner, sock, tls=made)
+        for sock in sockets.get("files", ()):
+            await self._listen(files, sock, tls=made)
         if made.keeper is None or made.pending is None:
             return
         challenges = await self._runner(challenge_application(made.pending, self._middleware))

@@ -15,6 +15,7 @@ from signaling.clock import SystemClock
 from signaling.compose.api import Collected, documents
 from signaling.compose.calling import make_calling
 from signaling.compose.core import Core
+from signaling.compose.files import described_files
 from signaling.compose.keeping import described_keeping
 from signaling.compose.people import described_people
 from signaling.config import Config
@@ -58,6 +59,7 @@ def collected() -> Collected:
     made.operations += people.operations()
     made.operations += make_calling(people, ApiKeys({}), lambda name: ()).operations(_nowhere)
     made.operations += described_keeping()
+    made.operations += described_files(core, people)
     documents(config, made)
     return made
 

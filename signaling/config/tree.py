@@ -18,6 +18,7 @@ from signaling.config.acme import Acme
 from signaling.config.api import Api
 from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, AuditWebhook
 from signaling.config.egress import Egress
+from signaling.config.files import Files, FilesS3
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
@@ -388,6 +389,8 @@ class Config(Section, frozen=True):
     oauth: OAuth = field(default_factory=OAuth)
     sync: Sync = field(default_factory=Sync)
     limits: Limits = field(default_factory=Limits)
+    files: Files = field(default_factory=Files)
+    files_s3: FilesS3 = field(default_factory=FilesS3)
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
     store: Store = field(default_factory=Store)

@@ -43,6 +43,7 @@ TITLES = {
     426: "Upgrade required",
     428: "Precondition required",
     429: "Too many requests",
+    460: "Checksum mismatch",
     500: "Internal error",
     503: "Unavailable",
 }
