@@ -175,6 +175,29 @@ export interface FieldProblem {
   readonly message: string;
 }
 
+export interface FileInfo {
+  readonly id: string;
+  readonly state: signaling_files_port_State;
+  readonly room: string;
+  readonly media_type?: string;
+  readonly size?: number;
+  readonly offset?: number | null;
+  readonly key?: string;
+  readonly name?: string;
+  readonly sha256?: string;
+  readonly width?: number | null;
+  readonly height?: number | null;
+  readonly duration?: number | null;
+  readonly voice?: boolean;
+  readonly waveform?: readonly number[];
+  readonly latitude?: number | null;
+  readonly longitude?: number | null;
+  readonly opaque?: boolean;
+  readonly scanned?: boolean;
+  readonly reason?: string;
+  readonly shapes?: readonly Shape[];
+}
+
 export interface Finding {
   readonly kind: string;
   readonly seq: number;
@@ -274,17 +297,6 @@ export interface KeyShown {
 
 export type Kind = 'channels' | 'groups' | 'uuids';
 
-export interface LinkAnswer {
-  readonly id: string;
-  readonly label: string;
-  readonly roles: readonly string[];
-  readonly room: string | null;
-  readonly uses: number;
-  readonly used: number;
-  readonly made_at: number;
-  readonly expires_at: number | null;
-}
-
 export interface LinkMade {
   readonly id: string;
   readonly url: string;
@@ -301,8 +313,14 @@ export interface LinkProviderStep {
   readonly iss?: string | null;
 }
 
+export interface LinkWish {
+  readonly key?: string;
+  readonly variant?: Variant;
+  readonly download?: boolean;
+}
+
 export interface Links {
-  readonly items: readonly LinkAnswer[];
+  readonly items: readonly signaling_accounts_operations_shapes_LinkAnswer[];
 }
 
 export interface ListDone {
@@ -351,6 +369,16 @@ export interface NewClient {
   readonly trusted?: boolean;
   readonly introspects?: boolean;
   readonly dpop?: boolean;
+}
+
+export interface NewFile {
+  readonly room: string;
+  readonly size: number;
+  readonly name?: string;
+  readonly media_type?: string;
+  readonly opaque?: boolean;
+  readonly voice?: boolean;
+  readonly keep_location?: boolean;
 }
 
 export interface NewKeySet {
@@ -550,6 +578,14 @@ export interface SessionList {
   readonly items: readonly signaling_accounts_sessions_operations_Listed[];
 }
 
+export interface Shape {
+  readonly variant: Variant;
+  readonly media_type: string;
+  readonly size: number;
+  readonly width?: number | null;
+  readonly height?: number | null;
+}
+
 export interface SignInAnswer {
   readonly state: string;
   readonly account_id?: string | null;
@@ -616,8 +652,6 @@ export interface Standing {
   readonly keys: readonly PublicKey[];
 }
 
-export type State = 'active' | 'decrypt_only' | 'destroyed' | 'disabled' | 'pre_active' | 'scheduled';
-
 export interface TicketAnswer {
   readonly ticket: string;
   readonly path: string;
@@ -637,6 +671,15 @@ export interface TotpAnswer {
   readonly qr: string;
 }
 
+export interface Usage {
+  readonly used_bytes: number;
+  readonly limit_bytes: number;
+  readonly uploads: number;
+  readonly max_file_bytes: number;
+}
+
+export type Variant = 'file' | 'preview' | 'source' | 'thumbnail';
+
 export interface Verdict {
   readonly good: boolean;
   readonly records: number;
@@ -648,7 +691,7 @@ export interface Verdict {
 
 export interface VersionShown {
   readonly version: number;
-  readonly state: State;
+  readonly state: signaling_keys_lifecycle_State;
   readonly created_at: string;
   readonly changed_at: string;
   readonly master?: number | null;
@@ -683,6 +726,17 @@ export interface signaling_access_grants_Listed {
   readonly grant: View;
 }
 
+export interface signaling_accounts_operations_shapes_LinkAnswer {
+  readonly id: string;
+  readonly label: string;
+  readonly roles: readonly string[];
+  readonly room: string | null;
+  readonly uses: number;
+  readonly used: number;
+  readonly made_at: number;
+  readonly expires_at: number | null;
+}
+
 export interface signaling_accounts_sessions_operations_Listed {
   readonly id: string;
   readonly device: string;
@@ -694,6 +748,17 @@ export interface signaling_accounts_sessions_operations_Listed {
   readonly mfa: boolean;
   readonly current: boolean;
 }
+
+export interface signaling_files_operations_LinkAnswer {
+  readonly url: string;
+  readonly expires_at: number;
+  readonly media_type: string;
+  readonly size: number;
+}
+
+export type signaling_files_port_State = 'quarantined' | 'ready' | 'refused' | 'uploaded' | 'uploading';
+
+export type signaling_keys_lifecycle_State = 'active' | 'decrypt_only' | 'destroyed' | 'disabled' | 'pre_active' | 'scheduled';
 
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
@@ -802,6 +867,15 @@ export interface Operations {
     query: undefined;
     answer: KeyShown;
   };
+  cancelUpload: {
+    method: 'DELETE';
+    path: '/api/v1/uploads/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   changeAccount: {
     method: 'PATCH';
     path: '/api/v1/account';
@@ -848,6 +922,15 @@ export interface Operations {
     };
     answer: Allowed;
   };
+  completeFile: {
+    method: 'POST';
+    path: '/api/v1/files/{file_id}/complete';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: FileInfo;
+  };
   confirmEnrolmentOfPasskey: {
     method: 'POST';
     path: '/api/v1/sign-in/enrolment/passkey';
@@ -876,6 +959,15 @@ export interface Operations {
     query: undefined;
     answer: Codes;
   };
+  continueUpload: {
+    method: 'PATCH';
+    path: '/api/v1/uploads/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   createCallToken: {
     method: 'POST';
     path: '/api/v1/calls/tokens';
@@ -891,6 +983,24 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: PassAnswer;
+  };
+  createFile: {
+    method: 'POST';
+    path: '/api/v1/files';
+    body: NewFile;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: FileInfo;
+  };
+  createFileLink: {
+    method: 'POST';
+    path: '/api/v1/files/{file_id}/links';
+    body: LinkWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: signaling_files_operations_LinkAnswer;
   };
   createGuestCallToken: {
     method: 'POST';
@@ -941,11 +1051,29 @@ export interface Operations {
     query: undefined;
     answer: TicketAnswer;
   };
+  createUpload: {
+    method: 'POST';
+    path: '/api/v1/uploads';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   deleteAccount: {
     method: 'DELETE';
     path: '/api/v1/account';
     body: undefined;
     query: undefined;
+    answer: undefined;
+  };
+  deleteFile: {
+    method: 'DELETE';
+    path: '/api/v1/files/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
     answer: undefined;
   };
   deleteGroup: {
@@ -969,6 +1097,15 @@ export interface Operations {
     path: '/api/v1/accounts/{account_id}';
     body: undefined;
     query: undefined;
+    answer: undefined;
+  };
+  describeUploads: {
+    method: 'OPTIONS';
+    path: '/api/v1/uploads';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
     answer: undefined;
   };
   disableKeyVersion: {
@@ -1071,6 +1208,24 @@ export interface Operations {
     query: undefined;
     answer: Standing;
   };
+  getFile: {
+    method: 'GET';
+    path: '/api/v1/files/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: FileInfo;
+  };
+  getFileUsage: {
+    method: 'GET';
+    path: '/api/v1/account/files/usage';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: Usage;
+  };
   getGroup: {
     method: 'GET';
     path: '/api/v1/access/groups/{group}';
@@ -1121,6 +1276,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: SignInPage;
+  };
+  getUpload: {
+    method: 'HEAD';
+    path: '/api/v1/uploads/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
   };
   grantToken: {
     method: 'POST';
@@ -1255,6 +1419,21 @@ export interface Operations {
     query: undefined;
     answer: ClientList;
   };
+  listRoomFiles: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room}/files';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly FileInfo[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listSessions: {
     method: 'GET';
     path: '/api/v1/sessions';
@@ -1330,6 +1509,15 @@ export interface Operations {
     body: undefined;
     query: {
       readonly ticket?: string | null;
+    };
+    answer: undefined;
+  };
+  overrideUpload: {
+    method: 'POST';
+    path: '/api/v1/uploads/{file_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
     };
     answer: undefined;
   };
