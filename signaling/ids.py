@@ -6,21 +6,27 @@ must never make a secret.
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import weakref
 from collections.abc import Callable
 from typing import Protocol
 
 from signaling.clock import Clock
 
+# Of 128 ids. Ids are no secrets: those come from `Entropy`.
+POOL_BYTES = 1280
+# RFC 9562, section 4.1: the two highest bits of the digit are 10.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def uuid7(unix: float, random: Callable[[int], bytes]) -> str:
     """48 bits of milliseconds, then 74 random bits: sorts by time, cannot be guessed."""
-    value = int(unix * 1000) << 80 | int.from_bytes(random(10), "big")
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    text = f"{value & (1 << 128) - 1:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time = f"{int(unix * 1000) & 0xFFFF_FFFF_FFFF:012x}"
+    noise = random(10).hex()
+    variant = _VARIANT[noise[4]]
+    return f"{time[:8]}-{time[8:]}-7{noise[1:4]}-{variant}{noise[5:8]}-{noise[8:]}"
 
 
 class Ids(Protocol):
@@ -43,13 +49,41 @@ class SystemEntropy:
 
 
 class SystemIds:
-    """UUIDv7 of the clock's time."""
+    """UUIDv7 of the clock's time. Random bytes are fetched for many ids at once: every request and
+    every audit record has one, and the system call costs more than the rest.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._pool = b""
+        self._used = 0
+        _POOLS.add(self)
 
     def new(self) -> str:
-        return uuid7(self._clock.unix(), secrets.token_bytes)
+        return uuid7(self._clock.unix(), self._take)
+
+    def _take(self, size: int) -> bytes:
+        end = self._used + size
+        if end > len(self._pool):
+            self._pool, self._used, end = secrets.token_bytes(POOL_BYTES), 0, size
+        taken = self._pool[self._used : end]
+        self._used = end
+        return taken
+
+    def forget(self) -> None:
+        """A forked child must not go on in its parent's bytes."""
+        self._pool, self._used = b"", 0
+
+
+_POOLS: weakref.WeakSet[SystemIds] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for pool in _POOLS:
+        pool.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 class SeededEntropy:

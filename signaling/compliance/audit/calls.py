@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _METHOD = re.compile(r"/twirp/livekit\.([A-Za-z]{1,40})/([A-Za-z]{1,60})")
 _WHIP = re.compile(r"/(whip|whep)(?:/([^/]{1,256}))?(?:/[^/]{1,256})?")
+_PATHS = ("/rtc", "/twirp/", "/whip", "/whep")
 _VERBS = {
     ("whip", "POST"): "whip.publish",
     ("whep", "POST"): "whep.watch",
@@ -141,7 +142,7 @@ class CallAudit:
 def _action(request: web.Request) -> tuple[str, str] | None:
     """What the request is in the audit and what it is about. None: not ours."""
     path, method = request.path, request.method
-    if method == "OPTIONS":
+    if method == "OPTIONS" or not path.startswith(_PATHS):
         return None
     if path in ("/rtc", "/rtc/v1"):
         return "rtc.connect", ""

@@ -1,19 +1,27 @@
-"""The two kinds of entry in an app's audit log, as bytes. Pure.
+"""The kinds of entry in an app's audit log, as bytes. Pure.
 
-`R` and a sealed record; `H` and a signed head, which vouches for the chain up to itself. A record
-is sealed with the data key of scope `audit` and bound to its place (writer and number), the chain
-runs over the sealed bytes: so verifying needs no key but the public one.
+`R` and a sealed record; `B`, how many, and several records sealed together, which is what a busy
+server writes; `H` and a signed head, which vouches for the chain up to itself. Records are sealed
+with the data key of scope `audit` and bound to their place (writer, number and, in a batch, how
+many), the chain runs over the sealed bytes: so verifying needs no key but the public one.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from signaling.compliance.audit.port import AuditEvent, Result, cleaned
+from signaling.compliance.audit.port import (
+    AuditEvent,
+    Result,
+    clean_details,
+    clean_text,
+    truncated,
+)
 from signaling.keys.port import bind
 
 ROOM = "\x00audit"
@@ -21,7 +29,13 @@ ROOM = "\x00audit"
 
 SCOPE = "audit"
 KIND = "audit"
-RECORD, HEAD = b"R", b"H"
+RECORD, BATCH, HEAD = b"R", b"B", b"H"
+
+MOST = 64
+"""Records of a batch: sealing, chaining and storing one costs little beside its records then, and
+what is damaged hides no more than these from readers."""
+MOST_BYTES = 256 * 1024
+_COUNT = 2
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,39 +67,75 @@ class SignedHead(msgspec.Struct, frozen=True, array_like=True):
 
 
 _RECORDS = msgspec.msgpack.Decoder(Record)
+_BATCHES = msgspec.msgpack.Decoder(list[Record])
 _HEADS = msgspec.msgpack.Decoder(SignedHead)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
 def make(event: AuditEvent, ident: str) -> Record:
-    kept = cleaned(event)
     return Record(
         id=ident,
-        at=kept.at,
-        app=kept.app,
-        actor=kept.actor,
-        action=kept.action,
-        target=kept.target,
-        result=kept.result,
-        code=kept.code,
-        request_id=kept.request_id,
-        token_id=kept.token_id,
-        address=kept.address,
-        details=kept.details,
+        at=event.at,
+        app=event.app,
+        actor=clean_text(event.actor),
+        action=clean_text(event.action),
+        target=clean_text(event.target),
+        result=event.result,
+        code=clean_text(event.code),
+        request_id=clean_text(event.request_id),
+        token_id=clean_text(event.token_id),
+        address=truncated(event.address),
+        details=clean_details(event.details),
     )
 
 
-def encode_record(record: Record) -> bytes:
-    return _ENCODER.encode(record)
+def plain(records: Sequence[Record]) -> bytes:
+    """What is sealed of one record, or of several."""
+    return _ENCODER.encode(records[0] if len(records) == 1 else records)
 
 
-def decode_record(data: bytes) -> Record:
-    return _RECORDS.decode(data)
+def fitting(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Parts that the store takes as one entry."""
+    if len(records) == 1 or len(_ENCODER.encode(records)) <= MOST_BYTES:
+        yield records
+    else:
+        half = len(records) // 2
+        yield from fitting(records[:half])
+        yield from fitting(records[half:])
 
 
-def place(app: str, writer: str, number: int) -> bytes:
-    """What a sealed record is bound to."""
-    return bind(app, KIND, f"{writer}/{number}")
+def body(count: int, sealed: bytes) -> bytes:
+    """The entry of so many records."""
+    if count == 1:
+        return RECORD + sealed
+    return BATCH + count.to_bytes(_COUNT, "big") + sealed
+
+
+def count_of(body: bytes) -> int:
+    """How many records an entry says that it has; 0 for what is not of records."""
+    if body[:1] == BATCH:
+        return int.from_bytes(body[1 : 1 + _COUNT], "big")
+    return 1 if body[:1] == RECORD else 0
+
+
+def sealed_of(body: bytes) -> bytes:
+    return body[1 + _COUNT :] if body[:1] == BATCH else body[1:]
+
+
+def opened(plain: bytes, count: int) -> list[Record]:
+    """Raises msgspec.DecodeError for what are not so many records."""
+    if count == 1:
+        return [_RECORDS.decode(plain)]
+    records = _BATCHES.decode(plain)
+    if len(records) != count:
+        raise msgspec.DecodeError("not as many records as the entry says")
+    return records
+
+
+def place(app: str, writer: str, number: int, count: int = 1) -> bytes:
+    """What sealed records are bound to."""
+    name = f"{writer}/{number}"
+    return bind(app, KIND, name if count == 1 else f"{name}/{count}")
 
 
 def encode_head(head: SignedHead) -> bytes:

@@ -18,7 +18,7 @@ from signaling.compliance.audit.check import check
 from signaling.compliance.audit.entry import Record
 from signaling.compliance.audit.export import csv_head, csv_line, json_line
 from signaling.compliance.audit.port import Audit, AuditEvent
-from signaling.compliance.audit.reader import Filter, Reader
+from signaling.compliance.audit.reader import Filter, Place, Reader
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import last_head
 from signaling.http.api import Auth, Call, Operation, Page, Query, Recording, Reply
@@ -144,7 +144,7 @@ class Handlers:
     async def list(self, call: Call[None]) -> Page:
         wanted: Wanted = call.query
         call.note.details["filter"] = wanted.note()
-        before = int(call.page.after) if call.page.after is not None else None
+        before = Place.of(call.page.after) if call.page.after is not None else None
         found = await self._deps.reader.page(
             call.principal.app, wanted.filter(), before=before, limit=call.page.limit
         )

@@ -1,14 +1,15 @@
 """Reads an app's audit log for an auditor: newest first, filtered, page by page.
 
-Borrowed by the HTTP operations and the command line; who may read is decided there. Records are
-opened one by one, so a page looks at a bounded number of them and says where it stopped.
+Borrowed by the HTTP operations and the command line; who may read is decided there. Entries are
+opened one by one, so a page looks at a bounded number of records and says where it stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,9 +20,11 @@ from signaling.compliance.audit.port import Result
 from signaling.keys.port import IntegrityError, KeyDestroyed, Sealer, UnknownKey
 from signaling.storage.port import Log, Op
 
-# Entries opened for one page: a narrow filter over a long log answers with short pages.
+# Records opened for one page: a narrow filter over a long log answers with short pages.
 LOOKED_AT = 5000
-CHUNK = 500
+PAGE = 500
+# Entries of one question to the store; each may have many records.
+CHUNK = 100
 # Clocks of several processes, and the wait in the writer's queue: order in time is this exact.
 SLACK = 120.0
 
@@ -52,6 +55,21 @@ class Filter:
         )
 
 
+class Place(NamedTuple):
+    """The entry, and which of its records."""
+
+    seq: int
+    part: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.seq}.{self.part}"
+
+    @classmethod
+    def of(cls, text: str) -> Place:
+        seq, _, part = text.partition(".")
+        return cls(int(seq), int(part or 0))
+
+
 @dataclass(frozen=True)
 class Found:
     """A record and its place in the log."""
@@ -65,7 +83,7 @@ class Results:
     """`next` is the place below which the next page begins; None at the end of the log."""
 
     items: list[Found]
-    next: int | None
+    next: Place | None
 
 
 class Reader:
@@ -76,33 +94,40 @@ class Reader:
         self._sealer = sealer
 
     async def page(
-        self, app: str, wanted: Filter, *, before: int | None = None, limit: int = 50
+        self, app: str, wanted: Filter, *, before: Place | None = None, limit: int = 50
     ) -> Results:
         items: list[Found] = []
         looked = 0
         if before is None:
-            before = await self._start(app, wanted)
+            below = await self._start(app, wanted)
+        else:
+            below = before.seq + (before.part > 0)
         while looked < LOOKED_AT:
-            ops = await self._ops.read(app, entry.ROOM, before=before, limit=CHUNK)
+            ops = await self._ops.read(app, entry.ROOM, before=below, limit=CHUNK)
             for op in reversed(ops):
-                looked += 1
-                found = await self._open(app, op)
-                if found is not None and _too_old(found.record, wanted):
-                    return Results(items, None)
-                if found is not None and wanted.fits(found.record):
-                    items.append(found)
-                    if len(items) == limit:
-                        return Results(items, op.seq)
-            if len(ops) < CHUNK:
+                records = await self._open(app, op)
+                looked += 1 + len(records)
+                if before is not None and op.seq == before.seq:
+                    records = records[: before.part]
+                for index in reversed(range(len(records))):
+                    if _too_old(records[index], wanted):
+                        return Results(items, None)
+                    if wanted.fits(records[index]):
+                        items.append(Found(op.seq, records[index]))
+                        if len(items) == limit:
+                            return Results(items, Place(op.seq, index))
+                below = op.seq
+                if looked >= LOOKED_AT:
+                    break
+            if len(ops) < CHUNK and (not ops or below == ops[0].seq):
                 return Results(items, None)
-            before = ops[0].seq
-        return Results(items, before)
+        return Results(items, None if below is None else Place(below))
 
     async def every(self, app: str, wanted: Filter, *, bound: int) -> AsyncIterator[Record]:
         """All that fits, newest first, at most `bound`: for exports."""
-        before: int | None = None
+        before: Place | None = None
         while True:
-            page = await self.page(app, wanted, before=before, limit=min(CHUNK, bound))
+            page = await self.page(app, wanted, before=before, limit=min(PAGE, bound))
             for found in page.items:
                 yield found.record
             bound -= len(page.items)
@@ -112,31 +137,40 @@ class Reader:
 
     async def following(self, app: str, after: int, limit: int) -> list[tuple[int, Record | None]]:
         """In order, for forwarding: records, and heads in the form of records. None stands for
-        what is neither.
+        what is neither. All of an entry or nothing of it, so there may be a few more than `limit`.
         """
-        ops = await self._ops.read(app, entry.ROOM, after=after, limit=limit)
-        return [(op.seq, await self._forwarded(app, op)) for op in ops]
+        found: list[tuple[int, Record | None]] = []
+        while len(found) < limit:
+            ops = await self._ops.read(app, entry.ROOM, after=after, limit=CHUNK)
+            for op in ops:
+                found += [(op.seq, record) for record in await self._forwarded(app, op)]
+                after = op.seq
+                if len(found) >= limit:
+                    break
+            if len(ops) < CHUNK:
+                break
+        return found
 
-    async def _forwarded(self, app: str, op: Op) -> Record | None:
+    async def _forwarded(self, app: str, op: Op) -> Sequence[Record | None]:
         if not op.erased and op.body[:1] == entry.HEAD:
             with contextlib.suppress(msgspec.DecodeError):
-                return head_record(entry.decode_head(op.body))
-            return damaged(app, op)
-        found = await self._open(app, op)
-        return None if found is None else found.record
+                return [head_record(entry.decode_head(op.body))]
+            return [damaged(app, op)]
+        return await self._open(app, op) or [None]
 
-    async def _open(self, app: str, op: Op) -> Found | None:
-        """None for a head, and for a record that does not open: the sealer has raised the alarm,
-        and one changed record must not hide the others.
+    async def _open(self, app: str, op: Op) -> list[Record]:
+        """Nothing of a head. An entry that does not open stands as one record: the sealer has
+        raised the alarm, and a changed entry must not hide the others.
         """
-        if op.erased or op.body[:1] != entry.RECORD:
-            return None
-        aad = entry.place(app, op.ident, op.version)
+        count = 0 if op.erased else entry.count_of(op.body)
+        if op.erased or op.body[:1] not in (entry.RECORD, entry.BATCH):
+            return []
+        aad = entry.place(app, op.ident, op.version, count)
         try:
-            plain = await self._sealer.open(app, aad, op.body[1:])
-            return Found(op.seq, entry.decode_record(plain))
+            plain = await self._sealer.open(app, aad, entry.sealed_of(op.body))
+            return entry.opened(plain, count)
         except (IntegrityError, UnknownKey, KeyDestroyed, msgspec.DecodeError):
-            return Found(op.seq, damaged(app, op))
+            return [damaged(app, op)]
 
     async def _start(self, app: str, wanted: Filter) -> int | None:
         """The place from which on everything is too new, found by halving."""
@@ -156,9 +190,9 @@ class Reader:
     async def _time(self, app: str, seq: int) -> float | None:
         """Of the first intact record from here on."""
         for op in await self._ops.read(app, entry.ROOM, after=seq - 1, limit=10):
-            found = await self._open(app, op)
-            if found is not None and found.record.at:
-                return found.record.at
+            for record in await self._open(app, op):
+                if record.at:
+                    return record.at
         return None
 
 
@@ -172,7 +206,7 @@ def damaged(app: str, op: Op) -> Record:
         action="audit.damaged",
         result="failed",
         code="integrity_error",
-        details={"seq": str(op.seq)},
+        details={"seq": str(op.seq), "count": str(entry.count_of(op.body))},
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from signaling.compliance.audit.entry import RECORD, SignedHead, decode_head, is_signed
+from signaling.compliance.audit.entry import SignedHead, count_of, decode_head, is_signed
 from signaling.storage.port import GENESIS, Head, Op, digest_of, link
 
 
@@ -32,7 +32,7 @@ class _Link(NamedTuple):
     ident: str
     version: int
     digest: bytes
-    record: bool
+    records: int
 
 
 @dataclass
@@ -74,8 +74,8 @@ class Verifier:
         self._link(op)
         if op.erased:
             self._find("erased", op.seq, "its body was erased, which no audit record may be")
-        elif op.body[:1] == RECORD:
-            self.records += 1
+        elif count := count_of(op.body):
+            self.records += count
         else:
             self._head(op)
 
@@ -98,7 +98,7 @@ class Verifier:
     @property
     def unsigned(self) -> int:
         """Records after the last signed head."""
-        return sum(1 for item in self._since if item.seq > self.signed_to and item.record)
+        return sum(item.records for item in self._since if item.seq > self.signed_to)
 
     def _gap(self, op: Op) -> None:
         if op.seq <= self._seq:
@@ -116,9 +116,8 @@ class Verifier:
         self._strict = link(self._strict, op.ident, op.version, digest)
         self._seq = op.seq
         self._chains[op.seq] = self._strict
-        self._since.append(
-            _Link(op.seq, op.ident, op.version, digest, not op.erased and op.body[:1] == RECORD)
-        )
+        records = 0 if op.erased else count_of(op.body)
+        self._since.append(_Link(op.seq, op.ident, op.version, digest, records))
         anchor = self.anchor
         if anchor is not None and anchor.seq == op.seq and anchor.chain != self._strict:
             self._find("mismatch", op.seq, "the log is not the one that the head vouches for")

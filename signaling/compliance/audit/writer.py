@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 HEADS = "audit_head"
 APPS = "audit_app"
-# Ops of one append; the store takes 1,000.
-GROUP = 500
+# Records of one append.
+GROUP = 512  # the store takes 1,000 entries
 # A store that is away while we close gets so many chances, `retry_seconds` apart.
 LAST_TRIES = 5
 
@@ -99,6 +99,7 @@ class AuditLog:
         self._queued = 0
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False  # a note has set the timer, which no later note needs to look at
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._stuck = False
@@ -176,6 +177,9 @@ class AuditLog:
 
     def _soon(self, seconds: float) -> None:
         """At the latest after so long: the timer may be set for the next head, which is later."""
+        if self._flushing:
+            return
+        self._flushing = True
         timer = self._timer
         if timer is not None:
             if timer.when() <= asyncio.get_running_loop().time() + seconds:
@@ -190,6 +194,7 @@ class AuditLog:
         while not self._closing:
             await self._wake.wait()
             self._wake.clear()
+            self._flushing = False
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -264,20 +269,28 @@ class AuditLog:
                 self._alarm(app, "audit.truncated", last.seq, there.seq)
 
     async def _form(self, app: _App) -> None:
-        """The next group: sealed once, so that a repeated append carries the same bytes."""
+        """The next group: sealed once, so that a repeated append carries the same bytes. Requests
+        get their turn between two entries.
+        """
         if app.lost:
             details, app.lost = {"lost": str(app.lost)}, 0
             self._enqueue(app, _Waiting(self._own(app, "audit.lost", details)))
         group: list[NewOp] = []
-        count = min(GROUP, len(app.queue))
-        for number, waiting in enumerate(list(islice(app.queue, count)), app.number + 1):
-            record = entry.make(waiting.event, self._ids.new())
-            plain, aad = entry.encode_record(record), entry.place(app.name, self._writer, number)
-            sealed = await self._sealer.seal(app.name, entry.SCOPE, aad, plain)
-            group.append(NewOp(self._writer, number, entry.RECORD + sealed))
-        app.waiting = [app.queue.popleft() for _ in range(count)]
-        app.number += count
+        taken = list(islice(app.queue, GROUP))
+        for at in range(0, len(taken), entry.MOST):
+            some = taken[at : at + entry.MOST]
+            records = [entry.make(waiting.event, self._ids.new()) for waiting in some]
+            for fitting in entry.fitting(records):
+                group.append(await self._seal(app.name, app.number + len(group) + 1, fitting))
+            await asyncio.sleep(0)
+        app.waiting = [app.queue.popleft() for _ in taken]
+        app.number += len(group)
         app.group = group
+
+    async def _seal(self, app: str, number: int, records: Sequence[entry.Record]) -> NewOp:
+        aad = entry.place(app, self._writer, number, len(records))
+        sealed = await self._sealer.seal(app, entry.SCOPE, aad, entry.plain(records))
+        return NewOp(self._writer, number, entry.body(len(records), sealed))
 
     async def _append(self, app: _App) -> None:
         done = await self._ops.append(app.name, entry.ROOM, app.group)

@@ -140,7 +140,7 @@ class Forwarder:
             self.state.sent += len(records)
             self._next[app] = found[-1][0]
             self._recent.append(_Sent(self._clock.monotonic(), app, found[-1][0]))
-            busy = busy or len(found) == BATCH
+            busy = busy or len(found) >= BATCH
         self._age()
         if self._clock.monotonic() - self._saved_at >= self._rhythm.save:
             await self._save()
