@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware as AiohttpMiddleware
+from multidict import CIMultiDict, istr
 
 from signaling.config import Config
 from signaling.errors import ClientError, Code
@@ -51,12 +52,21 @@ DATA_POLICY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
+# The same with names that need no folding: these go into every answer.
+_ALWAYS = CIMultiDict({istr(name): value for name, value in ALWAYS.items()})
+_DATA_POLICY = CIMultiDict({istr(name): value for name, value in DATA_POLICY.items()})
+_REQUEST_ID, _PERMISSIONS = istr(REQUEST_ID), istr("Permissions-Policy")
+_HSTS = istr("Strict-Transport-Security")
 HSTS = "max-age=31536000; includeSubDomains"
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:]{2,45}\](:\d{1,5})?")
 
 
+_OPEN = ("/rtc", "/twirp", "/whip", "/whep")
+
+
 def is_open(path: str) -> bool:
-    return is_livekit(path) or _below(path, ("/whip", "/whep"))
+    # The first look is cheap, and enough for most.
+    return path.startswith(_OPEN) and _below(path, _OPEN)
 
 
 def is_livekit(path: str) -> bool:
@@ -112,7 +122,7 @@ def is_secure(request: web.Request, public_url: str) -> bool:
 
 
 class Middleware:
-    """The chain, outermost first: headers, errors, rate."""
+    """Every request passes it once: rate, the handler, errors; then the headers of its answer."""
 
     def __init__(
         self, config: Config, *, hsts: bool, clock: Callable[[], float] = time.monotonic
@@ -125,35 +135,43 @@ class Middleware:
         self.requests: Counter[tuple[str, int]] = Counter()
 
     def chain(self) -> list[AiohttpMiddleware]:
-        return [in_chain(self._errors), in_chain(self._rate)]
+        return [in_chain(self._pass)]
 
     async def finish(self, request: web.Request, response: web.StreamResponse) -> None:
         """`on_response_prepare`: also reaches answers that a handler prepared itself."""
-        response.headers.update(ALWAYS)
-        response.headers[REQUEST_ID] = request_id_of(request)
-        for name, value in DATA_POLICY.items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        headers.update(_ALWAYS)
+        headers[_REQUEST_ID] = request_id_of(request)
+        if hdrs.CONTENT_SECURITY_POLICY not in headers:
+            headers.update(_DATA_POLICY)
+        elif _PERMISSIONS not in headers:
+            headers[_PERMISSIONS] = DATA_POLICY["Permissions-Policy"]
         if is_open(request.path):
-            response.headers.update(PREFLIGHT if request.method == "OPTIONS" else CORS)
+            headers.update(PREFLIGHT if request.method == "OPTIONS" else CORS)
         if self._hsts and is_secure(request, self._public_url):
-            response.headers["Strict-Transport-Security"] = HSTS
+            headers[_HSTS] = HSTS
 
-    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            response = await handler(request)
+            self._take(request)
+            if request.method == "OPTIONS" and _is_preflight(request):
+                response: web.StreamResponse = web.Response(status=204)
+            else:
+                response = await handler(request)
         except Exception as error:
             response = from_exception(error, request_id_of(request))
         self.requests[(_route(request), response.status)] += 1
         return response
 
-    async def _rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def _take(self, request: web.Request) -> None:
         address = client_address(request, self._proxies)
         if not is_loopback(address) and not self._buckets.take(address, self._clock()):
             raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
-        preflight = "Access-Control-Request-Method" in request.headers
-        if request.method == "OPTIONS" and preflight and is_livekit(request.path):
-            return web.Response(status=204)
-        return await handler(request)
+
+
+def _is_preflight(request: web.Request) -> bool:
+    """Of LiveKit's clients; other pages are not answered."""
+    return "Access-Control-Request-Method" in request.headers and is_livekit(request.path)
 
 
 def _route(request: web.Request) -> str:

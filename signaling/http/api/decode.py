@@ -58,6 +58,8 @@ def query(
     text: str, kind: Any | None, also: frozenset[str] = frozenset()
 ) -> tuple[Any, dict[str, str]]:
     """The query as `kind`, and the values of `also` (what the framework itself reads)."""
+    if not text and kind is None:
+        return None, {}
     pairs = _pairs(text)
     ours = {name: pairs.pop(name) for name in also & pairs.keys()}
     if kind is not None:

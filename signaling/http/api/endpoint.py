@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from signaling.accounts.principal import (
     Authenticator,
@@ -39,6 +40,8 @@ from signaling.http.request_id import request_id_of
 # RFC 9110 section 8.8.3, without weak tags: ours are all strong.
 NO_STORE = {"Cache-Control": "no-store"}
 JSON = "application/json"
+_NO_STORE = CIMultiDict({hdrs.CACHE_CONTROL: "no-store"})
+_JSON_HEADERS = CIMultiDict({hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: JSON})
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -71,11 +74,12 @@ class Endpoint:
         self._ports = ports
         self._also = PARAMETERS if operation.paged else frozenset()
         self._encode = msgspec.json.Encoder().encode
+        self._nobody = Principal(app=ports.app)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         address = self._ports.client_address(request)
         call: Call[Any] = Call(
-            principal=Principal(app=self._ports.app),
+            principal=self._nobody,
             body=None,
             query=None,
             path=request.match_info,
@@ -109,11 +113,13 @@ class Endpoint:
         if operation.auth is not Auth.NONE:
             call.principal = await self._ports.authenticator.authenticate(request)
         fields = await self._ports.rates.take(operation.rate, operation.id, _caller(call))
-        call.fields.update(fields)
+        call.fields = fields
         try:
             self._authorise(call)
             await self._read(call)
-            response = await self._once(call)
+            # What is asked once only, which is nearly everything, has the shorter way.
+            once = call.idempotency_key is not None
+            response = await (self._once(call) if once else self._handle(call))
         except ClientError as error:
             error.headers = {**fields, **error.headers}
             raise
@@ -146,7 +152,7 @@ class Endpoint:
         )
         if operation.paged:
             call.page = self._ports.cursors.ask(ours, operation.id, call.principal)
-        call.if_match = entity_tags(request.headers.get("If-Match"))
+        call.if_match = entity_tags(request.headers.get(hdrs.IF_MATCH))
         if operation.if_match and call.if_match is None:
             message = "Say with If-Match which version you change."
             raise ClientError(Code.PRECONDITION_REQUIRED, 428, message)
@@ -198,10 +204,16 @@ class Endpoint:
 
     async def _handle(self, call: Call[Any]) -> web.StreamResponse:
         answer = await self._operation.handler(call)
+        # In the order in which they are frequent: looking for an abstract type is not cheap.
+        if isinstance(answer, msgspec.Struct):
+            return web.Response(
+                status=self._operation.status, body=self._encode(answer), headers=_JSON_HEADERS
+            )
+        if isinstance(answer, Reply):
+            return await self._reply(call, answer)
         if isinstance(answer, web.StreamResponse):
             return answer
-        reply = answer if isinstance(answer, Reply) else Reply(answer)
-        return await self._reply(call, reply)
+        return await self._reply(call, Reply(answer))
 
     async def _reply(self, call: Call[Any], reply: Reply) -> web.StreamResponse:
         status = reply.status or self._operation.status
@@ -211,18 +223,17 @@ class Endpoint:
         if isinstance(body, AsyncIterator):
             return await _stream(call, status, reply, body)
         data = body if isinstance(body, bytes) else b"" if body is None else self._encode(body)
-        etag = f'"{reply.etag}"' if reply.etag is not None else None
-        asked = call.request.headers.get("If-None-Match") if not self._operation.unsafe else None
-        if etag is not None and asked is not None and _matches(asked, reply.etag or ""):
-            return web.Response(status=304, headers={**NO_STORE, "ETag": etag})
-        kind = reply.content_type if body is not None else None
-        response = web.Response(status=status, body=data or None, headers=NO_STORE)
-        if kind is not None:
-            response.content_type = kind
-        if etag is not None:
-            response.headers["ETag"] = etag
+        headers = CIMultiDict(_NO_STORE)
+        if reply.etag is not None:
+            headers[hdrs.ETAG] = f'"{reply.etag}"'
+            asked = call.request.headers.get(hdrs.IF_NONE_MATCH)
+            if asked is not None and not self._operation.unsafe and _matches(asked, reply.etag):
+                return web.Response(status=304, headers=headers)
+        if body is not None:
+            headers[hdrs.CONTENT_TYPE] = reply.content_type
         if links:
-            response.headers["Link"] = links
+            headers[hdrs.LINK] = links
+        response = web.Response(status=status, body=data or None, headers=headers)
         _add(response, reply.headers)
         return response
 

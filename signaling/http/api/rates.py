@@ -34,6 +34,7 @@ class Rate:
 RATES: dict[str, Rate] = {
     "default": Rate(600, 60, 200, "Everything that has no limit of its own."),
     "write": Rate(240, 60, 80, "What changes something."),
+    "messages": Rate(1200, 60, 200, "Posting, editing and reacting over HTTP."),
     "public": Rate(300, 60, 100, "Documents that anybody may read."),
     "auth": Rate(30, 60, 15, "Sign-in, sign-up, factors and recovery, beside their own throttles."),
     "token": Rate(120, 60, 60, "The OAuth endpoints."),
