@@ -30,7 +30,8 @@ check:
 	@$(SETUP) test
 	@$(PY) .ci/suites.py test --only check
 
-## make bench      speed and memory beside a peer and a limit (WHAT=video|audio|meeting|loss|join|data|memory|idle)
+## make bench      speed and memory beside a peer and a limit (WHAT=video|audio|meeting|loss|join|data|memory|idle,
+##                 store|access|requests|logins|sockets|revocation)
 bench:
 	@$(SETUP) bench
 	@$(PY) bench/run.py $(WHAT) $(ARGS)

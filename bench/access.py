@@ -2,20 +2,21 @@
 
 A token with a thousand patterns and a thousand named rooms. Warm: rooms that this process was asked
 about before (a socket's messages, a call's packets of control). Cold: every room for the first
-time, so that the automaton runs. Prints JSON; run it alone: `python bench/access.py`.
+time, so that the automaton runs. `make bench WHAT=access`, or `python bench/access.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from table import line, spread, title
 
 from signaling.access.evaluate import Ask, Granted, evaluate
 from signaling.access.grant import Grant, Permissions
@@ -90,12 +91,13 @@ def main() -> None:
             for i in range(ROUND // 10)
         ]
         rounds["cold"].append(seconds(decide(granted, fresh)) * 10)
-    middle = {name: ROUND / statistics.median(taken) for name, taken in rounds.items()}
-    figures: dict[str, float] = {f"{name}_per_second": round(rate) for name, rate in middle.items()}
-    figures["bare_over_allowed"] = round(middle["bare"] / middle["allowed"], 1)
-    figures["goal_per_second"] = GOAL
-    print(json.dumps(figures, indent=2))
-    sys.exit(0 if middle["allowed"] >= GOAL else 1)
+    title(f"access decisions, {PATTERNS} patterns loaded")
+    rates = {name: [ROUND / one for one in taken] for name, taken in rounds.items()}
+    for name, values in rates.items():
+        line(f"  {name}/s", spread(values, 0))
+    times = [one / two for one, two in zip(rates["bare"], rates["allowed"], strict=True)]
+    line("  a dict look-up is", f"{spread(times, 1)} times", f"goal {GOAL} allowed/s")
+    sys.exit(0 if median(rates["allowed"]) >= GOAL else 1)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 Two figures. Own: each socket has a token of its own, 200 of these are revoked one after the other,
 each timed from the signed request until its socket's session has ended. Shared: 2,000 of the
-sockets have one token, and it is revoked. Prints JSON; run it alone: `python bench/revocation.py`.
+sockets have one token, and it is revoked. `make bench WHAT=revocation`, or
+`python bench/revocation.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
 import statistics
 import sys
@@ -20,7 +20,9 @@ from typing import Any
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from table import line, title
 
 from signaling.clock import SystemClock
 from tests.signaling.access.rig import Signer
@@ -122,7 +124,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(run(Path(folder)))
-    print(json.dumps(figures, indent=2))
+    title("revocation to the last refused operation")
+    for name, figure in figures.items():
+        line(f"  {name.replace('_', ' ')}", figure)
+    line("  goal over p99 of own", round(figures["goal_ms"] / figures["own_p99_ms"], 1))
     late = max(figures["own_p99_ms"], figures["shared_last_ms"]) > GOAL_SECONDS * 1000
     sys.exit(1 if late else 0)
 

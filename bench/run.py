@@ -9,9 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sections import SECTIONS, SHAPES, Plan
+from people import SECTIONS as PEOPLE
+from sections import SECTIONS as MEDIA
+from sections import SHAPES, Plan
 from servers import LIVEKIT_BATCHED, LIVEKIT_PLAIN, SOTTO_SERVER, BenchError
 from sinks import SINKS, Sink, SinkError, missing
+
+SECTIONS = {**MEDIA, **PEOPLE}
 
 
 def parse(words: list[str]) -> tuple[list[str], Plan]:

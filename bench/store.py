@@ -2,14 +2,13 @@
 
 `bare` writes the same rows, by hand and in order, one transaction for as many messages as the
 store had in flight, as durable as the store: no event loop, no cursors, no chain, no answer for
-each. Prints JSON; run it alone: `python bench/store.py`.
+each. `make bench WHAT=store`, or `python bench/store.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import sqlite3
 import statistics
@@ -18,7 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from table import line, spread, title
 
 from signaling.storage.embedded import EmbeddedStore
 from signaling.storage.embedded.connect import open_writer
@@ -32,6 +33,7 @@ BODY = os.urandom(200)
 PAGE = 50
 READS = 4000
 ROUNDS = 5
+GOAL = 2.0
 
 Rate = tuple[float, float]
 
@@ -173,18 +175,17 @@ async def one_round() -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main() -> bool:
+    """True when both ratios are within the goal."""
+    title("store: appends of 200 B, pages of 50, documents of 300 B")
     rounds = [asyncio.run(one_round()) for _ in range(ROUNDS)][1:]
-    found = {
-        name: {
-            "median": round(statistics.median(one[name] for one in rounds), 3),
-            "min": round(min(one[name] for one in rounds), 3),
-            "max": round(max(one[name] for one in rounds), 3),
-        }
-        for name in rounds[0]
-    }
-    print(json.dumps({"load": os.getloadavg(), **found}, indent=1))
+    for name in rounds[0]:
+        values = [one[name] for one in rounds]
+        line(f"  {name}", spread(values, 0 if name.endswith("/s") else 2))
+    ratios = ("appends: times bare", "pages: times bare")
+    line(f"  goal: {GOAL:.0f} times bare")
+    return all(statistics.median(one[name] for one in rounds) <= GOAL for name in ratios)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(0 if main() else 1)
