@@ -23,13 +23,13 @@ from signaling import rtc
 from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
-from signaling.compose.core import open_core
 from signaling.compose.files import listeners, make_filing, origin_for
 from signaling.compose.keeping import make_call_audit, make_keeping
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.standing import CoreStanding
 from signaling.compose.tls import Certificates, challenge_application, make_certificates
 from signaling.compose.upkeep import upkeep
+from signaling.compose.waiting import patient_core
 from signaling.config import Config, parse_address
 from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
@@ -127,7 +127,7 @@ class App:
 
     async def _start(self) -> None:
         limit_buffers()
-        self.core = await open_core(self._config, self._state, self._stack)
+        self.core = await patient_core(self._config, self._state, self._middleware, self._stack)
         await self._start_turn()
         self._hooks = self._make_hooks()
         if self._hooks is not None:

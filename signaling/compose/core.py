@@ -15,6 +15,7 @@ from signaling.clock import Clock, SystemClock
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import AuditLog, Pace
 from signaling.config import Config
+from signaling.errors import Unavailable
 from signaling.ids import Entropy, Ids, SystemEntropy, SystemIds
 from signaling.keys.envelope import Envelope
 from signaling.keys.open import Keys, open_keys
@@ -43,12 +44,20 @@ class Core:
     app: str = DEFAULT_APP
 
 
+class StoreAway(Unavailable):
+    """Nobody answers where the store should be, or we are not let in."""
+
+
 async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStack) -> Core:
-    """Raises ConfigError, or Unavailable when the store or the KMS does not answer."""
+    """Raises ConfigError, StoreAway, or Unavailable when the KMS does not answer."""
     clock = SystemClock()
     ids, entropy = SystemIds(clock), SystemEntropy()
     store = await open_store(config.store, state, clock, entropy)
     stack.push_async_callback(store.close)
+    try:
+        await store.ready()
+    except Unavailable as error:
+        raise StoreAway(error.message, error.retry_after) from error
     bus = await open_bus(config.bus, clock, entropy)
     stack.push_async_callback(bus.close)
     audit = AuditLog(
