@@ -28,8 +28,8 @@ class Keeper:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(self._seconds)
             await self.round()
+            await asyncio.sleep(self._seconds)
 
     async def round(self) -> None:
         self._envelope.sweep()

@@ -16,8 +16,8 @@ EVERY = 60.0
 async def see_off_guests(service: SessionService, app: str) -> None:
     """Runs until it is cancelled."""
     while True:
-        await asyncio.sleep(EVERY)
         try:
             await service.sweep_guests(app)
         except Unavailable as error:
             log.warning("guests were not looked after: %s", error.message)
+        await asyncio.sleep(EVERY)
