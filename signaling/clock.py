@@ -1,7 +1,7 @@
 """Time as everything outside of a call sees it: an argument, never a global.
 
 `SystemClock` is the one adapter that reads the real clocks; tests hold a `FakeClock` and move it.
-Calls have a clock with timers of their own (`signaling.rtc.clock`).
+Calls have timers beside it (`signaling.rtc.clock`).
 """
 
 from __future__ import annotations

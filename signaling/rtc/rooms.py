@@ -19,7 +19,7 @@ from mediaserver.api import Unavailable as MediaUnavailable
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.rtc import resume
 from signaling.rtc.admission import Admission, Everybody
-from signaling.rtc.clock import Clock, LoopClock
+from signaling.rtc.clock import LoopClock, TimerClock
 from signaling.rtc.entry import Entry
 from signaling.rtc.ids import Ids
 from signaling.rtc.limits import RtcSettings
@@ -61,7 +61,7 @@ class Rooms:
         hooks: Hooks | None = None,
         admission: Admission | None = None,
         trail: Trail | None = None,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
         source: random.Random | None = None,
         spawn: Spawn | None = None,
     ) -> None:

@@ -13,7 +13,7 @@ from livekit.protocol import models, rtc, webhook
 
 from mediaserver.api import MediaServer
 from signaling.rtc.admission import Admission, Everybody
-from signaling.rtc.clock import Clock
+from signaling.rtc.clock import TimerClock
 from signaling.rtc.ids import Ids
 from signaling.rtc.limits import RtcSettings
 from signaling.rtc.tokens import ApiKeys
@@ -49,7 +49,7 @@ class NoHooks:
 class Versions:
     """Strictly increasing TimedVersions."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: TimerClock) -> None:
         self._clock = clock
         self._last = (0, 0)
 
@@ -79,7 +79,7 @@ class Services:
     media: MediaServer
     keys: ApiKeys
     settings: RtcSettings
-    clock: Clock
+    clock: TimerClock
     ids: Ids
     versions: Versions
     hooks: Hooks

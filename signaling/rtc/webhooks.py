@@ -20,7 +20,7 @@ import aiohttp
 from google.protobuf import json_format
 from livekit.protocol import webhook
 
-from signaling.rtc.clock import Clock, LoopClock
+from signaling.rtc.clock import LoopClock, TimerClock
 from signaling.rtc.tokens import ApiKeys, Claims, issue
 from signaling.secret import Secret
 
@@ -69,7 +69,7 @@ class Webhooks:
         targets: Sequence[WebhookTarget],
         keys: Mapping[str, str | Secret],
         *,
-        clock: Clock | None = None,
+        clock: TimerClock | None = None,
         post: Post | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
