@@ -10,7 +10,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pi_heif  # type: ignore[import-untyped]
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, ImageSequence, JpegImagePlugin
@@ -45,6 +45,13 @@ TARGETS: Mapping[str, tuple[str, str, str]] = {
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 JPEG_MODES = ("L", "RGB")
 Place = tuple[float, float]
+
+
+class Where(NamedTuple):
+    """What may be told of the place, and as it is written back."""
+
+    place: Place
+    exif: Image.Exif
 
 
 class Sink:
@@ -87,12 +94,13 @@ def _clean(job: Job, source: BinaryIO, sink: Sink) -> Done:
         if job.reader == "TIFF":
             _refuse_raw(image)
         frames = _count(job, image)
-        place = _place(image) if job.keep_location else None
+        # Before pixels are decoded: some readers forget the rest then.
+        where = _where(image) if job.keep_location else None
         if frames > 1 and job.reader in ANIMATED:
-            return _animation(job, image, sink, place)
+            return _animation(job, image, sink, where)
         if frames > 1 and job.reader == "TIFF":
-            return _pages(job, image, sink, place)
-        return _still(job, image, sink, place)
+            return _pages(job, image, sink, where)
+        return _still(job, image, sink, where)
 
 
 def _count(job: Job, image: Image.Image) -> int:
@@ -114,7 +122,7 @@ def _refuse_raw(image: Image.Image) -> None:
         raise Untakable
 
 
-def _still(job: Job, image: Image.Image, sink: Sink, place: Place | None) -> Done:
+def _still(job: Job, image: Image.Image, sink: Sink, where: Where | None) -> Done:
     kind, media_type, ending = TARGETS[job.reader]
     # Of the file itself: what it was compressed with.
     options = _options(kind, image)
@@ -122,14 +130,16 @@ def _still(job: Job, image: Image.Image, sink: Sink, place: Place | None) -> Don
     profile = _profile(image, upright.mode)
     frame = _fit(bare(upright), kind, profile)
     data = io.BytesIO()
-    extra = _extra(kind, profile if frame.mode == upright.mode else None, _exif(image, place))
+    extra = _extra(
+        kind, profile if frame.mode == upright.mode else None, where.exif if where else None
+    )
     frame.save(data, kind, **options, **extra)
     sink.add(Variant.FILE, media_type, data.getvalue(), frame.size)
     small(sink, shown(bare(upright), profile), frame.size, preview=kind == "TIFF")
-    return _done(sink, ending, frame.size, place)
+    return _done(sink, ending, frame.size, where)
 
 
-def _pages(job: Job, image: Image.Image, sink: Sink, place: Place | None) -> Done:
+def _pages(job: Job, image: Image.Image, sink: Sink, where: Where | None) -> Done:
     """A TIFF of several pages, which may differ in size and mode."""
     pages = []
     for page in ImageSequence.Iterator(image):
@@ -138,20 +148,21 @@ def _pages(job: Job, image: Image.Image, sink: Sink, place: Place | None) -> Don
         pages.append(bare(ImageOps.exif_transpose(page) or page))
     image.seek(0)
     data = io.BytesIO()
-    exif = _exif(image, place)
+    exif = where.exif if where else None
     options = {"exif": exif} if exif is not None else {}
     pages[0].save(
         data, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_deflate", **options
     )
     sink.add(Variant.FILE, "image/tiff", data.getvalue(), pages[0].size)
     small(sink, shown(pages[0], None), pages[0].size, preview=True)
-    return _done(sink, "tif", pages[0].size, place)
+    return _done(sink, "tif", pages[0].size, where)
 
 
-def _animation(job: Job, image: Image.Image, sink: Sink, place: Place | None) -> Done:
+def _animation(job: Job, image: Image.Image, sink: Sink, where: Where | None) -> Done:
     kind, media_type, ending = TARGETS[job.reader]
     options = _options(kind, image)
-    exif, profile = _exif(image, place), _profile(image, image.mode)
+    profile = _profile(image, image.mode)
+    exif = where.exif if where else None
     loop = image.info.get("loop")
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     frames, durations = [], []
@@ -173,14 +184,14 @@ def _animation(job: Job, image: Image.Image, sink: Sink, place: Place | None) ->
     )
     sink.add(Variant.FILE, media_type, data.getvalue(), frames[0].size)
     small(sink, shown(frames[0], profile), frames[0].size)
-    return _done(sink, ending, frames[0].size, place, sum(durations) / 1000)
+    return _done(sink, ending, frames[0].size, where, sum(durations) / 1000)
 
 
 def _done(
     sink: Sink,
     ending: str,
     size: tuple[int, int],
-    place: Place | None,
+    where: Where | None,
     seconds: float | None = None,
 ) -> Done:
     return Done(
@@ -189,8 +200,8 @@ def _done(
         width=size[0],
         height=size[1],
         duration=seconds,
-        latitude=place[0] if place else None,
-        longitude=place[1] if place else None,
+        latitude=where.place[0] if where else None,
+        longitude=where.place[1] if where else None,
     )
 
 
@@ -298,7 +309,7 @@ def _gps(image: Image.Image) -> Mapping[int, Any]:
     return image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
 
 
-def _place(image: Image.Image) -> Place | None:
+def _where(image: Image.Image) -> Where | None:
     gps = _gps(image)
     try:
         latitude = _degrees(gps[2]) * (-1 if str(gps.get(1, "N")).upper().startswith("S") else 1)
@@ -308,18 +319,11 @@ def _place(image: Image.Image) -> Place | None:
     good = math.isfinite(latitude) and math.isfinite(longitude)
     if not good or abs(latitude) > 90 or abs(longitude) > 180:
         return None
-    return round(latitude, 6), round(longitude, 6)
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {tag: gps[tag] for tag in GPS_KEPT if tag in gps}
+    return Where((round(latitude, 6), round(longitude, 6)), exif)
 
 
 def _degrees(parts: Any) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     return degrees + minutes / 60 + seconds / 3600
-
-
-def _exif(image: Image.Image, place: Place | None) -> Image.Exif | None:
-    if place is None:
-        return None
-    gps = _gps(image)
-    exif = Image.Exif()
-    exif[ExifTags.IFD.GPSInfo] = {tag: gps[tag] for tag in GPS_KEPT if tag in gps}
-    return exif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Person:
         if self.token:
             fields["Authorization"] = f"Bearer {self.token}"
         url = f"{self.house.http}/api/v1{path}"
+        if isinstance(data, bytes):
+            data = io.BytesIO(data)
         async with self.house.client.request(
             method, url, json=body, data=data, headers=fields
         ) as answer:
