@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from signaling.compliance.audit import entry, port
 from signaling.compliance.audit.port import AuditEvent, clean_text, truncated
-from signaling.compliance.audit.reader import Filter
+from signaling.compliance.audit.reader import Filter, Place
 from signaling.compliance.audit.retention import Retention
 from signaling.compliance.audit.writer import Pace
 from signaling.errors import Unavailable
@@ -293,6 +293,38 @@ async def test_b11_no_byte_of_a_record_changes_unseen_or_hides_the_others(rig: A
     assert (await rig.check()).good
 
 
+async def test_b11_a_busy_server_writes_batches_and_a_damaged_one_hides_no_other(
+    rig: AuditRig,
+) -> None:
+    for number in range(3 * entry.MOST):
+        rig.audit.note(rig.event(f"test.{number}"))
+    await rig.audit.record(rig.event("test.last"))
+    await rig.stop()
+    kept = [op for op in rig.ops() if op.body[:1] == entry.BATCH]
+    assert len(kept) >= 3 and all(entry.count_of(op.body) <= entry.MOST for op in kept)
+    report = await rig.check()
+    assert report.good and report.records == 3 * entry.MOST + 1
+    # Said to hold one record less: the seal is bound to the count.
+    place = next(n for n, op in enumerate(rig.ops()) if op == kept[1])
+    count = entry.count_of(kept[1].body)
+    body = entry.BATCH + (count - 1).to_bytes(2, "big") + kept[1].body[3:]
+    rig.ops()[place] = replace(kept[1], body=body)
+    assert {finding.kind for finding in (await rig.check()).findings} >= {"changed"}
+    found = (await rig.reader.page("one", Filter(), limit=2000)).items
+    damaged = [item.record for item in found if item.record.action == "audit.damaged"]
+    assert [record.details["seq"] for record in damaged] == [str(kept[1].seq)]
+    assert len(found) == 3 * entry.MOST + 1 - count + 1
+
+
+async def test_b11_long_records_are_split_before_the_store_refuses_them() -> None:
+    event = AuditEvent(at=1.0, app="one", actor="a", action="b")
+    long = dict.fromkeys(sorted(port.DETAILS - {"redacted"}), "\U0001f600" * 256)
+    records = [entry.make(replace(event, details=long), str(n)) for n in range(entry.MOST)]
+    parts = list(entry.fitting(records))
+    assert [record for part in parts for record in part] == records
+    assert len(parts) > 1 and all(len(entry.plain(part)) <= entry.MOST_BYTES for part in parts)
+
+
 async def test_b11_a_destroyed_floor_or_head_is_a_finding_not_a_crash(rig: AuditRig) -> None:
     await filled(rig)
     for kind in ("audit_head", "audit_floor"):
@@ -325,7 +357,7 @@ async def test_b13_filters_pages_and_times(rig: AuditRig) -> None:
     wanted = Filter(actor="account:1", action="room.*", result="denied")
     expected = [n for n in range(1500) if n % 3 == 1 and n % 2 and n % 5 == 0]
     found: list[str] = []
-    before: int | None = None
+    before: Place | None = None
     while True:
         page = await rig.reader.page("one", wanted, before=before, limit=7)
         found += [item.record.request_id for item in page.items]
