@@ -212,7 +212,7 @@ class App:
             *keeping.operations(),
             *self._filing.operations(),
         ]
-        self._people.oauth.visits.add_routes(app)
+        self._people.oauth.add_routes(app)
         await serve_api(
             app, self.core, collected, self._people.authenticator, development=self._development
         )

@@ -128,8 +128,9 @@ class Sessions(Protocol):
     async def open(self, signed: SignedIn, *, cookie: bool) -> Opened:
         """A new session (never one that existed before); `cookie` for a first-party browser."""
 
-    async def again(self, principal: Principal, signed: SignedIn) -> None:
-        """The owner of this session proved again who they are: renew `authenticated_at`, `mfa`."""
+    async def again(self, principal: Principal, signed: SignedIn) -> Opened:
+        """The owner of this session proved again who they are: renew `authenticated_at`, `mfa`, and
+        hand out a new token in the way in which the old one came; the old one is good no more."""
 
     async def end(
         self, app: str, account: str, *, device: str | None = None, keep: str | None = None

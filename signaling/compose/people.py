@@ -17,6 +17,7 @@ from signaling.accounts import opening
 from signaling.accounts.mail import Mailer
 from signaling.accounts.oauth.build import OAuthServer, make_dpop, make_oauth
 from signaling.accounts.oidc import Provider
+from signaling.accounts.operations import bots
 from signaling.accounts.operations import operations as account_operations
 from signaling.accounts.parts import Parts, no_mail
 from signaling.accounts.passwords.blocklist import shipped
@@ -27,6 +28,7 @@ from signaling.accounts.registry import Registry
 from signaling.accounts.service import Service
 from signaling.accounts.sessions import operations as session_operations
 from signaling.accounts.sessions.authenticate import RequestAuthenticator
+from signaling.accounts.sessions.bots import BotTokens
 from signaling.accounts.sessions.records import Lifetimes
 from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.service import SessionService, table
@@ -34,8 +36,10 @@ from signaling.accounts.sessions.sweep import see_off_guests
 from signaling.accounts.sessions.tickets import Tickets
 from signaling.accounts.sessions.tokens import derived_keys
 from signaling.accounts.tables import Tables
-from signaling.compose.access import Access, OpenRooms, Planes, make_access, on_either_plane
+from signaling.compose.access import Access, Planes, make_access, on_either_plane
+from signaling.compose.chat import Chatting, make_chat
 from signaling.compose.core import Core
+from signaling.compose.syncing import make_sync
 from signaling.config import Config
 from signaling.egress import Egress
 from signaling.http.api.asyncapi import Channel
@@ -43,6 +47,7 @@ from signaling.http.api.operation import Operation
 from signaling.http.edge import own_origins
 from signaling.sync.described import channel
 from signaling.sync.door import Door
+from signaling.sync.hub import Hub
 from signaling.sync.presence import Presence
 from signaling.sync.registry import Registry as Frames
 
@@ -76,16 +81,24 @@ class People:
     frames: Frames
     here: Here
     authenticator: Authenticator
+    chatting: Chatting
+    sync: Hub
 
     def operations(self) -> list[Operation]:
         sessions = session_operations.Deps(self.sessions, self.tickets)
         return [
             *account_operations(self.service),
+            *bots.operations(self._bots()),
             *session_operations.operations(sessions),
             *self.oauth.operations,
             *self.access.operations(self.core.config.limits),
             *self.door.operations(),
+            *self.chatting.operations(self.access.door),
         ]
+
+    def _bots(self) -> bots.Deps:
+        tokens = BotTokens(self.sessions, self.core.ids)
+        return bots.Deps(self.service.registry, tokens, self.core.clock, self.core.ids)
 
     def channels(self) -> list[Channel]:
         return [channel(self.frames)]
@@ -93,7 +106,7 @@ class People:
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
         letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
-        return [self.here.run(), see_off_guests(self.sessions, self.core.app), *letters]
+        return [self.here.run(), self.sync.run(), see_off_guests(self.sessions, self.core.app), *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""
@@ -103,6 +116,8 @@ class People:
 
     async def stop(self) -> None:
         await self.door.stop()
+        self.sync.close()
+        await self.chatting.close()
         self.here.close()
         await self.revocations.stop()
         self.outside.hashes.close()
@@ -139,7 +154,8 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         core.entropy,
         lifetimes(config),
     )
-    access = make_access(core, revocations, OpenRooms(), registry)
+    chatting = make_chat(core, registry)
+    access = make_access(core, revocations, chatting.people, registry)
     dpop = make_dpop(store, sessions, origins)
     who = RequestAuthenticator(sessions, lambda request: core.app, origins, proofs=dpop)
     revocations.listen(who.forget)
@@ -148,8 +164,9 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     parts = _parts(core, outside, registry.tables, public_url)
     issuer = (config.http.public_url or public_url).rstrip("/")
     oauth = make_oauth(
-        store, core.bus, sessions, registry, planes, dpop, core.ids, config.limits, issuer
-    )
+        store, core.bus, sessions, registry, planes, dpop, core.ids, config.limits, issuer,
+        lambda request: core.app, config.api.origins,
+    )  # fmt: skip
     tickets = Tickets(store, sessions, core.ids)
     frames = Frames()
     here = Here(core.bus, core.sealer.blind, core.ids.new())
@@ -170,6 +187,8 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         frames,
         here,
         planes,
+        chatting,
+        make_sync(core, chatting, access.door, holders, frames),
     )
 
 

@@ -3,7 +3,7 @@ root, which adds `operations` to the API and `visits` to the application."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from signaling.accounts.oauth.authorizing import Authorizing
 from signaling.accounts.oauth.clients import Clients
 from signaling.accounts.oauth.codes import Codes
 from signaling.accounts.oauth.consents import Consents
+from signaling.accounts.oauth.cors import CrossOrigin
 from signaling.accounts.oauth.devices import Devices
 from signaling.accounts.oauth.dpop import Dpop
 from signaling.accounts.oauth.endpoints import Endpoints
@@ -37,6 +38,13 @@ class OAuthServer:
     consents: Consents
     operations: list[Operation]
     visits: Visits
+    cross_origin: CrossOrigin
+
+    def add_routes(self, app: web.Application) -> None:
+        """Those that are no operations: two pages, and preflights."""
+        self.visits.add_routes(app)
+        self.cross_origin.add_routes(app)
+        app.on_response_prepare.append(self.cross_origin.finish)
 
 
 def make_dpop(
@@ -56,7 +64,10 @@ def make_oauth(
     ids: Ids,
     limits: Limits,
     issuer: str,
+    app_of: Callable[[web.Request], str],
+    pages: Iterable[str] = (),
 ) -> OAuthServer:
+    """`pages`: origins that may read its answers, beside those of the clients' redirect URIs."""
     clients = Clients(store, service.keys, service.entropy)
     consents = Consents(store, service.clock)
     codes, devices = Codes(store, service, ids), Devices(store, service, ids)
@@ -77,4 +88,5 @@ def make_oauth(
         consents,
         [*endpoints.operations(), *administration.operations(deps)],
         Visits(authenticator, authorizing, clients, devices, bus, limits),
+        CrossOrigin(clients, service.clock, app_of, pages),
     )

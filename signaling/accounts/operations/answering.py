@@ -84,8 +84,15 @@ async def proved_again(service: Service, call: Call[Any], outcome: Outcome) -> R
     _note(call, outcome)
     if outcome.state is not State.DONE or outcome.signed is None:
         return Reply(pending(outcome))
-    await service.sessions.again(principal, outcome.signed)
-    return Reply(SignInAnswer(state=outcome.state.value, account_id=outcome.account))
+    opened = await service.sessions.again(principal, outcome.signed)
+    answer = SignInAnswer(
+        state=outcome.state.value,
+        account_id=outcome.account,
+        session_id=opened.session,
+        expires_at=opened.expires_at,
+        access_token=opened.access_token,
+    )
+    return Reply(answer, headers=opened.headers)
 
 
 def pending(outcome: Outcome) -> SignInAnswer:

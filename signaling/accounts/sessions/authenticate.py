@@ -27,6 +27,8 @@ from signaling.errors import Code, Refused
 
 CACHE_SECONDS = 1.0
 CACHE_ENTRIES = 50_000
+# Browsers set these, pages cannot leave them out.
+_OF_PAGES = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode")
 _QUERY_TOKENS = ("access_token", "token", "bearer")
 
 AppOf = Callable[[web.Request], str]
@@ -83,6 +85,11 @@ class RequestAuthenticator:
         header = _authorization(request)
         if header is not None:
             scheme, text = header
+            if text.startswith(Prefix.BOT):
+                refuse_browser(request)
+            known = self._believed(app, text, Via.BEARER) if scheme == "bearer" else None
+            if known is not None and known.thumbprint is None:
+                return known.principal
             return await self._from_header(request, app, scheme, text)
         text = cookies.cookie_of(request.headers.getall(hdrs.COOKIE, [])) or ""
         if not text:
@@ -98,9 +105,10 @@ class RequestAuthenticator:
     ) -> Principal:
         if scheme not in ("bearer", "dpop"):
             raise refused()
-        other = self.others.get(prefix_of(text) or Prefix.SESSION)
-        if other is not None and scheme == "bearer":
-            return await other(request, app, text)
+        if self.others and scheme == "bearer":
+            other = self.others.get(prefix_of(text) or Prefix.SESSION)
+            if other is not None:
+                return await other(request, app, text)
         known = await self._known(app, text, Via.BEARER if scheme == "bearer" else Via.DPOP)
         bound = known.thumbprint is not None
         if bound != (scheme == "dpop"):
@@ -110,18 +118,29 @@ class RequestAuthenticator:
         return known.principal
 
     async def _known(self, app: str, text: str, via: Via) -> _Known:
+        believed = self._believed(app, text, via)
+        if believed is not None:
+            return believed
         now = self._service.clock.monotonic()
         key = (app, token_id(text))
-        known = self._cache.get(key)
-        if known is not None and now < known.until:
-            principal = known.principal
-            if principal.via is via and self._service.clock.unix() < principal.valid_until:
-                return known
-        known = await self._look(app, read(self._service.keys, app, text, Prefix.SESSION), via, now)
+        known = await self._look(app, self._read(app, text, via), via, now)
         if len(self._cache) >= CACHE_ENTRIES:
             self._cache.pop(next(iter(self._cache)))
         self._cache[key] = known
         return known
+
+    def _believed(self, app: str, text: str, via: Via) -> _Known | None:
+        known = self._cache.get((app, token_id(text)))
+        clock = self._service.clock
+        if known is None or clock.monotonic() >= known.until:
+            return None
+        principal = known.principal
+        good = principal.via is via and clock.unix() < principal.valid_until
+        return known if good else None
+
+    def _read(self, app: str, text: str, via: Via) -> Token:
+        kinds = (Prefix.SESSION, Prefix.BOT) if via is Via.BEARER else (Prefix.SESSION,)
+        return read(self._service.keys, app, text, *kinds)
 
     async def _look(self, app: str, token: Token, via: Via, now: float) -> _Known:
         # `now` is from before the question: the answer may be as old as that.
@@ -131,8 +150,15 @@ class RequestAuthenticator:
 
 def refuse_query_tokens(request: web.Request) -> None:
     """URLs end in logs, histories and `Referer` (ASVS 14.2.1): a token there is spoilt."""
-    if any(name in request.query for name in _QUERY_TOKENS):
+    # Asked of the raw text first: most requests have no query, and parsing one costs more.
+    if request.rel_url.raw_query_string and any(name in request.query for name in _QUERY_TOKENS):
         raise Refused(Code.TOKEN_INVALID, 401, "A token does not belong in a URL.")
+
+
+def refuse_browser(request: web.Request) -> None:
+    """A bot's token in a page is one that every visitor of the page has."""
+    if any(name in request.headers for name in _OF_PAGES):
+        raise Refused(Code.ORIGIN_REFUSED, 403, "A bot's token does not belong in a browser.")
 
 
 def _authorization(request: web.Request) -> tuple[str, str] | None:

@@ -68,6 +68,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...] = ()
     access: tuple[Access, ...] = ()
     refresh: str | None = None
+    replaced: tuple[str, ...] = ()
+    """Access tokens in whose place others came: they open nothing, what they opened stays open."""
     thumbprint: str | None = None
     """Of the key that its tokens are bound to (DPoP, RFC 9449 section 6.1)."""
 
@@ -138,7 +140,7 @@ def principal_again(
     token = before.token
     if token is None or any(a.id == token and a.expires_at > now for a in session.access):
         return principal_of(session, before.app, token, view, now, before.via)
-    if now < before.valid_until:
+    if now < before.valid_until and token not in session.replaced:
         raise Refused(Code.TOKEN_INVALID, 401, "The token was taken back.")
     after = principal_of(session, before.app, None, view, now, before.via)
     return msgspec.structs.replace(after, token=token, scopes=after.scopes & before.scopes)
@@ -148,6 +150,17 @@ def with_access(session: Session, access: Access, now: float) -> Session:
     """One more access token; what has expired, and the oldest beyond the bound, go."""
     kept = [item for item in session.access if item.expires_at > now]
     return msgspec.structs.replace(session, access=(*kept[-(MOST_ACCESS - 1) :], access))
+
+
+def rotated(session: Session, old: str | None, new: str, now: float) -> Session:
+    """All access tokens go; `new` takes the place of `old`, with its scopes and its end."""
+    living = [item for item in session.access if item.expires_at > now]
+    before = next((item for item in living if item.id == old), None)
+    if before is None:
+        raise Refused(Code.TOKEN_INVALID, 401, "The token is not valid.")
+    gone = (*session.replaced, *(item.id for item in living))[-2 * MOST_ACCESS :]
+    access = (Access(new, before.expires_at, before.scopes),)
+    return msgspec.structs.replace(session, access=access, replaced=gone)
 
 
 def terms(session: Session) -> list[str]:

@@ -224,21 +224,26 @@ class SessionService:
             raise refused()
         return view
 
-    async def again(self, principal: Principal, signed: SignedIn) -> None:
-        """Proved again. The session stays; who has it is known to be the same person."""
+    async def again(self, principal: Principal, signed: SignedIn) -> Opened:
+        """Proved again. The session stays; who has it is known to be the same person. It gets a
+        new token, and those that it had open nothing more (ASVS 7.2.4).
+        """
         if principal.session is None or principal.account != signed.account:
             raise refused()
+        token = self._mint(principal.app, Prefix.SESSION, principal.session)
 
         def renew(session: Session) -> Session:
+            after = records.rotated(session, principal.token, token.id, self.clock.unix())
             return msgspec.structs.replace(
-                session, authenticated_at=signed.at, mfa=session.mfa or signed.mfa, amr=signed.amr
+                after, authenticated_at=signed.at, mfa=session.mfa or signed.mfa, amr=signed.amr
             )
 
         try:
-            await self.rows.change(principal.app, principal.session, renew)
+            row = await self.rows.change(principal.app, principal.session, renew)
         except Missing:
             raise refused() from None
-        await self._revoker.revoke(changed(principal.app, session=principal.session))
+        await self.tell_changed(principal.app, principal.session)
+        return self._opened(row.value, token, cookie=principal.via is Via.COOKIE)
 
     # Looking
 
@@ -375,6 +380,10 @@ class SessionService:
         except Missing:
             return
         await self._revoker.revoke(Revocation(app=app, token=token, reason="revoked"))
+
+    async def tell_changed(self, app: str, session: str) -> None:
+        """Its rights or tokens changed: whoever holds something looks again, and asks the store."""
+        await self._revoker.revoke(changed(app, session=session))
 
     async def sweep_guests(self, app: str) -> int:
         """Guests whose session ran out leave, and their account with them."""

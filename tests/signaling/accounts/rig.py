@@ -51,8 +51,9 @@ class FakeSessions:
         self.opened.append(signed)
         return Opened(session=f"s{len(self.opened)}", expires_at=signed.at + 60, access_token="cs")
 
-    async def again(self, principal: Principal, signed: SignedIn) -> None:
+    async def again(self, principal: Principal, signed: SignedIn) -> Opened:
         self.renewed.append((principal.session, signed))
+        return Opened(session=principal.session or "", expires_at=signed.at, access_token="cs")
 
     async def end(
         self, app: str, account: str, *, device: str | None = None, keep: str | None = None

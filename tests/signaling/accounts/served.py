@@ -12,12 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from signaling.accounts.oidc import Provider
-from signaling.accounts.operations import operations
+from signaling.accounts.operations import bots, operations
 from signaling.accounts.service import Service
+from signaling.accounts.sessions import operations as session_operations
 from signaling.accounts.sessions.authenticate import RequestAuthenticator
+from signaling.accounts.sessions.bots import BotTokens
 from signaling.accounts.sessions.records import Lifetimes
 from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.service import SessionService, table
+from signaling.accounts.sessions.tickets import Tickets
 from signaling.accounts.sessions.tokens import derived_keys
 from signaling.config import Config, Limits
 from signaling.http.api.cursor import Cursors
@@ -119,7 +122,11 @@ async def served(rig: Rig, providers: Sequence[Provider] = ()) -> AsyncIterator[
     middleware = Middleware(Config(), hsts=False)
     app = web.Application(middlewares=middleware.chain())
     app.on_response_prepare.append(middleware.finish)
-    add_routes(app, operations(service), ports)
+    tokens = BotTokens(sessions, SystemIds(rig.clock))
+    of_bots = bots.Deps(rig.registry, tokens, rig.clock, SystemIds(rig.clock))
+    own = session_operations.Deps(sessions, Tickets(rig.store, sessions, SystemIds(rig.clock)))
+    every = [*operations(service), *bots.operations(of_bots), *session_operations.operations(own)]
+    add_routes(app, every, ports)
     server = TestServer(app)
     await server.start_server()
     revocations.start(sessions.look_again)

@@ -191,9 +191,10 @@ async def auth(house: House) -> AsyncIterator[Auth]:
     dpop = make_dpop(house.store, house.service, lambda request: frozenset({OWN}))
     who = authenticator(house, dpop)
     server = make_oauth(
-        house.store, house.bus, house.service, house.accounts, who, dpop, house.ids, Limits(), OWN
-    )
+        house.store, house.bus, house.service, house.accounts, who, dpop, house.ids, Limits(), OWN,
+        lambda request: APP, ("https://listed.example",),
+    )  # fmt: skip
     deps = session_operations.Deps(house.service, house.tickets)
     every = [*server.operations, *session_operations.operations(deps)]
-    async with served(house, every, who, more=server.visits.add_routes) as api:
+    async with served(house, every, who, more=server.add_routes) as api:
         yield Auth(house, server, api, {}, {})

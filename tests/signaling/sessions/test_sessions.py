@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from signaling.accounts.principal import Kind, Principal, Role, Via
@@ -129,11 +130,29 @@ async def test_proving_it_again_renews_the_time_and_the_factor(house: House) -> 
     token = await house.sign_in()
     house.clock.advance(600)
     before = await look(house, token)
-    await house.service.again(before, house.signed(mfa=True))
-    after = await look(house, token)
+    opened = await house.service.again(before, house.signed(mfa=True))
+    after = await look(house, opened.access_token or "")
     assert after.mfa and after.authenticated_at == before.authenticated_at + 600
+    assert after.session == before.session
     with pytest.raises(Refused):
-        await house.service.again(before, house.signed(BOB))
+        await house.service.again(after, house.signed(BOB))
+
+
+async def test_asvs_7_2_4_proving_it_again_rotates_the_token(house: House) -> None:
+    token = await house.sign_in()
+    before = await look(house, token)
+    opened = await house.service.again(before, house.signed())
+    assert opened.access_token not in (None, token)
+    assert await refused(house, token) is Code.TOKEN_INVALID
+    with pytest.raises(Refused):
+        await house.service.again(before, house.signed())
+    # What the old token opened stays open, with the rights of now.
+    still = await house.service.look_again(before)
+    assert still is not None and still.session == before.session
+    # A cookie is answered by a cookie.
+    again = msgspec.structs.replace(await look(house, opened.access_token or ""), via=Via.COOKIE)
+    opened = await house.service.again(again, house.signed())
+    assert opened.access_token is None and opened.headers[0][0] == "Set-Cookie"
 
 
 async def test_the_list_shows_what_lives_the_newest_first(house: House) -> None:

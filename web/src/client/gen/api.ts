@@ -36,6 +36,50 @@ export interface Allowed {
   readonly allowed: boolean;
 }
 
+export interface Attachment {
+  readonly id: string;
+  readonly size?: number;
+  readonly voice?: boolean;
+}
+
+export interface Ballot {
+  readonly choices?: readonly number[];
+}
+
+export interface BotAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly created_at: number;
+}
+
+export interface BotTokenAnswer {
+  readonly id: string;
+  readonly label: string;
+  readonly scopes: readonly string[];
+  readonly created_at: number;
+  readonly last_used_at: number;
+  readonly expires_at: number;
+  readonly token?: string | null;
+}
+
+export interface BotTokenList {
+  readonly items: readonly BotTokenAnswer[];
+}
+
+export interface CallOp {
+  readonly type: 'call';
+  readonly id: string;
+  readonly state: CallState;
+  readonly accounts?: readonly string[];
+  readonly seconds?: number;
+  readonly encryption?: CallPolicy;
+}
+
+export type CallPolicy = 'none' | 'required';
+
+export type CallState = 'cancelled' | 'ended' | 'missed' | 'rejected' | 'started';
+
 export interface CallTokenAnswer {
   readonly id: string;
   readonly token: string;
@@ -43,6 +87,13 @@ export interface CallTokenAnswer {
   readonly identity: string;
   readonly expires_in: number;
   readonly ice_servers: readonly Relay[];
+}
+
+export interface CallView {
+  readonly state: CallState;
+  readonly accounts: readonly string[];
+  readonly seconds: number;
+  readonly encryption: CallPolicy;
 }
 
 export interface CallWish {
@@ -54,6 +105,24 @@ export interface ChangedKeySet {
   readonly name?: string | null;
   readonly listing?: boolean | null;
   readonly enabled?: boolean | null;
+}
+
+export interface ChangedRoom {
+  readonly name?: string;
+  readonly topic?: string;
+  readonly avatar?: string | null;
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly join?: Join;
+  readonly post?: Who;
+  readonly invite?: Who;
+  readonly pin?: Who;
+  readonly mention_room?: Who;
+  readonly preview?: boolean;
+  readonly since_join?: boolean;
+  readonly receipts?: boolean;
+  readonly ttl?: number | null;
+  readonly retention?: number | null;
+  readonly call_encryption?: CallPolicy;
 }
 
 export interface ClientChange {
@@ -86,6 +155,11 @@ export interface ClientView {
   readonly secret?: string | null;
 }
 
+export interface Close {
+  readonly type: 'close';
+  readonly id: string;
+}
+
 export interface CodeOnly {
   readonly code: string;
 }
@@ -113,6 +187,16 @@ export interface ConsentView {
   readonly granted_at: number;
 }
 
+export interface Create {
+  readonly type: 'create';
+  readonly kind: signaling_chat_ops_Kind;
+  readonly mode: Mode;
+  readonly name?: string;
+  readonly topic?: string;
+  readonly settings?: Settings;
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+}
+
 export interface Current {
   readonly account: string | null;
   readonly kind: string;
@@ -124,6 +208,18 @@ export interface Current {
   readonly mfa: boolean;
   readonly authenticated_at: number;
   readonly expires_at: number;
+}
+
+export interface Delete {
+  readonly type: 'delete';
+  readonly id: string;
+  readonly reason?: string;
+}
+
+export interface Deleted {
+  readonly by: string | null;
+  readonly at: string;
+  readonly reason?: string;
 }
 
 export interface DeviceAnswer {
@@ -145,6 +241,19 @@ export interface Done {
   readonly status: number;
 }
 
+export interface Edit {
+  readonly type: 'edit';
+  readonly id: string;
+  readonly body: Plain | Sealed;
+  readonly mentions?: Mentions | null;
+}
+
+export interface EditedMessage {
+  readonly text?: string | null;
+  readonly body?: Plain | Sealed | null;
+  readonly mentions?: Mentions | null;
+}
+
 export interface Ended {
   readonly ended: number;
 }
@@ -159,6 +268,29 @@ export interface EnrolPasskeyStep {
   readonly name?: string;
 }
 
+export interface Entry {
+  readonly seq: number;
+  readonly ident: string;
+  readonly version: number;
+  readonly clock: number;
+  readonly at: string;
+  readonly account: string | null;
+  readonly part: signaling_chat_ops_Part;
+  readonly op: Create | Post | Edit | Delete | React | Pin | Vote | Close | Set | Member | ToE2ee | CallOp | Erase | Void | Erased;
+  readonly expires_at?: string | null;
+}
+
+export interface Erase {
+  readonly type: 'erase';
+  readonly seqs: readonly number[];
+  readonly ids?: readonly string[];
+  readonly reason?: string;
+}
+
+export interface Erased {
+  readonly type: 'erased';
+}
+
 export interface Explanation {
   readonly operation: string;
   readonly allowed: boolean;
@@ -166,7 +298,7 @@ export interface Explanation {
   readonly who: readonly string[];
   readonly bound: string | null;
   readonly until: number;
-  readonly parts: readonly Part[];
+  readonly parts: readonly signaling_access_explain_Part[];
 }
 
 export interface FieldProblem {
@@ -198,10 +330,38 @@ export interface FileInfo {
   readonly shapes?: readonly Shape[];
 }
 
+export interface FileRef {
+  readonly id: string;
+  readonly key?: string;
+  readonly name?: string;
+  readonly media_type?: string;
+  readonly size?: number;
+  readonly sha256?: string;
+  readonly width?: number | null;
+  readonly height?: number | null;
+  readonly duration?: number | null;
+  readonly voice?: boolean;
+  readonly waveform?: readonly number[];
+  readonly blurhash?: string;
+  readonly caption?: string;
+  readonly latitude?: number | null;
+  readonly longitude?: number | null;
+}
+
 export interface Finding {
   readonly kind: string;
   readonly seq: number;
   readonly text: string;
+}
+
+export interface ForwardWish {
+  readonly to: string;
+}
+
+export interface Forwarded {
+  readonly room: string;
+  readonly id: string;
+  readonly account?: string | null;
 }
 
 export interface GrantBody {
@@ -267,6 +427,8 @@ export interface Invitation {
   readonly label?: string;
 }
 
+export type Join = 'invite' | 'open' | 'request';
+
 export interface JoinAnswer {
   readonly token: string;
   readonly url: string;
@@ -294,8 +456,6 @@ export interface KeyShown {
   readonly scope: string;
   readonly versions: readonly VersionShown[];
 }
-
-export type Kind = 'channels' | 'groups' | 'uuids';
 
 export interface LinkMade {
   readonly id: string;
@@ -335,6 +495,13 @@ export interface Listing {
   readonly next: string | null;
 }
 
+export interface LogAnswer {
+  readonly entries: readonly Entry[];
+  readonly head: number;
+  readonly floor: number;
+  readonly chain: string;
+}
+
 export interface MailWish {
   readonly mail: string;
 }
@@ -349,15 +516,68 @@ export interface Matched {
   readonly gives: readonly string[];
 }
 
+export interface Member {
+  readonly type: 'member';
+  readonly account: string;
+  readonly part: signaling_chat_ops_Part;
+  readonly reason?: string;
+}
+
+export interface MemberAnswer {
+  readonly account: string;
+  readonly part: signaling_chat_ops_Part;
+  readonly since: string | null;
+}
+
+export interface Mentions {
+  readonly accounts?: readonly string[];
+  readonly room?: boolean;
+}
+
 export interface Message {
   readonly message: string;
 }
 
+export interface MessageView {
+  readonly id: string;
+  readonly seq: number;
+  readonly account: string | null;
+  readonly at: string;
+  readonly kind?: string;
+  readonly body?: Plain | Sealed | null;
+  readonly parent?: string | null;
+  readonly reply_to?: string | null;
+  readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[];
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly silent?: boolean;
+  readonly forwarded?: Forwarded | null;
+  readonly expires_at?: string | null;
+  readonly edited_at?: string | null;
+  readonly edits?: readonly Said[];
+  readonly deleted?: Deleted | null;
+  readonly reactions?: readonly Reaction[];
+  readonly pinned?: boolean;
+  readonly poll?: PollView | null;
+  readonly thread?: ThreadView | null;
+  readonly call?: CallView | null;
+}
+
 export type Metadata = Readonly<Record<string, unknown>>;
+
+export type Mode = 'e2ee' | 'searchable' | 'transient';
+
+export interface ModeWish {
+  readonly mode: Mode;
+}
 
 export interface Moved {
   readonly moved: number;
   readonly failed: number;
+}
+
+export interface NewBot {
+  readonly name: string;
 }
 
 export interface NewClient {
@@ -386,6 +606,21 @@ export interface NewKeySet {
   readonly listing?: boolean;
 }
 
+export interface NewMessage {
+  readonly id?: string | null;
+  readonly text?: string | null;
+  readonly body?: Plain | Sealed | null;
+  readonly kind?: string;
+  readonly parent?: string | null;
+  readonly reply_to?: string | null;
+  readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[];
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly silent?: boolean;
+  readonly ttl?: number | null;
+  readonly poll?: Poll | null;
+}
+
 export interface NewPasskey {
   readonly ticket: string;
   readonly credential: Readonly<Record<string, unknown>>;
@@ -395,6 +630,16 @@ export interface NewPasskey {
 export interface NewPassword {
   readonly password: string;
   readonly current?: string;
+}
+
+export interface NewRoom {
+  readonly kind?: signaling_chat_ops_Kind;
+  readonly mode?: Mode;
+  readonly name?: string;
+  readonly topic?: string;
+  readonly settings?: Settings;
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly members?: readonly string[];
 }
 
 export interface NewSecret {
@@ -419,14 +664,9 @@ export interface OwnAccount {
   readonly created_at: number;
 }
 
-export interface Part {
-  readonly kind: Kind;
-  readonly name: string;
-  readonly needs: readonly string[];
-  readonly has: readonly string[];
-  readonly explicit?: readonly string[];
-  readonly patterns?: readonly Matched[];
-  readonly enough: boolean;
+export interface PartWish {
+  readonly part?: signaling_chat_ops_Part;
+  readonly reason?: string;
 }
 
 export interface PassAnswer {
@@ -477,6 +717,48 @@ export interface PasswordStep {
   readonly password: string;
 }
 
+export interface Pin {
+  readonly type: 'pin';
+  readonly id: string;
+  readonly on?: boolean;
+}
+
+export interface Plain {
+  readonly format: 'm.plain.v1';
+  readonly text?: string;
+  readonly files?: readonly FileRef[];
+  readonly options?: readonly string[];
+}
+
+export interface Poll {
+  readonly options: number;
+  readonly multiple?: boolean;
+  readonly closes_at?: string | null;
+}
+
+export interface PollView {
+  readonly multiple: boolean;
+  readonly closed: boolean;
+  readonly votes: readonly (readonly string[])[];
+  readonly closes_at?: string | null;
+}
+
+export interface Post {
+  readonly type: 'post';
+  readonly id: string;
+  readonly body: Plain | Sealed;
+  readonly kind?: string;
+  readonly parent?: string | null;
+  readonly reply_to?: string | null;
+  readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[];
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly silent?: boolean;
+  readonly ttl?: number | null;
+  readonly forwarded?: Forwarded | null;
+  readonly poll?: Poll | null;
+}
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -523,6 +805,20 @@ export interface Question {
   readonly uuids?: readonly string[];
 }
 
+export interface React {
+  readonly type: 'react';
+  readonly id: string;
+  readonly emoji: string;
+  readonly on?: boolean;
+  readonly body?: Sealed | null;
+}
+
+export interface Reaction {
+  readonly emoji: string;
+  readonly accounts: readonly string[];
+  readonly body?: Sealed | null;
+}
+
 export interface RecordShown {
   readonly id: string;
   readonly at: string;
@@ -559,13 +855,50 @@ export interface ResetStep {
 
 export type Role = 'administrator' | 'auditor' | 'bot' | 'compliance' | 'guest' | 'member' | 'owner';
 
+export interface RoomAnswer {
+  readonly id: string;
+  readonly kind: signaling_chat_ops_Kind;
+  readonly mode: Mode;
+  readonly name: string;
+  readonly topic: string;
+  readonly avatar: string | null;
+  readonly custom: Readonly<Record<string, boolean | number | string | null>>;
+  readonly settings: Settings;
+  readonly creator: string | null;
+  readonly created_at: string | null;
+  readonly part: signaling_chat_ops_Part;
+  readonly members: number;
+  readonly pins: readonly string[];
+  readonly head: number;
+  readonly call_encryption?: CallPolicy;
+}
+
 export interface RoomsBody {
   readonly add?: readonly string[];
   readonly remove?: readonly string[];
 }
 
-export interface Rotation {
-  readonly overlap_seconds?: number;
+export interface Said {
+  readonly seq: number;
+  readonly at: string;
+  readonly body: Plain | Sealed;
+}
+
+export interface Sealed {
+  readonly format: 'm.e2ee.v1';
+  readonly account: string;
+  readonly device: string;
+  readonly group_id: string;
+  readonly epoch: number;
+  readonly leaf: number;
+  readonly sent_at: number;
+  readonly salt: string;
+  readonly ct: string;
+  readonly sig: string;
+}
+
+export interface SealedReaction {
+  readonly body?: Sealed | null;
 }
 
 export interface SecretView {
@@ -576,6 +909,39 @@ export interface SecretView {
 
 export interface SessionList {
   readonly items: readonly signaling_accounts_sessions_operations_Listed[];
+}
+
+export interface Set {
+  readonly type: 'set';
+  readonly name?: string;
+  readonly topic?: string;
+  readonly avatar?: string | null;
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly join?: Join;
+  readonly post?: Who;
+  readonly invite?: Who;
+  readonly pin?: Who;
+  readonly mention_room?: Who;
+  readonly preview?: boolean;
+  readonly since_join?: boolean;
+  readonly receipts?: boolean;
+  readonly ttl?: number | null;
+  readonly retention?: number | null;
+  readonly call_encryption?: CallPolicy;
+}
+
+export interface Settings {
+  readonly join?: Join;
+  readonly post?: Who;
+  readonly invite?: Who;
+  readonly pin?: Who;
+  readonly mention_room?: Who;
+  readonly preview?: boolean;
+  readonly since_join?: boolean;
+  readonly receipts?: boolean;
+  readonly ttl?: number | null;
+  readonly retention?: number | null;
+  readonly call_encryption?: CallPolicy;
 }
 
 export interface Shape {
@@ -652,6 +1018,12 @@ export interface Standing {
   readonly keys: readonly PublicKey[];
 }
 
+export interface ThreadView {
+  readonly replies: number;
+  readonly last_seq: number;
+  readonly accounts: readonly string[];
+}
+
 export interface TicketAnswer {
   readonly ticket: string;
   readonly path: string;
@@ -663,6 +1035,17 @@ export interface TicketStep {
   readonly device_token?: string;
   readonly device_name?: string;
   readonly ticket: string;
+}
+
+export interface ToE2ee {
+  readonly type: 'mode';
+  readonly mode?: Mode;
+}
+
+export interface TokenWish {
+  readonly scopes: readonly string[];
+  readonly label?: string;
+  readonly seconds?: number;
 }
 
 export interface TotpAnswer {
@@ -719,11 +1102,45 @@ export interface View {
   readonly meta: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+export interface Void {
+  readonly type: 'void';
+  readonly code: string;
+  readonly was?: string;
+}
+
+export interface Vote {
+  readonly type: 'vote';
+  readonly id: string;
+  readonly choices?: readonly number[];
+}
+
+export type Who = 'members' | 'moderators';
+
+export interface signaling_access_explain_Part {
+  readonly kind: signaling_access_permissions_Kind;
+  readonly name: string;
+  readonly needs: readonly string[];
+  readonly has: readonly string[];
+  readonly explicit?: readonly string[];
+  readonly patterns?: readonly Matched[];
+  readonly enough: boolean;
+}
+
 export interface signaling_access_grants_Listed {
   readonly id: string;
   readonly expires: number;
   readonly revoked: boolean;
   readonly grant: View;
+}
+
+export interface signaling_access_operations_Rotation {
+  readonly overlap_seconds?: number;
+}
+
+export type signaling_access_permissions_Kind = 'channels' | 'groups' | 'uuids';
+
+export interface signaling_accounts_operations_bots_Rotation {
+  readonly overlap_seconds?: number;
 }
 
 export interface signaling_accounts_operations_shapes_LinkAnswer {
@@ -748,6 +1165,10 @@ export interface signaling_accounts_sessions_operations_Listed {
   readonly mfa: boolean;
   readonly current: boolean;
 }
+
+export type signaling_chat_ops_Kind = 'announcement' | 'direct' | 'group' | 'private' | 'public';
+
+export type signaling_chat_ops_Part = 'banned' | 'guest' | 'member' | 'moderator' | 'none' | 'owner' | 'service';
 
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
@@ -775,6 +1196,15 @@ export interface Operations {
     body: NewPasskey;
     query: undefined;
     answer: Codes;
+  };
+  addReaction: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}';
+    body: SealedReaction;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
   };
   approveKeyDestruction: {
     method: 'POST';
@@ -913,6 +1343,24 @@ export interface Operations {
     query: undefined;
     answer: AccountAnswer;
   };
+  changeRoom: {
+    method: 'PATCH';
+    path: '/api/v1/rooms/{room_id}';
+    body: ChangedRoom;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RoomAnswer;
+  };
+  changeRoomMode: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/mode';
+    body: ModeWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RoomAnswer;
+  };
   checkAccess: {
     method: 'POST';
     path: '/api/v1/access/check';
@@ -921,6 +1369,15 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: Allowed;
+  };
+  closePoll: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/close';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
   };
   completeFile: {
     method: 'POST';
@@ -967,6 +1424,20 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: undefined;
+  };
+  createBot: {
+    method: 'POST';
+    path: '/api/v1/bots';
+    body: NewBot;
+    query: undefined;
+    answer: BotAnswer;
+  };
+  createBotToken: {
+    method: 'POST';
+    path: '/api/v1/bots/{bot_id}/tokens';
+    body: TokenWish;
+    query: undefined;
+    answer: BotTokenAnswer;
   };
   createCallToken: {
     method: 'POST';
@@ -1044,6 +1515,13 @@ export interface Operations {
     query: undefined;
     answer: LinkMade;
   };
+  createRoom: {
+    method: 'POST';
+    path: '/api/v1/rooms';
+    body: NewRoom;
+    query: undefined;
+    answer: RoomAnswer;
+  };
   createSyncTicket: {
     method: 'POST';
     path: '/api/v1/sync/tickets';
@@ -1092,6 +1570,15 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  deleteMessage: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   deleteOneAccount: {
     method: 'DELETE';
     path: '/api/v1/accounts/{account_id}';
@@ -1114,6 +1601,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  editMessage: {
+    method: 'PATCH';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}';
+    body: EditedMessage;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
   };
   enableKeyVersion: {
     method: 'POST';
@@ -1187,6 +1683,15 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  forwardMessage: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/forward';
+    body: ForwardWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
+  };
   generateKeyVersion: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions';
@@ -1207,6 +1712,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Standing;
+  };
+  getBot: {
+    method: 'GET';
+    path: '/api/v1/bots/{bot_id}';
+    body: undefined;
+    query: undefined;
+    answer: BotAnswer;
   };
   getFile: {
     method: 'GET';
@@ -1249,6 +1761,15 @@ export interface Operations {
     query: undefined;
     answer: KeySetView;
   };
+  getMessage: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
+  };
   getOAuthClient: {
     method: 'GET';
     path: '/api/v1/oauth/clients/{client_id}';
@@ -1262,6 +1783,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: AccountAnswer;
+  };
+  getRoom: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RoomAnswer;
   };
   getSession: {
     method: 'GET';
@@ -1313,6 +1843,15 @@ export interface Operations {
     query: undefined;
     answer: SignInAnswer;
   };
+  joinRoom: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/join';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RoomAnswer;
+  };
   linkProvider: {
     method: 'POST';
     path: '/api/v1/account/provider-links';
@@ -1352,6 +1891,27 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly RecordShown[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listBotTokens: {
+    method: 'GET';
+    path: '/api/v1/bots/{bot_id}/tokens';
+    body: undefined;
+    query: undefined;
+    answer: BotTokenList;
+  };
+  listBots: {
+    method: 'GET';
+    path: '/api/v1/bots';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly BotAnswer[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -1412,12 +1972,73 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listMembers: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/members';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly MemberAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listMessages: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/messages';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+      readonly around?: string | null;
+      readonly parent?: string | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly MessageView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listOAuthClients: {
     method: 'GET';
     path: '/api/v1/oauth/clients';
     body: undefined;
     query: undefined;
     answer: ClientList;
+  };
+  listPins: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/pins';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly MessageView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listPublicRooms: {
+    method: 'GET';
+    path: '/api/v1/public-rooms';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RoomAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listRoomFiles: {
     method: 'GET';
@@ -1430,6 +2051,21 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly FileInfo[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listRooms: {
+    method: 'GET';
+    path: '/api/v1/rooms';
+    body: undefined;
+    query: {
+      readonly kind?: signaling_chat_ops_Kind | null;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RoomAnswer[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -1534,6 +2170,24 @@ export interface Operations {
     };
     answer: View;
   };
+  pinMessage: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/pin';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
+  postMessage: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/messages';
+    body: NewMessage;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
+  };
   proveAgainWithCode: {
     method: 'POST';
     path: '/api/v1/reauthentication/code';
@@ -1561,6 +2215,17 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  readLog: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/log';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+      readonly after?: number;
+      readonly limit?: number;
+    };
+    answer: LogAnswer;
   };
   readOpenApi: {
     method: 'GET';
@@ -1625,6 +2290,15 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  removeMember: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/members/{account_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   removeOAuthClient: {
     method: 'DELETE';
     path: '/api/v1/oauth/clients/{client_id}';
@@ -1638,6 +2312,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  removeReaction: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
   };
   removeTotp: {
     method: 'DELETE';
@@ -1688,6 +2371,13 @@ export interface Operations {
     query: undefined;
     answer: KeySetView;
   };
+  revokeBotToken: {
+    method: 'DELETE';
+    path: '/api/v1/bots/{bot_id}/tokens/{token_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   revokeCallToken: {
     method: 'DELETE';
     path: '/api/v1/calls/tokens/{token_id}';
@@ -1715,6 +2405,13 @@ export interface Operations {
     query: undefined;
     answer: Moved;
   };
+  rotateBotToken: {
+    method: 'POST';
+    path: '/api/v1/bots/{bot_id}/tokens/{token_id}/rotation';
+    body: signaling_accounts_operations_bots_Rotation;
+    query: undefined;
+    answer: BotTokenAnswer;
+  };
   rotateKey: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/rotate';
@@ -1725,7 +2422,7 @@ export interface Operations {
   rotateKeySet: {
     method: 'POST';
     path: '/api/v1/access/key-sets/{key_set}/rotate';
-    body: Rotation;
+    body: signaling_access_operations_Rotation;
     query: undefined;
     answer: NewSecret;
   };
@@ -1735,6 +2432,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  setMember: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/members/{account_id}';
+    body: PartWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MemberAnswer;
   };
   setPassword: {
     method: 'PUT';
@@ -1792,12 +2498,30 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  unpinMessage: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/pin';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
   verifyAudit: {
     method: 'GET';
     path: '/api/v1/audit/verification';
     body: undefined;
     query: undefined;
     answer: Verdict;
+  };
+  vote: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/vote';
+    body: Ballot;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: MessageView;
   };
   withdrawConsent: {
     method: 'DELETE';
