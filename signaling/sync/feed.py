@@ -147,7 +147,10 @@ class Feed:
             try:
                 found = await self.partition.read(live.actor, self.name, self.last, PAGE)
             except Below as below:
-                self.last = below.head.floor
+                # Gone before anybody was given it: each finds out for itself what that means.
+                self.last = max(self.last, below.head.floor)
+                for behind in tuple(self.sessions):
+                    behind.run(behind.engine.behind())
                 continue
             except ClientError:
                 continue
