@@ -20,6 +20,8 @@ mod attacks;
 mod bandwidth;
 #[path = "simulator/forwarding.rs"]
 mod forwarding;
+#[path = "simulator/keyframes.rs"]
+mod keyframes;
 #[path = "simulator/narrow.rs"]
 mod narrow;
 #[path = "simulator/paths.rs"]

@@ -5,7 +5,8 @@
 use crate::bandwidth::Bandwidth;
 use crate::time::{SECONDS, Time};
 
-/// A path that loses this much needs the redundancy.
+/// A path that by itself loses this much needs the redundancy. What a full queue drops comes back
+/// when less is sent.
 const LOSSY: f64 = 0.05;
 /// It comes back when there is room for it and this much more for video, and stays away at first
 /// this long; twice as long after each time that it came back for nothing.
@@ -28,13 +29,13 @@ impl Lean {
             self.on = false;
             return false;
         };
-        let (loss, inherent) = bandwidth.loss(now);
+        let inherent = bandwidth.inherent_loss(now);
         let since = now.since(self.changed);
         let change = if self.on {
             let room = estimate >= whole + low * ROOM.0 / ROOM.1;
             inherent > LOSSY || (room && since >= self.pause)
         } else {
-            bandwidth.is_limited(now) && estimate < whole + low && loss.max(inherent) <= LOSSY
+            bandwidth.is_limited(now) && estimate < whole + low && inherent <= LOSSY
         };
         if change {
             self.on = !self.on;

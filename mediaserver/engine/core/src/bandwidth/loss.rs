@@ -62,10 +62,6 @@ impl LossController {
         self.lost += lost;
     }
 
-    pub fn fraction(&self) -> f64 {
-        self.smoothed
-    }
-
     /// What the path loses however little is sent.
     pub fn inherent(&self, now: Time) -> f64 {
         let known = now.since(self.inherent_at) <= INHERENT_LIFETIME;

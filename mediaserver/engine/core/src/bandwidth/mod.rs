@@ -176,10 +176,10 @@ impl Bandwidth {
         self.send_side.as_ref().is_some_and(|s| s.is_opening(now)) && !self.deaf
     }
 
-    /// Share of packets lost lately, and what of it the path loses however little is sent.
-    pub fn loss(&self, now: Time) -> (f64, f64) {
+    /// Share of packets that the path loses however little is sent.
+    pub fn inherent_loss(&self, now: Time) -> f64 {
         let measured = self.send_side.as_ref();
-        measured.map_or((0.0, 0.0), |s| (s.loss(), s.inherent_loss(now)))
+        measured.map_or(0.0, |s| s.inherent_loss(now))
     }
 
     /// REMB is a measurement by the receiver; transport-cc says nothing about idle capacity.

@@ -34,6 +34,7 @@ struct Train {
     sent: usize,
     sent_bytes: u64,
     received: usize,
+    received_bytes: u64,
     bytes_after_first: u64,
     first: Option<i64>,
     last: i64,
@@ -42,6 +43,8 @@ struct Train {
     sent_span: u64,
     /// Longest time between two arrivals.
     gap: i64,
+    /// How long the queue was before it.
+    queued: i64,
     opening: bool,
 }
 
@@ -52,7 +55,7 @@ pub enum Proof {
     Carried,
     /// Its packets came evenly, one after the other: that is the rate of the path.
     Bottleneck,
-    /// It came late, but unevenly: somebody slept.
+    /// It came late, but unevenly or all at once: somebody slept.
     Uneven,
 }
 
@@ -64,12 +67,14 @@ impl Train {
             sent: 0,
             sent_bytes: 0,
             received: 0,
+            received_bytes: 0,
             bytes_after_first: 0,
             first: None,
             last: 0,
             first_sent: started,
             sent_span: 0,
             gap: 0,
+            queued: 0,
             opening: false,
         }
     }
@@ -91,6 +96,14 @@ impl Train {
         self.span() <= sent + (sent / 5).max(UNHINDERED)
     }
 
+    /// What the path carried at least, since all of the train passed between its sending and its
+    /// last arrival: a receiver that slept and then has all at once would prove any rate.
+    fn at_least(&self, base: i64) -> u64 {
+        let passing = self.last - self.first_sent.micros() as i64 - base;
+        let passing = (passing.max(0) as u64).max(self.sent_span).max(1);
+        self.received_bytes * 8 * SECONDS / passing
+    }
+
     fn proof(&self) -> Proof {
         if self.gap * 5 < self.span() * 2 {
             Proof::Bottleneck
@@ -110,8 +123,15 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// Begins a train at `rate`; answers its bytes.
-    pub fn begin(&mut self, now: Time, rate: u64, eager: bool, small: bool) -> Option<usize> {
+    /// Begins a train at `rate` behind a queue of so many microseconds; answers its bytes.
+    pub fn begin(
+        &mut self,
+        now: Time,
+        rate: u64,
+        queued: u64,
+        eager: bool,
+        small: bool,
+    ) -> Option<usize> {
         let pause = self.pause.clamp(EAGER_PAUSES.0, EAGER_PAUSES.1);
         let soon = eager && self.last.is_none_or(|at| now.since(at) >= pause);
         if self.train.is_some_and(|t| now.since(t.started) <= PATIENCE)
@@ -119,7 +139,10 @@ impl Prober {
         {
             return None;
         }
-        self.train = Some(Train::new(now, rate));
+        self.train = Some(Train {
+            queued: queued as i64,
+            ..Train::new(now, rate)
+        });
         self.trains += 1;
         self.last = Some(now);
         let bytes = (rate * DURATION / 8 / SECONDS) as usize;
@@ -148,6 +171,7 @@ impl Prober {
             return;
         };
         train.received += 1;
+        train.received_bytes += size as u64;
         if train.first.is_none() {
             train.first = Some(arrival_us);
             train.first_sent = sent;
@@ -161,7 +185,8 @@ impl Prober {
     }
 
     /// What the train proved: a rate, and whether that is the bottleneck. Call on feedback.
-    pub fn result(&mut self, now: Time) -> Option<(u64, Proof)> {
+    /// `base` is the least delay seen.
+    pub fn result(&mut self, now: Time, base: i64) -> Option<(u64, Proof)> {
         let train = self.train?;
         // A bottleneck shows before all of the train has passed it.
         let enough = if train.opening { FEW } else { MIN_PACKETS };
@@ -179,7 +204,15 @@ impl Prober {
             return None;
         }
         let measured = train.measured();
-        if measured >= train.rate - train.rate / 10 || train.unhindered() {
+        let fast = measured >= train.rate - train.rate / 10 || train.unhindered();
+        // What met no queue of its own met none at all.
+        let bound = train.at_least(if fast { base } else { base + train.queued });
+        if measured.min(train.rate) > bound + bound / 4 {
+            // It slept; it may be awake next time.
+            self.next = now + FIRST_PAUSE;
+            return Some((bound, Proof::Uneven));
+        }
+        if fast {
             self.pause = 0;
             self.next = now + NEXT;
             return Some((train.rate.min(measured), Proof::Carried));

@@ -13,6 +13,7 @@ use crate::time::{MILLIS, SECONDS, Time};
 use crate::wire::twcc;
 
 const DECREASE: f64 = 0.85;
+const DRAIN: f64 = 0.7;
 /// Multiplicative increase a second.
 const INCREASE: f64 = 1.08;
 /// Two reductions are at least this far apart: the first must show first.
@@ -57,6 +58,10 @@ pub struct SendSide {
     /// Rate at which the path was last full; near it the estimate climbs slowly.
     capacity: Option<f64>,
     capacity_at: Time,
+    /// A train exceeded it; another one must.
+    confirming: bool,
+    /// The last decrease was the small one for a probe's own queue.
+    lenient: bool,
 }
 
 impl SendSide {
@@ -80,6 +85,8 @@ impl SendSide {
             congested: None,
             capacity: None,
             capacity_at: Time::ZERO,
+            confirming: false,
+            lenient: false,
         }
     }
 
@@ -94,10 +101,6 @@ impl SendSide {
 
     pub fn congested_at(&self) -> Option<Time> {
         self.congested
-    }
-
-    pub fn loss(&self) -> f64 {
-        self.loss.fraction()
     }
 
     pub fn inherent_loss(&self, now: Time) -> f64 {
@@ -187,12 +190,14 @@ impl SendSide {
     }
 
     fn update(&mut self, now: Time) {
-        if let Some((rate, proof)) = self.prober.result(now) {
+        if let Some((rate, proof)) = self.prober.result(now, self.trend.base()) {
             self.proven(now, rate, proof);
         }
         let verdict = self.loss.judge(now, self.rates());
         match self.trend.usage() {
             Usage::Over if self.trend.standing() >= STANDING => self.overuse(now),
+            // Whatever the slope says: a long queue, and less arrives than is sent.
+            _ if self.trend.standing() >= CROWDED && self.floods() => self.overuse(now),
             Usage::Over => self.last_increase = now,
             Usage::Under => self.last_increase = now,
             // The queue must drain before there can be more.
@@ -203,10 +208,14 @@ impl SendSide {
             },
         }
         match verdict {
+            // The queue that overflows says what arrives, and so what the path carries.
+            Some(Verdict::Decrease(_)) if self.trend.standing() >= CROWDED => self.overuse(now),
             Some(Verdict::Decrease(factor)) => {
                 // What arrives is carried, whatever else is lost.
                 let floor = self.acked.rate().unwrap_or(0) as f64 * DECREASE;
-                let reduced = (self.estimate as f64 * factor).max(floor);
+                // What nobody sent, nobody has seen arrive.
+                let sent = self.sending.rate().unwrap_or(self.estimate) as f64;
+                let reduced = (self.estimate as f64 * factor).min(sent).max(floor);
                 self.set(self.estimate.min(reduced as u64));
                 self.congested = Some(now);
                 self.prober.congested(now);
@@ -214,6 +223,13 @@ impl SendSide {
             Some(Verdict::Restore(rate)) => self.set(self.estimate.max(rate)),
             _ => {}
         }
+    }
+
+    /// Clearly more is sent than arrives.
+    fn floods(&self) -> bool {
+        let (sent, acked) = (self.sending.rate(), self.acked.rate());
+        sent.zip(acked)
+            .is_some_and(|(sent, acked)| sent > acked + acked / 4)
     }
 
     fn rates(&self) -> Rates {
@@ -227,16 +243,22 @@ impl SendSide {
 
     fn overuse(&mut self, now: Time) {
         self.last_increase = now;
+        let show = if self.lenient {
+            0
+        } else {
+            2 * self.trend.standing()
+        };
         if self
             .last_decrease
-            .is_some_and(|at| now.since(at) < REACTION + 2 * self.trend.standing())
+            .is_some_and(|at| now.since(at) < REACTION + show)
         {
             return;
         }
         let calm = self.last_decrease.is_none_or(|at| now.since(at) >= CALM);
         self.last_decrease = Some(now);
-        let probed = self.prober.disturbed(now);
+        let probed = self.prober.disturbed(now) && !self.floods();
         self.prober.congested(now);
+        self.lenient = probed;
         if probed {
             // The queue is the probe's: it says where the path ends, not that media fills it.
             let keep = self
@@ -262,7 +284,13 @@ impl SendSide {
         } else {
             acked
         };
-        let mut target = (proven as f64 * DECREASE) as u64;
+        // A long queue must drain before it overflows.
+        let share = if self.trend.standing() >= CROWDED {
+            DRAIN
+        } else {
+            DECREASE
+        };
+        let mut target = (proven as f64 * share) as u64;
         let known = self.capacity.filter(|c| calm && *c < acked as f64 * 2.0);
         if let Some(capacity) = known {
             // What arrives may be little because little was sent.
@@ -319,11 +347,19 @@ impl SendSide {
         } else {
             rate - rate / 20
         };
+        if proof == Proof::Uneven && self.acked.rate().is_none() {
+            // Nothing else is known: near to this until a probe says more.
+            self.set(self.estimate.min(rate + rate / 2));
+        }
         if proof == Proof::Bottleneck {
             self.full(now, rate);
             self.congested = Some(now);
         }
-        if safe > self.estimate {
+        // What the path was seen to end at is not forgotten for one train: somebody may have slept.
+        let more = proof == Proof::Carried && self.capacity.is_some_and(|c| safe as f64 > c * 1.15);
+        let confirmed = !more || self.confirming;
+        self.confirming = more && !confirmed;
+        if safe > self.estimate && confirmed {
             self.set(safe);
             self.last_increase = now;
             if self.capacity.is_some_and(|c| safe as f64 > c * 1.15) {
@@ -347,8 +383,9 @@ impl SendSide {
             return None;
         }
         let rate = desired.min(self.estimate * 2).min(self.max);
+        let queued = self.trend.standing();
         let small = eager || self.estimate < NARROW;
-        let bytes = self.prober.begin(now, rate, eager, small)?;
+        let bytes = self.prober.begin(now, rate, queued, eager, small)?;
         Some((bytes, small))
     }
 }

@@ -128,6 +128,11 @@ impl Trendline {
         queued.max(0) as u64
     }
 
+    /// Delay of the path without a queue, in the receiver's clock.
+    pub fn base(&self) -> i64 {
+        self.base.so_far()
+    }
+
     /// One packet that arrived, in the order of sending.
     pub fn add(&mut self, sent: Time, arrival_us: i64) {
         let delay = arrival_us - sent.micros() as i64;

@@ -68,6 +68,8 @@ pub struct Publication {
     demand_since: Option<Time>,
     pub level: Level,
     pub audible: bool,
+    /// Of encodings that a negotiation took away: the next may bring them back at once.
+    resting: FastMap<usize, KeyframeLimiter>,
 }
 
 impl Publication {
@@ -92,6 +94,7 @@ impl Publication {
             demand_since: None,
             level: Level::default(),
             audible: true,
+            resting: FastMap::default(),
         };
         publication.apply();
         publication
@@ -116,11 +119,18 @@ impl Publication {
         if specs.is_empty() {
             specs.push(Encoding::default());
         }
-        self.encodings.truncate(specs.len());
+        let kept = specs.len().min(self.encodings.len());
+        let gone = self.encodings.drain(kept..).enumerate();
+        self.resting
+            .extend(gone.map(|(at, entry)| (kept + at, entry.keyframes)));
         for (index, spec) in specs.into_iter().enumerate() {
             match self.encodings.get_mut(index) {
                 Some(known) => known.spec = spec,
-                None => self.encodings.push(EncodingIn::new(spec, clock_rate)),
+                None => {
+                    let mut entry = EncodingIn::new(spec, clock_rate);
+                    entry.keyframes = self.resting.remove(&index).unwrap_or_default();
+                    self.encodings.push(entry);
+                }
             }
         }
     }

@@ -72,3 +72,25 @@ fn a_narrow_path_gets_the_low_layer_whole_and_all_audio() {
         assert!(lost_audio(&fast.sinks[&10], Time::from_millis(1_500), world.now) == 0.0);
     }
 }
+
+/// Receiver and server sleep now and then, feedback comes in batches: what a busy machine shows an
+/// estimator. A train that is had all at once must not pass for a wide path.
+#[test]
+fn a_narrow_path_of_a_busy_machine_loses_no_audio_either() {
+    for seed in seeds() {
+        let mut world = native_call(seed, &[300_000]);
+        world.naps.longest = 60 * MILLIS;
+        world.up[0].stalls = 60 * MILLIS;
+        world.down[1].stalls = 80 * MILLIS;
+        world.down[1].jitter = 5 * MILLIS;
+        world.clients[1].feedback_every = 100 * MILLIS;
+        world.run(8 * SECONDS);
+        let settled = world.now;
+        world.run(20 * SECONDS);
+        let sinks = &world.clients[1].sinks;
+        let lost = lost_audio(&sinks[&10], Time::from_millis(1_500), world.now);
+        assert!(lost <= 0.5, "audio lost {lost:.2} %");
+        let got = frames(&sinks[&20], settled, world.now);
+        assert!(got >= 270, "{got} of 300 frames");
+    }
+}

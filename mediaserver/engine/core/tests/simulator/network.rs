@@ -137,3 +137,35 @@ impl Link {
         Some(self.busy_until)
     }
 }
+
+/// The server sleeps now and then, as it does on a busy machine: nothing is received, no timer runs.
+pub struct Naps {
+    /// Longest; 0 is never.
+    pub longest: u64,
+    nap: (Time, Time),
+    rng: Rng,
+}
+
+impl Naps {
+    pub fn new(seed: u64) -> Naps {
+        Naps {
+            longest: 0,
+            nap: (Time::ZERO, Time::ZERO),
+            rng: Rng::new(seed ^ 0x5EED),
+        }
+    }
+
+    /// When the server sees what is due now: at once, or when it wakes.
+    pub fn awake(&mut self, now: Time) -> Time {
+        if self.longest > 0 && now > self.nap.1 {
+            let begin = now + self.rng.below(400 * MILLIS);
+            self.nap = (begin, begin + self.rng.below(self.longest));
+        }
+        self.until(now)
+    }
+
+    pub fn until(&self, now: Time) -> Time {
+        let (begin, end) = self.nap;
+        if now >= begin && now < end { end } else { now }
+    }
+}

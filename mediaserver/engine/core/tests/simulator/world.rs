@@ -20,7 +20,7 @@ use sotto_engine_core::spec::{
 use sotto_engine_core::time::{MILLIS, Time};
 
 use crate::client::{Client, key_material};
-use crate::network::Link;
+use crate::network::{Link, Naps};
 use crate::source::Source;
 
 /// What a core did, kept for the world to carry out.
@@ -69,6 +69,7 @@ pub struct World {
     pub runs: Vec<usize>,
     pub strays: u64,
     next_client_tick: Time,
+    pub naps: Naps,
     /// A real clock, for the benchmark only, and what the cores took of it.
     pub stopwatch: fn() -> Duration,
     pub spent: Duration,
@@ -110,6 +111,7 @@ impl World {
             runs: Vec::new(),
             strays: 0,
             next_client_tick: Time::ZERO,
+            naps: Naps::new(seed),
             stopwatch: || Duration::ZERO,
             spent: Duration::ZERO,
         }
@@ -333,6 +335,7 @@ impl World {
     fn next_instant(&self) -> Time {
         let delivery = self.queue.peek().map(|Reverse((at, ..))| *at);
         let timer = self.cores.iter().filter_map(Core::next_timer).min();
+        let timer = timer.map(|at| at.max(self.naps.until(self.now)));
         [delivery, timer, Some(self.next_client_tick)]
             .into_iter()
             .flatten()
@@ -341,6 +344,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        let awake = self.naps.awake(self.now);
         let mut drained = vec![false; self.cores.len()];
         while let Some(Reverse((at, ..))) = self.queue.peek() {
             if *at > self.now {
@@ -350,6 +354,10 @@ impl World {
                 break;
             };
             match to {
+                To::Server(..) if awake > self.now => {
+                    self.order += 1;
+                    self.queue.push(Reverse((awake, self.order, to, bytes)));
+                }
                 To::Server(worker, address) => {
                     let ip = [address[0], address[1], address[2], address[3]];
                     let port = u16::from_be_bytes([address[4], address[5]]);
@@ -367,6 +375,9 @@ impl World {
         for (worker, drained) in drained.into_iter().enumerate() {
             if drained {
                 self.act(worker, |core, now, io| core.flush(now, io));
+            }
+            if awake > self.now {
+                continue;
             }
             if self.cores[worker]
                 .next_timer()
