@@ -228,6 +228,8 @@ async def _say(port: int, line: bytes) -> bytes:
         async with asyncio.timeout(3):
             found = await reader.read(1000)
     writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
     return found
 
 

@@ -33,6 +33,8 @@ class Recorder:
                 writer.write(data)
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
