@@ -41,7 +41,7 @@ button.main{border-color:transparent;background:var(--accent);color:var(--on)}
 :focus-visible{outline:3px solid light-dark(#0b57d0,#9cc2ff);outline-offset:2px}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 th,td{padding:8px 12px 8px 0;border-bottom:1px solid var(--line);text-align:start;
-vertical-align:top}
+vertical-align:top;overflow-wrap:break-word}
 th{color:var(--soft)}
 @media (max-width:720px){thead{display:none}table,tbody,tr,td{display:block}
 tr{padding:12px 0;border-bottom:1px solid var(--line)}td{padding:0;border:0}

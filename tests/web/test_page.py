@@ -1,7 +1,7 @@
 """The page in real Chromium and Firefox against a real `sotto dev`.
 
-What people do, what goes wrong, how it looks. The scenarios are in `web/e2e`; this starts them and
-shows what they print.
+What people do, what goes wrong, how it looks, how they sign in. The scenarios are in `web/e2e`; this
+starts them and shows what they print.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
-MINUTES = {"talk": 6, "trouble": 6, "screens": 6}
+MINUTES = {"talk": 6, "trouble": 6, "screens": 6, "accounts": 8, "strict": 4}
+# The servers of those groups that want another than `sotto dev` starts without flags.
+SETTINGS = {
+    "accounts": ["accounts.sign_up=open"],
+    "strict": [
+        "calls.guest_join=false",
+        "accounts.second_factor=required",
+        "api.reauth_seconds=30",
+    ],
+}
 
 
 @pytest.mark.browser
@@ -32,12 +41,13 @@ def test_page(group: str, tmp_path: Path) -> None:
     assert (WEB / "dist" / "index.html").is_file(), "web/dist is missing: npm run build in web/"
     ports = _free_ports(5)
     words = [node, "e2e/run.mjs", "--group", group]
-    words += ["--serve", _server_command(ports, tmp_path)]
+    words += ["--serve", _server_command(ports, tmp_path, SETTINGS.get(group, []))]
     words += ["--origin", f"http://127.0.0.1:{ports[0]}"]
+    words += ["--secure", f"https://localhost:{ports[1]}", "--log", str(tmp_path / "log")]
     assert _run(words, MINUTES[group] * 60) == 0
 
 
-def _server_command(ports: list[int], state: Path) -> str:
+def _server_command(ports: list[int], state: Path, settings: list[str]) -> str:
     """The installed `sotto` where there is one, otherwise this checkout's."""
     installed = Path(sys.executable).with_name("sotto")
     checkout = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "signaling.cli"]
@@ -45,7 +55,8 @@ def _server_command(ports: list[int], state: Path) -> str:
     names = ("http", "https", "operator", "udp", "tcp")
     flags = [f"--{name}-port={port}" for name, port in zip(names, ports, strict=True)]
     words = [*start, "dev", "--no-turn", "--state-dir", str(state), *flags]
-    words += ["--set", f"http.client_dir={WEB / 'dist'}"]
+    for setting in [f"http.client_dir={WEB / 'dist'}", *settings]:
+        words += ["--set", setting]
     log = shlex.quote(str(state / "log"))
     return f"{shlex.join(words)} >>{log} 2>&1"
 

@@ -3,21 +3,30 @@
 //   node e2e/run.mjs --origin http://127.0.0.1:7880                       against one that is running
 //   node e2e/run.mjs --livekit <path of livekit-server>                   against LiveKit's
 //   ... --secure https://localhost:7443 --log <its output>: for accounts, which need TLS and a link that it prints
-//   ... --group talk|trouble|screens|accounts, --only <part of a scenario's name>, --list, --out <folder for pictures>
+//   ... --group talk|trouble|screens|accounts|strict|pictures, --only <part of a scenario's name>, --list, --out <folder for pictures>
 import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { launchChromium, launchFirefox } from './browsers';
 import type { Browser } from './browsers';
 import { scenarios as accounts } from './scenarios/accounts';
+import { pictures, scenarios as looks } from './scenarios/account-screens';
 import { scenarios as screens } from './scenarios/screens';
+import { scenarios as strict } from './scenarios/strict';
 import { scenarios as talk } from './scenarios/talk';
 import { scenarios as trouble } from './scenarios/trouble';
 import { startLiveKit, startSotto, useServer } from './servers';
 import type { Server } from './servers';
 import type { Scenarios, World } from './world';
 
-const GROUPS: Readonly<Record<string, Scenarios>> = { talk, trouble, screens, accounts };
-const ALL: Scenarios = { ...talk, ...trouble, ...screens, ...accounts };
+const GROUPS: Readonly<Record<string, Scenarios>> = {
+  talk,
+  trouble,
+  screens,
+  accounts: { ...accounts, ...looks },
+  strict,
+  pictures,
+};
+const ALL: Scenarios = Object.assign({}, ...Object.values(GROUPS)) as Scenarios;
 
 const OPTIONS = {
   serve: { type: 'string' },

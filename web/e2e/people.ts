@@ -1,6 +1,6 @@
 // What people do on the pages of accounts, as scenarios put it together.
 import assert from 'node:assert/strict';
-import { AuthenticatorApp, PASSWORD, guestLink } from './accounts';
+import { AuthenticatorApp, PASSWORD, asOwner, guestLink } from './accounts';
 import type { Tab } from './browsers';
 import { received, seesAndHears } from './media';
 import type { World } from './world';
@@ -25,6 +25,13 @@ export async function signIn(tab: Tab, login: string, password = PASSWORD): Prom
   await tab.fill('login', login);
   await tab.fill('password', password);
   await tab.click('Sign in');
+}
+
+/** Until the server has said so: leaving the page earlier may leave the cookie. */
+export async function signOut(tab: Tab): Promise<void> {
+  await tab.click('Sign out');
+  const gone = (): boolean => document.querySelector('header a[href^="/sign-in"]') !== null;
+  await tab.until('signed out', gone);
 }
 
 /** Somebody with a link to one room, already in its call. */
@@ -74,4 +81,23 @@ export async function confirmApp(tab: Tab): Promise<AuthenticatorApp> {
 export async function follow(tab: Tab, words: string): Promise<void> {
   await tab.sees(words);
   await tab.page.click(`a:text-is(${JSON.stringify(words)})`);
+}
+
+/** Where an app that was just registered sends a browser to be let in (RFC 6749 section 4.1.1). */
+export async function appRequest(world: World): Promise<string> {
+  const made = await asOwner(world, 'POST', '/oauth/clients', {
+    name: 'Chess club',
+    scopes: ['account:read', 'calls:join'],
+    redirect_uris: [`${world.secure}/r/from-the-app`],
+  });
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: String(made['id']),
+    redirect_uri: `${world.secure}/r/from-the-app`,
+    scope: 'account:read calls:join',
+    state: 'of-the-app',
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+  });
+  return `/oauth/authorize?${query.toString()}`;
 }

@@ -3,28 +3,20 @@
 import assert from 'node:assert/strict';
 import { PASSWORD, asOwner, authenticator, invitation, setupLink } from '../accounts';
 import { pause } from '../media';
-import { confirmApp, follow, guestIn, meets, signIn, signUp, visit } from '../people';
+import {
+  appRequest,
+  confirmApp,
+  follow,
+  guestIn,
+  meets,
+  signIn,
+  signOut,
+  signUp,
+  visit,
+} from '../people';
 import type { Scenarios, World } from '../world';
 
 const WRONG = 'That did not work';
-
-async function tickets(world: World): Promise<string> {
-  const made = await asOwner(world, 'POST', '/oauth/clients', {
-    name: 'Chess club',
-    scopes: ['account:read', 'calls:join'],
-    redirect_uris: [`${world.secure}/r/from-the-app`],
-  });
-  const query = new URLSearchParams({
-    response_type: 'code',
-    client_id: String(made['id']),
-    redirect_uri: `${world.secure}/r/from-the-app`,
-    scope: 'account:read calls:join',
-    state: 'of-the-app',
-    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
-    code_challenge_method: 'S256',
-  });
-  return `/oauth/authorize?${query.toString()}`;
-}
 
 export const scenarios: Scenarios = {
   async 'the first administrator begins by the printed link, once'(world: World) {
@@ -71,7 +63,7 @@ export const scenarios: Scenarios = {
     await tab.click('I have kept them');
     await tab.sees('The authenticator app is set up.');
     await tab.sees('10 recovery codes are left.');
-    await tab.click('Sign out');
+    await signOut(tab);
     await tab.goto(`${world.secure}/sign-in?next=%2Fr%2Fcode`);
     await signIn(tab, 'ada', 'not the password at all');
     await tab.sees(WRONG);
@@ -117,7 +109,7 @@ export const scenarios: Scenarios = {
     await tab.click('Create account with a passkey');
     await tab.sees('Your account is ready');
     await tab.click('Go on');
-    await tab.click('Sign out');
+    await signOut(tab);
     await follow(tab, 'Sign in');
     await tab.sees('Sign in with a passkey');
     await key.verifies(false);
@@ -142,7 +134,7 @@ export const scenarios: Scenarios = {
     await tab.sees('The passkey was added.');
     await tab.click('Add a passkey');
     await tab.sees('This device has a passkey already');
-    await tab.click('Sign out');
+    await signOut(tab);
     await tab.goto(`${world.secure}/sign-in?next=%2Fsettings`);
     await signIn(tab, 'hedy');
     await tab.click('Use a passkey');
@@ -184,12 +176,12 @@ export const scenarios: Scenarios = {
   },
 
   async 'signing in leads back to the app that asked, and never to another site'(world: World) {
-    const authorize = await tickets(world);
+    const authorize = await appRequest(world);
     const tab = await visit(world, await invitation(world));
     await signUp(tab, 'katherine');
     await tab.sees('Your account is ready');
     await tab.click('Go on');
-    await tab.click('Sign out');
+    await signOut(tab);
     await tab.goto(`${world.secure}${authorize}`);
     await signIn(tab, 'katherine');
     await tab.sees('Allow Chess club?');
@@ -202,7 +194,7 @@ export const scenarios: Scenarios = {
     await tab.sees('Chess club');
     await tab.click('Withdraw \u2068Chess club\u2069');
     await tab.sees('It has no access any more.');
-    await tab.click('Sign out');
+    await signOut(tab);
     await tab.goto(`${world.secure}/sign-in?next=${encodeURIComponent('//evil.example/')}`);
     await signIn(tab, 'katherine');
     await tab.sees('Speak to see the level move');

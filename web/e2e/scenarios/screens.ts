@@ -15,9 +15,9 @@ import { join } from './talk';
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
-type Look = 'light' | 'dark' | 'phone' | 'phone-dark';
+export type Look = 'light' | 'dark' | 'phone' | 'phone-dark';
 
-const LOOKS: Readonly<Record<Look, BrowserContextOptions>> = {
+export const LOOKS: Readonly<Record<Look, BrowserContextOptions>> = {
   light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
   dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
   phone: {
@@ -130,7 +130,7 @@ async function ended(world: World, look: Look): Promise<void> {
   await check(world, tab, `${look}-ended-removed`);
 }
 
-async function check(world: World, tab: Tab, name: string): Promise<void> {
+export async function check(world: World, tab: Tab, name: string): Promise<void> {
   if (world.out !== '') await tab.page.screenshot({ path: joinPath(world.out, `${name}.png`) });
   const wide = await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);

@@ -38,11 +38,11 @@ export function WhoBar({ next }: WhoBarProps) {
       )}
       <button
         type="button"
-        className={styles['item']}
+        className={`${styles['item']} ${styles['out']}`}
         onClick={() => void client.who.signOut().catch(() => client.who.again())}
       >
         <LogOut size={18} aria-hidden />
-        <span className={styles['word']}>{t('who.sign-out')}</span>
+        {t('who.sign-out')}
       </button>
     </div>
   );
