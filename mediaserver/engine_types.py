@@ -55,29 +55,29 @@ class EngineError(Exception):
 class EngineLimits:
     """Bounds of the engine. Every queue and table that a stranger can fill has one."""
 
-    # Media of one connection: a gallery of some hundred tiles, each in audio and video.
     publications_per_transport: int = 64
+    """Media of one connection: a gallery of some hundred tiles, each in audio and video."""
     subscriptions_per_transport: int = 2048
-    # Events waiting for Python. Beyond it DTLS datagrams and notices are dropped, oldest
-    # first, and EventsLost says how many; failures and connects are kept.
     events: int = 65_536
-    # DTLS datagrams of one transport waiting for Python (a whole flight is about ten).
+    """Events waiting for Python. Beyond it DTLS datagrams and notices are dropped, oldest first,
+    and EventsLost says how many; failures and connects are kept."""
     dtls_events_per_transport: int = 64
-    # Commands waiting for one worker; full means EngineError(BUSY).
+    """DTLS datagrams of one transport waiting for Python (a whole flight is about ten)."""
     commands: int = 65_536
-    # ICE-TCP. One company behind one address may bring a few hundred people.
+    """Commands waiting for one worker; full means EngineError(BUSY)."""
     tcp_connections: int = 4096
+    """ICE-TCP. One company behind one address may bring a few hundred people."""
     tcp_connections_per_address: int = 256
-    # The first frame must be a STUN request within this time (RFC 6544 section 7).
     tcp_first_frame_ms: int = 5_000
-    # A connection that neither receives nor drains is cut after this time.
+    """The first frame must be a STUN request within this time (RFC 6544 section 7)."""
     tcp_idle_ms: int = 30_000
-    # Unsent bytes of one connection; more means a slow reader, whose packets are dropped.
+    """A connection that neither receives nor drains is cut after this time."""
     tcp_send_buffer: int = 512 * 1024
-    # A reader that has not taken a byte for this long is cut.
+    """Unsent bytes of one connection; more means a slow reader, whose packets are dropped."""
     tcp_stall_ms: int = 5_000
-    # Socket buffers asked of the kernel (SO_RCVBUF, SO_SNDBUF; forced when privileged).
+    """A reader that has not taken a byte for this long is cut."""
     udp_receive_buffer: int = 8 * 1024 * 1024
+    """Socket buffers asked of the kernel (SO_RCVBUF, SO_SNDBUF; forced when privileged)."""
     udp_send_buffer: int = 8 * 1024 * 1024
 
 
