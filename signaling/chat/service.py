@@ -51,7 +51,7 @@ from signaling.chat.rooms import Rooms
 from signaling.chat.sealing import Sealing, from_ms
 from signaling.chat.state import RANK, RoomState
 from signaling.clock import Clock
-from signaling.errors import ClientError, Refused, Unavailable
+from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.keys.port import KeyDestroyed
 from signaling.storage.port import Head, NewOp
 
@@ -147,11 +147,9 @@ class Chat:
         operation = Operation.PUBLISH if actor.token else Operation.GET_CHANNEL
         return await self.room_for(actor, name, operation)
 
-    async def act(
-        self, actor: Actor, name: str, op: ClientOp, key: str | None = None
-    ) -> Entry | None:
-        """One op over REST, refused as a whole. `key` is the ident of an Idempotency-Key; None
-        when that was integrated before.
+    async def act(self, actor: Actor, name: str, op: ClientOp, key: str | None = None) -> Entry:
+        """One op over REST, refused as a whole. `key` is the ident of an Idempotency-Key: what
+        came with it before is answered again, also when the first answer was lost in a crash.
         """
         room = await self._writable(actor, name)
         clock = max(int(self.clock.unix() * 1000), room.state.clock + 1)
@@ -162,7 +160,12 @@ class Chat:
         finally:
             if key is None:
                 room.give_back(ident)
-        return done.entries[0] if done.entries else None
+        entries = done.entries or await self.rooms.entries(room, [done.cursor])
+        if not entries:
+            raise ClientError(
+                Code.CONFLICT, 409, "That was sent before, and nothing is left of it."
+            )
+        return cast("Entry", entries[0])
 
     async def say(self, room: Room, *ops: Op) -> list[Entry]:
         """The server's own ops (calls, erasures, joins by invitation): nobody is asked."""
@@ -214,10 +217,9 @@ class Chat:
     async def _finish(
         self, room: Room, sealed: list[tuple[Entry, NewOp]], judged: list[Judged]
     ) -> Integrated:
-        entries = await self._append_sealed(room, sealed)
+        entries, last = await self._append_sealed(room, sealed)
         notices = [one.notice for one in judged if one.notice is not None]
-        head = Head(seq=entries[-1].seq) if entries else Head()
-        return Integrated(cursor=0, head=head, entries=entries, notices=notices)
+        return Integrated(cursor=last, head=Head(), entries=entries, notices=notices)
 
     async def _judge_all(
         self, actor: Actor, room: Room, changes: list[Change], strict: bool
@@ -270,10 +272,15 @@ class Chat:
         )  # fmt: skip
 
     async def _append(self, room: Room, entries: list[Entry]) -> list[Entry]:
-        return await self._append_sealed(room, [await self._sealed(room, e) for e in entries])
+        sealed = [await self._sealed(room, entry) for entry in entries]
+        return (await self._append_sealed(room, sealed))[0]
 
-    async def _append_sealed(self, room: Room, sealed: list[tuple[Entry, NewOp]]) -> list[Entry]:
-        """Nothing pauses between the last judgement and the log's own queue."""
+    async def _append_sealed(
+        self, room: Room, sealed: list[tuple[Entry, NewOp]]
+    ) -> tuple[list[Entry], int]:
+        """What was appended, and the last seq, also of a repetition. Nothing pauses between the
+        last judgement and the log's own queue.
+        """
         appending = room.log.append(room.app, room.id, [op for _, op in sealed])
         appended = await appending
         entries = [
@@ -282,10 +289,11 @@ class Chat:
             if not done.duplicate
         ]
         if entries:
-            await self._appended(room, entries)
-        return entries
+            await self._appended(room, entries, appended[-1].chain)
+        return entries, appended[-1].seq if appended else 0
 
-    async def _appended(self, room: Room, entries: list[Entry]) -> None:
+    async def _appended(self, room: Room, entries: list[Entry], chain: bytes) -> None:
+        """`chain`: that after the last of them, if the store has it at hand."""
         turn = room.turn
         if room.transient:
             await room.log.purge(room.app, room.id, entries[-1].seq)
@@ -296,7 +304,7 @@ class Chat:
         for hook in self.committed:
             await hook(room.app, room.id, entries)
         first, last = entries[0].seq, entries[-1].seq
-        news = News(from_seq=first, to_seq=last, epoch=room.epoch, entries=entries)
+        news = News(from_seq=first, to_seq=last, epoch=room.epoch, entries=entries, chain=chain)
         await self.hub.tell(room.app, room.id, news)
         if room.turn != turn:
             await self.hub.tell(room.app, room.id, RightsChanged())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
@@ -14,9 +13,8 @@ from signaling.access.door import Door, Standings
 from signaling.access.grants import Grants
 from signaling.access.groups import Groups
 from signaling.access.keysets import KeySets
-from signaling.access.roles import Standing
 from signaling.access.tokens import PREFIX
-from signaling.accounts.principal import Authenticator, Kind, Principal
+from signaling.accounts.principal import Authenticator, Principal
 from signaling.accounts.sessions.port import Revocation, Revoker
 from signaling.accounts.sessions.revocation import LookAgain
 from signaling.accounts.signin import Directory
@@ -74,22 +72,6 @@ def make_access(core: Core, revoker: Revoker, standings: Standings, directory: D
         groups=Groups(core.store, core.sealer),
         keysets=KeySets(core.store, core.sealer, core.clock, core.ids, core.entropy),
     )
-
-
-class OpenRooms:
-    """Until rooms have members: whoever signed in is a member of every room that they name, as a
-    call's room is whoever knows its name. Guests are in the rooms of their link, which name them.
-    """
-
-    async def of(self, principal: Principal) -> Mapping[str, Standing]:
-        if principal.kind in (Kind.ACCOUNT, Kind.BOT):
-            return _Everywhere()
-        return {}
-
-
-class _Everywhere(dict[str, Standing]):
-    def get(self, key: str, default: object = None) -> Standing:
-        return Standing.MEMBER
 
 
 class Planes:

@@ -12,7 +12,6 @@ from signaling.access.calls import AccessAdmission, Passes, RoomPolicy
 from signaling.access.door import Door
 from signaling.accounts.sessions import call_operations
 from signaling.accounts.sessions.calls import CallTokens, SessionAdmission
-from signaling.compose.access import OpenRooms
 from signaling.compose.people import People
 from signaling.http.api.operation import Operation
 from signaling.rtc import IceServer
@@ -49,7 +48,7 @@ def make_calling(
         core.ids,
         ice_servers,
         core.config.calls.token_seconds,
-        RoomPolicy(OpenRooms(), core.clock),
+        RoomPolicy(people.chatting.people, core.clock),
         core.sealer,
     )
     sessions = SessionAdmission(tokens.rows, people.sessions, people.revocations)

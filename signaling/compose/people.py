@@ -106,7 +106,8 @@ class People:
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
         letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
-        return [self.here.run(), self.sync.run(), see_off_guests(self.sessions, self.core.app), *letters]
+        guests = see_off_guests(self.sessions, self.core.app)
+        return [self.here.run(), self.sync.run(), guests, *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""

@@ -73,7 +73,8 @@ def _array(schema: Mapping[str, Any], indent: str) -> str:
         return "readonly [" + ", ".join(_type(p, indent) for p in schema["prefixItems"]) + "]"
     items = schema.get("items")
     inner = _type(items, indent) if isinstance(items, Mapping) else "unknown"
-    return f"readonly ({inner})[]" if " | " in inner else f"readonly {inner}[]"
+    compound = " | " in inner or inner.startswith("readonly ")
+    return f"readonly ({inner})[]" if compound else f"readonly {inner}[]"
 
 
 def _object(schema: Mapping[str, Any], indent: str) -> str:

@@ -1,0 +1,212 @@
+"""Rooms behind the real framework of the API, on any store, with people who are signed in by name.
+
+`House` is one process; two of them on one ground are two processes. `Person` speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from signaling.access.door import Door
+from signaling.access.grants import Grants
+from signaling.access.keysets import KeySets
+from signaling.accounts.principal import Kind, Principal, Role, Via
+from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.scopes import ALL
+from signaling.accounts.signin import AccountView
+from signaling.bus.local import LocalBus
+from signaling.bus.port import Bus
+from signaling.compliance.audit.port import MemoryAudit
+from signaling.compose.chat import Chatting, make_chat
+from signaling.compose.core import Core
+from signaling.config import Config, Limits
+from signaling.errors import Code, Refused
+from signaling.http.api.cursor import Cursors
+from signaling.http.api.endpoint import Ports
+from signaling.http.api.idempotency import Idempotency, Kept
+from signaling.http.api.rates import RateLimiter
+from signaling.http.api.router import add_routes
+from signaling.http.edge import origin_check
+from signaling.http.middleware import Middleware
+from signaling.ids import SeededIds, SystemEntropy
+from signaling.storage.table import Table
+from tests.signaling.access.rig import Ground
+
+APP = "default"
+NAMES = ("ann", "bob", "cy", "dora", "eve")
+_TURNS = itertools.count(1)
+
+
+class Registry:
+    """Everybody of `NAMES`, the administrator `root`, and a guest of one room."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, str] = {}
+
+    async def view(self, app: str, account: str) -> AccountView | None:
+        if account not in (*NAMES, "root", "guest"):
+            return None
+        kind = Kind.GUEST if account == "guest" else Kind.ACCOUNT
+        return AccountView(
+            app=app, id=account, login=account, name=account.title(), kind=kind,
+            roles=frozenset({Role.MEMBER}), disabled=False, second_factor=False, changed=0,
+            room=self.rooms.get(account, ""),
+        )  # fmt: skip
+
+    async def guest_left(self, app: str, account: str) -> None:
+        return None
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: Any
+
+    @property
+    def code(self) -> str:
+        return str(self.body["code"])
+
+
+class House:
+    """One process."""
+
+    def __init__(self, ground: Ground, bus: Bus | None = None) -> None:
+        clock = ground.clock
+        self.ground, self.clock, self.audit = ground, clock, MemoryAudit()
+        self.bus = bus or LocalBus(clock)
+        self.registry = Registry()
+        ids = SeededIds(clock, next(_TURNS))
+        absent = cast(Any, None)
+        core = Core(
+            Config(), Path(), clock, ids, SystemEntropy(), ground.store, self.bus, ground.sealer,
+            absent, cast(Any, self.audit), absent,
+        )  # fmt: skip
+        self.chatting: Chatting = make_chat(core, self.registry)
+        self.chat = self.chatting.chat
+        revocations = Revocations(ground.store, self.bus, ids)
+        self.keysets = KeySets(ground.store, ground.sealer, clock, ids, SystemEntropy())
+        self.grants = Grants(ground.store, ground.sealer, clock, SystemEntropy(), revocations, None)
+        self.door = Door(self.grants, self.chatting.people, clock)
+        self.scopes = ALL
+
+    async def authenticate(self, request: web.Request) -> Principal:
+        _, _, text = request.headers.get("Authorization", "").partition(" ")
+        if not text:
+            return Principal(app=APP)
+        if text.startswith("am_"):
+            return await self.door.plane(request, APP, text)
+        return self.principal(text)
+
+    def principal(self, name: str) -> Principal:
+        if name not in (*NAMES, "root", "guest"):
+            raise Refused(Code.TOKEN_INVALID, 401, "The token is not valid.")
+        roles = frozenset({Role.ADMINISTRATOR if name == "root" else Role.MEMBER})
+        kind = Kind.GUEST if name == "guest" else Kind.ACCOUNT
+        return Principal(
+            app=APP, kind=kind, account=name, device=f"{name}-phone", via=Via.BEARER, roles=roles,
+            scopes=self.scopes, authenticated_at=self.clock.unix(),
+        )  # fmt: skip
+
+    def application(self) -> web.Application:
+        ports = Ports(
+            app=APP,
+            authenticator=self,
+            audit=self.audit,
+            rates=RateLimiter(LocalBus(self.clock), 100_000.0),
+            idempotency=Idempotency(Table(self.ground.store, "idempotency", Kept), self.clock),
+            cursors=Cursors(bytes(32), SystemEntropy().token),
+            clock=self.clock,
+            limits=Limits(),
+            reauth_seconds=300,
+            client_address=lambda request: "192.0.2.77",
+            check_transport=lambda request: None,
+            check_origin=origin_check("", []),
+        )
+        middleware = Middleware(Config(), hsts=False)
+        app = web.Application(middlewares=middleware.chain())
+        app.on_response_prepare.append(middleware.finish)
+        add_routes(app, self.chatting.operations(self.door), ports)
+        return app
+
+
+@dataclass
+class Person:
+    name: str
+    served: Served
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.served.ask(self.name, method, path, body, **more)
+
+    async def post(self, room: str, text: str, **more: Any) -> dict[str, Any]:
+        answer = await self.ask("POST", f"/rooms/{room}/messages", {"text": text, **more})
+        assert answer.status == 201, answer.body
+        return cast("dict[str, Any]", answer.body)
+
+    async def texts(self, room: str, query: str = "") -> list[str]:
+        """What can be read in a room, the oldest first."""
+        answer = await self.ask("GET", f"/rooms/{room}/messages{query}")
+        assert answer.status == 200, answer.body
+        return [m["body"]["text"] for m in reversed(answer.body["items"]) if m.get("body")]
+
+
+@dataclass
+class Served:
+    house: House
+    session: aiohttp.ClientSession
+    base: str
+    people: dict[str, Person] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Person:
+        if name not in (*NAMES, "root", "guest"):
+            raise AttributeError(name)
+        return self.people.setdefault(name, Person(name, self))
+
+    async def ask(
+        self, who: str, method: str, path: str, body: Any = None, **headers: str
+    ) -> Answer:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if who:
+            fields["Authorization"] = f"Bearer {who}"
+        data = None
+        if body is not None:
+            data = msgspec.json.encode(body)
+            fields["Content-Type"] = "application/json"
+        url = f"{self.base}/api/v1{path}"
+        async with self.session.request(method, url, data=data, headers=fields) as answer:
+            raw = await answer.read()
+            is_json = "json" in answer.headers.get("Content-Type", "") and "nd" not in (
+                answer.headers.get("Content-Type", "")
+            )
+            shown = msgspec.json.decode(raw) if raw and is_json else raw
+            return Answer(answer.status, shown, answer.headers)
+
+    async def room(self, *members: str, by: str = "ann", **more: Any) -> str:
+        """A room of `by` with these members."""
+        body = {"kind": "group", "name": "Tea", "members": list(members), **more}
+        answer = await self.ask(by, "POST", "/rooms", body)
+        assert answer.status == 201, answer.body
+        return str(answer.body["id"])
+
+
+@contextlib.asynccontextmanager
+async def serving(ground: Ground, bus: Bus | None = None) -> AsyncIterator[Served]:
+    house = House(ground, bus)
+    server = TestServer(house.application())
+    await server.start_server(access_log=None)
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Served(house, session, str(server.make_url("")).rstrip("/"))
+    finally:
+        await server.close()
+        await house.chatting.close()
