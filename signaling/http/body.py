@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from signaling.config import Limits
 from signaling.errors import ClientError, Code
@@ -32,6 +33,8 @@ async def read_body(request: web.Request, limits: Limits, most: int | None = Non
                     raise too_large
     except TimeoutError:
         raise ClientError(Code.BAD_REQUEST, 408, "The body took too long.") from None
+    except (HttpProcessingError, web.RequestPayloadError):
+        raise ClientError(Code.BAD_REQUEST, 400, "The body is malformed.") from None
     return bytes(body)
 
 

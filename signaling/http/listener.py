@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from signaling.config import Limits
-from signaling.errors import ConfigError
+from signaling.errors import Code, ConfigError
 from signaling.http.gate import Gate, Open, address_of
 from signaling.http.hello import Hello
+from signaling.http.middleware import ALWAYS
+from signaling.http.problem import problem
 from signaling.http.tls_accept import ACME, Accepting, ContextOf
+
+log = logging.getLogger(__name__)
 
 SEND_BUFFER = 256 * 1024
 UNSENT = 64 * 1024
@@ -68,6 +74,22 @@ class Guarded(RequestHandler):
             self._gate.leave(self._entered)
             self._entered = None
             super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no HTTP: aiohttp would log the request's own bytes, a token among them perhaps,
+        and answer with them and its version."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        log.info("refused what is no request")
+        answer = problem(400, Code.BAD_REQUEST, "The request is malformed.", ALWAYS)
+        answer.force_close()
+        return answer
 
     def data_received(self, data: bytes) -> None:
         if self._entered is None:
@@ -180,4 +202,6 @@ def handler_arguments(limits: Limits) -> Mapping[str, Any]:
         "max_field_size": limits.header_bytes,
         "max_headers": 64,
         "access_log": None,
+        # Nobody's body is unpacked: what is compressed is refused (415) or is nothing (400).
+        "auto_decompress": False,
     }

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mediaserver.api import ClientError as MediaRefusal
 from mediaserver.api import Unavailable as MediaUnavailable
@@ -97,6 +98,9 @@ def from_exception(
     """
     if isinstance(error, web.HTTPException):
         return _from_aiohttp(error, request_id)
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        # A body whose chunks are none. The exception has the bytes: they are in no answer or log.
+        error = ClientError(Code.BAD_REQUEST, 400, "The body is malformed.")
     if isinstance(error, ClientError | MediaRefusal):
         log.info("refused a request: %s", error.code)
         return _refusal(error, request_id, content_type)

@@ -174,7 +174,10 @@ async def signed(stage: Stage, method: str, tail: str, body: Any = None, **query
     request = signature.read(method, f"{path}?{written}", raw)
     made = signature.sign(request, stage.keyset["publish_key"], stage.keyset["secret"])
     stage.canaries.learn("signature", made)
-    return await stage.api.send(method, f"{path}?{written}&signature={made}", data=raw or None)
+    return await stage.api.send(
+        method, f"{path}?{written}&signature={made}", data=raw or None,
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
 
 
 async def sockets(stage: Stage) -> None:

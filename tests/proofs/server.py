@@ -120,7 +120,7 @@ class Installation:
         }  # fmt: skip
 
     async def ready(self) -> None:
-        ready, end = self.home / "ready.json", time.monotonic() + 60
+        ready, end = self.home / "ready.json", time.monotonic() + 180
         while not ready.exists():
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()[-4000:]
