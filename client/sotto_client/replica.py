@@ -57,6 +57,8 @@ class Replica:
         """What the server gave no effect: `client_version`, `code`, `reason`."""
         self.marks: set[int] = set()
         """Requests whose answer came."""
+        self.resets = 0
+        """How often this copy was begun anew."""
         self.version = 0
         """Grows with every change of the copy, for who caches."""
         self._local = local
@@ -172,6 +174,7 @@ class Replica:
 
     def _begin_anew(self) -> list[Frame]:
         """The copy stays visible until the new one is complete."""
+        self.resets += 1
         self.file.cursor, self.file.chain = 0, ""
         self._local.keep(self.file)
         return self.begin()
@@ -179,6 +182,7 @@ class Replica:
     def _rename(self) -> None:
         """Another ident, with what is pending under new versions: an ident is never used again."""
         file = self.file
+        self.resets += 1
         with self._local.transaction():
             waiting = self._local.pending(self.path)
             self._local.drop_pending_upto(self.path, file.next)

@@ -14,7 +14,7 @@ import msgspec
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Revocation
 from signaling.chat.ports import Actor, BadVersion, Below
-from signaling.errors import ClientError, Refused, Unavailable
+from signaling.errors import ClientError, Unavailable
 from signaling.storage.port import Head
 from signaling.sync.batch import Batch
 from signaling.sync.connection import Connection
@@ -189,7 +189,8 @@ class Live:
     async def review(self) -> None:
         try:
             await self.bound.partition.may_read(self.actor, self.bound.name)
-        except Refused:
+        except ClientError:
+            # Refused, or 404: of a room that one is no longer in one may not even know.
             self.fail(
                 Fault(
                     SyncCode.PERMISSIONS_CHANGED,

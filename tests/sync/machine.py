@@ -52,7 +52,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.seen: dict[int, str] = {}
         """Every op that the log ever took, by seq: purged and erased ones too."""
         self.excused: set[str] = set()
-        self.cursors = [0, 0, 0]
+        self.cursors = [(0, 0, 0)] * 3
         self.count = 0
 
     def run(self, work: Any) -> None:
@@ -218,7 +218,6 @@ class SyncMachine(RuleBasedStateMachine):
             name = f"00000000-0000-7000-8000-{self.count:012x}"
             op = {"type": "post", "id": name, "body": _body("regrown")}
             self.run(self.rooms.say(APP, ROOM, self.count, op))
-        self.cursors = [0, 0, 0]
         self._look()
 
     def _new_process(self) -> None:
@@ -255,9 +254,10 @@ class SyncMachine(RuleBasedStateMachine):
     @invariant()
     def cursors_rise(self) -> None:
         for place, device in enumerate(getattr(self, "devices", [])):
-            cursor = device.replica.file.cursor
-            assert cursor >= self.cursors[place] or cursor == 0
-            self.cursors[place] = cursor
+            now = (device.replica.file.cursor, device.replica.resets, id(device.replica))
+            before = self.cursors[place]
+            assert now[0] >= before[0] or now[1:] != before[1:]
+            self.cursors[place] = now
 
     @invariant()
     def own_posts_stay(self) -> None:
@@ -294,7 +294,8 @@ class SyncMachine(RuleBasedStateMachine):
         for view in views:
             view["state"].pop("seq", None)
             view["state"].pop("clock", None)
-        assert views[0] == views[1] == views[2]
+        for view in views:
+            assert view == views[0], _difference(view, views[0])
         if room is not None:
             for op in map(entry_of, room.ops):
                 if not isinstance(op.op, Erased):
@@ -306,6 +307,14 @@ class SyncMachine(RuleBasedStateMachine):
             times = counts.get(text, 0)
             refused = "react" in text
             assert times == 1 or text in self.excused or (refused and times == 0), (text, times)
+
+
+def _difference(one: Any, other: Any) -> str:
+    found = [key for key in one["state"] if one["state"][key] != other["state"].get(key)]
+    parts = [f"{key}: {one['state'][key]} {other['state'].get(key)}" for key in found]
+    ids = {m["id"]: m for m in other["messages"]}
+    parts += [f"{m} {ids.get(m['id'])}" for m in one["messages"] if ids.get(m["id"]) != m]
+    return "; ".join(parts) + f" ({len(one['messages'])} {len(other['messages'])})"
 
 
 class _Dying:
