@@ -17,6 +17,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from urllib.parse import urlencode
 
 import bson
 from pymongo import MongoClient
@@ -125,7 +126,7 @@ async def spray(stage: acts.Stage) -> None:
         if wanted.id in ("endSession", "endOtherSessions", "deleteAccount"):
             continue  # has no field, and ends who asks
         for token in ("", stage.person, stage.owner):
-            data = more_acts.urlencode(body).encode() if wanted.kind == FORM else None
+            data = urlencode(body or {}).encode() if wanted.kind == FORM else None
             fields = {"Idempotency-Key": new(f"{wanted.id} key")}
             await stage.api.send(
                 wanted.method, f"{path}?{query}" if query else path,

@@ -104,7 +104,8 @@ async def prepared(
         person = await api.invited(owner, f"person.{number}")
         clients.append(
             Client(
-                number, api, up, over, owner, person["access_token"], access,
+                number, api, up, over, owner, person["access_token"],
+                person["device_token"], access,
                 random.Random(source.random()),
             )
         )  # fmt: skip
