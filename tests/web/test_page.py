@@ -1,7 +1,7 @@
 """The page in real Chromium and Firefox against a real `sotto dev`.
 
-What people do, what goes wrong, how it looks, how they sign in. The scenarios are in `web/e2e`; this
-starts them and shows what they print.
+What people do, what goes wrong, how it looks, how they sign in. The scenarios are in `web/e2e`;
+this starts them and shows what they print.
 """
 
 from __future__ import annotations

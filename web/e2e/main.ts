@@ -13,6 +13,7 @@ import { pictures, scenarios as looks } from './scenarios/account-screens';
 import { scenarios as screens } from './scenarios/screens';
 import { scenarios as strict } from './scenarios/strict';
 import { scenarios as talk } from './scenarios/talk';
+import { scenarios as tongues } from './scenarios/tongues';
 import { scenarios as trouble } from './scenarios/trouble';
 import { startLiveKit, startSotto, useServer } from './servers';
 import type { Server } from './servers';
@@ -22,7 +23,7 @@ const GROUPS: Readonly<Record<string, Scenarios>> = {
   talk,
   trouble,
   screens,
-  accounts: { ...accounts, ...looks },
+  accounts: { ...accounts, ...looks, ...tongues },
   strict,
   pictures,
 };

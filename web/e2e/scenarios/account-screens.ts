@@ -1,4 +1,5 @@
 // Every page of accounts in light, dark and phone width, as screens.ts looks at the call's.
+import assert from 'node:assert/strict';
 import { asOwner, authenticator, guestLink, invitation } from '../accounts';
 import type { Tab } from '../browsers';
 import { appRequest, confirmApp, follow, signIn, signOut, signUp } from '../people';
@@ -45,8 +46,25 @@ async function begin(world: World, tab: Tab, login: string, picture: Picture): P
   await picture('accounts-04-lobby');
 }
 
+/** The choice is kept on this device, whatever the system says. */
+async function themes(tab: Tab): Promise<void> {
+  const scheme = (): string => getComputedStyle(document.documentElement).colorScheme;
+  const select = tab.page.getByLabel('Appearance');
+  for (const theme of ['dark', 'light']) {
+    await select.selectOption(theme);
+    assert.equal(await tab.evaluate(scheme), theme);
+  }
+  await tab.page.reload();
+  await tab.sees('Appearance');
+  assert.equal(await tab.evaluate(scheme), 'light');
+  await select.selectOption('system');
+  assert.equal(await tab.evaluate(scheme), 'light dark');
+}
+
 async function settings(world: World, tab: Tab, picture: Picture): Promise<void> {
   await tab.goto(`${world.secure}/settings/password`);
+  await tab.sees('Current password');
+  await themes(tab);
   await tab.sees('Current password');
   await tab.click('Set up an authenticator app');
   await tab.sees('Scan this picture');

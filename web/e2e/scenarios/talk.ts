@@ -74,6 +74,19 @@ export const scenarios: Scenarios = {
     await settles(ben, 'silence again', ({ energy }) => energy < 1e-6);
   },
 
+  async 'holding Space talks while muted, and only while it is held'(world: World) {
+    const [ada, ben] = await pair(world, 'hold');
+    await ada.page.keyboard.press('m');
+    await settles(ben, 'silence', ({ energy }) => energy < 1e-6);
+    await ada.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+    await ada.page.keyboard.down('Space');
+    await settles(ben, 'sound', ({ energy }) => energy > 1e-6);
+    assert.equal(await ada.pressed('Microphone'), 'true');
+    await ada.page.keyboard.up('Space');
+    await settles(ben, 'silence again', ({ energy }) => energy < 1e-6);
+    assert.equal(await ada.pressed('Microphone'), 'false');
+  },
+
   async 'camera off takes the picture away, on brings it back'(world: World) {
     const [ada, ben] = await pair(world, 'camera');
     await ada.page.keyboard.press('v');

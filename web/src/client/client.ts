@@ -2,6 +2,7 @@
 // that touches window, document storage and the lazy call library; screens receive a Client.
 import { Who, isSignedOut } from './accounts/who';
 import { Api } from './api';
+import { PushToTalk } from './call/push-to-talk';
 import { CallSession } from './call/session';
 import type { Entry } from './call/session';
 import { Devices } from './devices';
@@ -12,6 +13,7 @@ import type { Invitation } from './address';
 import { requestCallToken, requestTicket } from './join';
 import type { JoinRequest, Ticket } from './join';
 import { PreferenceStore } from './preferences';
+import type { Theme } from './preferences';
 import { Preview } from './preview';
 
 export class Client {
@@ -21,12 +23,14 @@ export class Client {
   readonly call: CallSession;
   readonly api = new Api();
   readonly who: Who;
+  readonly talk: PushToTalk;
   private entry: Entry | null = null;
 
   constructor(private readonly page: Window & typeof globalThis) {
     this.invitation = readAddress(new URL(page.location.href));
     this.who = new Who(this.api);
     this.preferences = new PreferenceStore(storageOf(page));
+    this.showTheme();
     const { mediaDevices, permissions } = page.navigator;
     const devices = new Devices(mediaDevices, permissions, page.isSecureContext);
     this.preview = new Preview(devices, this.preferences);
@@ -41,6 +45,15 @@ export class Client {
       },
       requestTicket: (request) => this.ticket(request),
     });
+    this.talk = new PushToTalk(
+      () => this.call.store.getState().switches.microphone,
+      (on) => this.call.turn('microphone', on),
+    );
+  }
+
+  theme(theme: Theme): void {
+    this.preferences.set({ theme });
+    this.showTheme();
   }
 
   /** Fetches the call library while somebody still types their name. */
@@ -89,6 +102,10 @@ export class Client {
 
   link(): string {
     return new URL(roomPath(this.call.store.getState().room), this.page.location.href).href;
+  }
+
+  private showTheme(): void {
+    this.page.document.documentElement.dataset['theme'] = this.preferences.get().theme;
   }
 
   /** Of one's own account where somebody is signed in. */

@@ -2,11 +2,15 @@
 // Broken or foreign content counts as nothing chosen; a full or forbidden storage is no error.
 import * as v from 'valibot';
 
+export const THEMES = ['system', 'light', 'dark'] as const;
+export type Theme = (typeof THEMES)[number];
+
 const Preferences = v.object({
   name: v.fallback(v.string(), ''),
   microphone: v.fallback(v.boolean(), true),
   camera: v.fallback(v.boolean(), true),
   letters: v.fallback(v.boolean(), true),
+  theme: v.fallback(v.picklist(THEMES), 'system'),
   audioinput: v.fallback(v.string(), ''),
   videoinput: v.fallback(v.string(), ''),
   audiooutput: v.fallback(v.string(), ''),

@@ -12,6 +12,7 @@ import { useCall, useClient, usePreview } from './hooks';
 import { keysOf } from './keys';
 import { MicMeter } from './MicMeter';
 import styles from './SettingsDialog.module.css';
+import { ThemeSelect } from './ThemeSelect';
 
 const KEYS: readonly (readonly [Action, MessageKey])[] = [
   ['microphone', 'control.microphone'],
@@ -26,6 +27,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
     <Dialog title={t('settings.title')} onClose={onClose}>
       <DeviceSection />
       <KeySection />
+      <ThemeSelect />
     </Dialog>
   );
 }
@@ -67,6 +69,8 @@ function KeySection() {
         {KEYS.map(([action, name]) => (
           <KeyRow key={action} action={action} name={t(name)} letters={letters} />
         ))}
+        <dt>{t('settings.keys.talk')}</dt>
+        <dd>{letters ? t('settings.keys.talk.hold') : '–'}</dd>
       </dl>
       <label className={styles['check']}>
         <input

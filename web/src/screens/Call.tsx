@@ -31,6 +31,7 @@ export function Call() {
       void client.call.turn(source, !switches[source]);
     }
   });
+  usePushToTalk();
   const leave = () => void client.leave();
   const close = () => setOpen(null);
   return (
@@ -122,10 +123,8 @@ function useShortcuts(run: (action: Action) => void): void {
   const client = useClient();
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      const within = (selector: string): boolean =>
-        event.target instanceof Element && event.target.closest(selector) !== null;
-      if (within('dialog')) return;
-      const inText = within('input, select, textarea, [contenteditable]');
+      if (within(event, 'dialog')) return;
+      const inText = within(event, TEXT);
       const action = actionOf(event, client.preferences.get().letters, inText);
       if (action === null) return;
       event.preventDefault();
@@ -134,4 +133,36 @@ function useShortcuts(run: (action: Action) => void): void {
     window.addEventListener('keydown', onKeyDown);
     return () => window.removeEventListener('keydown', onKeyDown);
   });
+}
+
+const TEXT = 'input, select, textarea, [contenteditable]';
+
+function within(event: Event, selector: string): boolean {
+  return event.target instanceof Element && event.target.closest(selector) !== null;
+}
+
+/** Space presses buttons and writes spaces; it talks only where it would do neither. */
+function usePushToTalk(): void {
+  const client = useClient();
+  useEffect(() => {
+    const { talk } = client;
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.key !== ' ' || !client.preferences.get().letters) return;
+      if (within(event, `dialog, button, a, summary, ${TEXT}`)) return;
+      event.preventDefault();
+      if (!event.repeat) talk.press();
+    };
+    const onKeyUp = (event: KeyboardEvent) => {
+      if (event.key === ' ') talk.release();
+    };
+    const onBlur = () => talk.release();
+    window.addEventListener('keydown', onKeyDown);
+    window.addEventListener('keyup', onKeyUp);
+    window.addEventListener('blur', onBlur);
+    return () => {
+      window.removeEventListener('keydown', onKeyDown);
+      window.removeEventListener('keyup', onKeyUp);
+      window.removeEventListener('blur', onBlur);
+    };
+  }, [client]);
 }

@@ -11,6 +11,7 @@ import { Field } from '../components/Field';
 import { useCall, useClient, usePreview, useWho } from '../components/hooks';
 import { Logo } from '../components/Logo';
 import { PreviewPanel } from '../components/PreviewPanel';
+import { ThemeSelect } from '../components/ThemeSelect';
 import { WhoBar } from '../components/WhoBar';
 import { t } from '../i18n';
 import styles from './Lobby.module.css';
@@ -32,6 +33,9 @@ export function Lobby() {
         <PreviewPanel />
         <Entry />
       </main>
+      <footer className={styles['footer']}>
+        <ThemeSelect />
+      </footer>
     </div>
   );
 }

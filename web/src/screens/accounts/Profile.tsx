@@ -7,6 +7,7 @@ import { Button } from '../../components/Button';
 import { Field } from '../../components/Field';
 import { useClient } from '../../components/hooks';
 import { PasswordField } from '../../components/PasswordField';
+import { ThemeSelect } from '../../components/ThemeSelect';
 import { isolate, t } from '../../i18n';
 import { useAccount, useDesk } from './desk';
 import { Actions, Section, Small } from './Section';
@@ -50,6 +51,7 @@ export function Profile({ account }: AccountProps) {
           </Button>
         </Actions>
       </form>
+      <ThemeSelect />
     </Section>
   );
 }
