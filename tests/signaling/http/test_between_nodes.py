@@ -8,6 +8,7 @@ a cluster to be enforced: here it is held against Kubernetes' own schema and aga
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import select
 import subprocess
@@ -16,15 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
-import yaml
 
 from signaling.config import Config
 from tests.network.netns import Namespace, namespace, veth
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 PEERS = Path(__file__).resolve().parents[2] / "peers"
+# Neither package has types.
+yaml: Any = importlib.import_module("yaml")
+kubernetes: Any = importlib.import_module("kubernetes_validate")
 CANARY = b"canary-between-the-nodes"
 ETH_P_ALL = 3
 LISTEN = (
@@ -204,10 +206,10 @@ def test_a09_the_network_policies_fit_the_schema_of_kubernetes() -> None:
     found = policies()
     assert [one["kind"] for one in found] == ["NetworkPolicy"] * 4
     for policy in found:
-        kubernetes_validate.validate(policy, "1.30", strict=True)
+        kubernetes.validate(policy, "1.30", strict=True)
         broken = {**policy, "spec": {**policy["spec"], "policyTypes": "Ingress"}}
-        with pytest.raises(kubernetes_validate.ValidationError):
-            kubernetes_validate.validate(broken, "1.30", strict=True)
+        with pytest.raises(kubernetes.ValidationError):
+            kubernetes.validate(broken, "1.30", strict=True)
 
 
 def ports(policy: dict[str, Any], way: str) -> set[tuple[str, int, int]]:
