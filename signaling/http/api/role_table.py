@@ -57,11 +57,60 @@ def cell(path: str, access: Mapping[str, Any], person: str) -> Cell:
     return Cell.ADMITTED
 
 
+def others(path: str, access: Mapping[str, Any]) -> str:
+    """A member asks for what is another's: refused like everybody without the role, told that it
+    is not there, or there is nothing in the path that could be another's."""
+    if path.startswith(SIGNED) or "{" not in path or Auth(access["auth"]) is Auth.NONE:
+        return ""
+    return "403" if cell(path, access, "member") is Cell.DENIED else "as nobody's"
+
+
+# What is no operation: LiveKit's sockets and server API, WHIP and WHEP. Cells by the token that
+# somebody brings there: a call token of their own, for the room that it names.
+CALLS: Mapping[str, str] = {
+    "GET /rtc": "socket", "GET /rtc/v1": "socket", "GET /rtc/validate": "socket",
+    "GET /rtc/v1/validate": "socket", "POST /whip/{room}": "socket", "POST /whep/{room}": "socket",
+    "PATCH /whip/{room}/{session}": "session", "DELETE /whip/{room}/{session}": "session",
+    "PATCH /whep/{room}/{session}": "session", "DELETE /whep/{room}/{session}": "session",
+    "POST /twirp/livekit.RoomService/*": "server",
+}  # fmt: skip
+# With a call token; without one; with one that was taken back; for a room or session that is
+# another's; with a session's token instead.
+CALL_CELLS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "socket": ("yes", "401", "401", "401", "401"),
+    "session": ("yes", "401", "404", "404", "401"),  # what a revoked token made has ended
+    "server": ("401", "401", "401", "401", "401"),
+}
+
+CALL_HEAD = """
+## Calls
+
+LiveKit's sockets, its server API, WHIP and WHEP read neither cookies nor session tokens: a call
+token says who comes into which room. Guests get one for the room of their link, everybody else who
+may join calls (`POST /api/v1/calls/tokens`), whatever their role; Twirp takes tokens that the
+operator's application signs with grants of its own. Checked by `tests/proofs/test_roles.py`.
+
+| surface | anonymous | guest | every other role | other's | revoked | session token |
+|---|---|---|---|---|---|---|
+"""
+
+
+def calls_table() -> str:
+    rows = []
+    for surface, kind in CALLS.items():
+        own, none, revoked, other, session = CALL_CELLS[kind]
+        cells = (f"`{surface}`", none, own, own, other, revoked, session)
+        rows.append("| " + " | ".join(cells) + " |")
+    return CALL_HEAD + "\n".join(rows) + "\n"
+
+
 HEAD = """# Endpoint by role
 
 Made by `python -m signaling.http.api.pages` from what the operations declare; every cell is checked
 against a server by `tests/signaling/http/test_roles.py`. `yes`: admitted to the operation, which
 then decides by whose object it is. `signature`: signed with a key set's secret, whoever sends it.
+`other's`: a member asks for what another has; `as nobody's`, the answer for an id that nothing has,
+is checked by `tests/proofs/test_roles.py`.
 A first-party session has every scope; tokens of other clients also meet 403 `insufficient_scope`.
 "proved": the person must have signed in within `api.reauth_seconds`.
 """
@@ -69,8 +118,8 @@ A first-party session has every scope; tokens of other clients also meet 403 `in
 
 def table(document: Mapping[str, Any]) -> str:
     rows = [
-        "| operation | " + " | ".join(PEOPLE) + " | scope | |",
-        "|---|" + "---|" * (len(PEOPLE) + 2),
+        "| operation | " + " | ".join(PEOPLE) + " | other's | scope | |",
+        "|---|" + "---|" * (len(PEOPLE) + 3),
     ]
     for path, methods in document["paths"].items():
         for method, operation in sorted(methods.items()):
@@ -79,8 +128,10 @@ def table(document: Mapping[str, Any]) -> str:
             scope = f"`{access['scope']}`" if access["scope"] else ""
             proved = "proved" if access["reauthentication"] else ""
             name = f"`{method.upper()} {path}`"
-            rows.append("| " + " | ".join([name, *cells, scope, proved]) + " |")
-    return HEAD + "\n" + "\n".join(rows) + "\n"
+            rows.append(
+                "| " + " | ".join([name, *cells, others(path, access), scope, proved]) + " |"
+            )
+    return HEAD + "\n" + "\n".join(rows) + "\n" + calls_table()
 
 
 def _shown(found: Cell) -> str:
