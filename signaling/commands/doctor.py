@@ -10,12 +10,23 @@ from pathlib import Path
 
 from signaling.commands import common
 from signaling.config import DEV_KEY, DEV_SECRET, Config, parse_address
+from signaling.doctor import fixes
 from signaling.doctor.hops import Target, new_room, walk
-from signaling.doctor.report import Finding, as_json, as_text, healthy
+from signaling.doctor.report import (
+    Finding,
+    Hop,
+    as_json,
+    as_text,
+    broken,
+    healthy,
+    ok,
+    skipped,
+)
 from signaling.errors import ConfigError
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, Claims, issue
 from signaling.secret import Secret
+from signaling.storage.volume import data_directories, is_encrypted
 
 HELP = "test a running server hop by hop, as a client would"
 ABOUT = """Test a running server through real sockets: https, wss, media over UDP and TCP, TURN over
@@ -36,8 +47,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     findings = asyncio.run(_walk(_target(arguments)))
+    if arguments.config is not None:
+        findings += _volumes(common.read(arguments))
     sys.stdout.write(as_json(findings) if arguments.json else as_text(findings))
     return 0 if healthy(findings) else 1
+
+
+def _volumes(config: Config) -> list[Finding]:
+    """Of this machine, so only where the server's own configuration is."""
+    plain = [
+        str(path)
+        for path in data_directories(config, common.state_path(config))
+        if not is_encrypted(path)
+    ]
+    if not plain:
+        return [ok(Hop.VOLUME, "state, store and keys lie on encrypted devices")]
+    detail = f"not encrypted, or not visible from here: {', '.join(plain)}"
+    if config.store.require_encrypted_volume:
+        return [broken(Hop.VOLUME, detail, fixes.VOLUME)]
+    return [skipped(Hop.VOLUME, detail)]
 
 
 async def _walk(target: Target) -> list[Finding]:

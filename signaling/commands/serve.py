@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from signaling.commands import common
 from signaling.config import check_production
 from signaling.service import write_ready
+from signaling.storage.volume import check_volumes
 
 if TYPE_CHECKING:
     from signaling.app import App
@@ -29,7 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     config = common.read(arguments)
-    common.refuse(check_production(config))
+    volumes = check_volumes(config, common.state_path(config))
+    common.refuse([*check_production(config), *volumes])
 
     def ready(app: App) -> None:
         if arguments.ready_file is not None:

@@ -32,6 +32,16 @@ class Store(Section, frozen=True):
             )
         ),
     ] = ""
+    require_encrypted_volume: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Refuse to start when the state directory, `directory` or the local keys do not "
+                "lie on an encrypted device (LUKS, dm-crypt). What a cloud encrypts outside of the "
+                "machine is not visible here: leave it off there."
+            )
+        ),
+    ] = False
     database: Annotated[
         str,
         Meta(min_length=1, max_length=38, description="Name of the database in MongoDB."),

@@ -19,6 +19,7 @@ class Hop(StrEnum):
     TURN_UDP = "turn-udp"
     TURN_TCP = "turn-tcp"
     TURN_TLS = "turn-tls"
+    VOLUME = "volume"
 
 
 TITLES = {
@@ -30,6 +31,7 @@ TITLES = {
     Hop.TURN_UDP: "TURN over UDP",
     Hop.TURN_TCP: "TURN over TCP",
     Hop.TURN_TLS: "TURN over TLS",
+    Hop.VOLUME: "data on an encrypted volume",
 }
 
 
