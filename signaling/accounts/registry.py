@@ -172,8 +172,9 @@ class Registry:
             raise Unavailable("Too many changes of this account at this moment.") from None
 
     async def page(self, app: str, after: str, limit: int) -> list[Account]:
-        """By id, which is by age."""
-        return [row.value for row in await self.tables.accounts.scan(app, after=after, limit=limit)]
+        """By id, which is by age; those whose key is locked are left out."""
+        rows = await self.tables.accounts.readable(app, after=after, limit=limit)
+        return [row.value for row in rows]
 
     async def forget(self, app: str, account: Account) -> None:
         """The row, the claim and the data key. Sessions and devices are the caller's to end.

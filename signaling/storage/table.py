@@ -7,12 +7,13 @@ say something about a person (`sealer.blind`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 import msgspec
 
-from signaling.keys.port import Sealer, bind
+from signaling.keys.port import KeyDestroyed, KeyInactive, Sealer, bind
 from signaling.storage.port import Conflict, Document, Store
 
 T = TypeVar("T")
@@ -98,6 +99,21 @@ class Table(Generic[T]):
     ) -> list[Row[T]]:
         found = await self._meta.scan(app, self._kind, term=term, after=after, limit=limit)
         return [await self._open(app, document) for document in found]
+
+    async def readable(self, app: str, *, after: str = "", limit: int = 100) -> list[Row[T]]:
+        """As `scan`, without the rows whose key is disabled or destroyed: one locked row must not
+        hide all others from whoever lists them.
+        """
+        found: list[Row[T]] = []
+        while len(found) < limit:
+            page = await self._meta.scan(app, self._kind, after=after, limit=limit)
+            for document in page:
+                with contextlib.suppress(KeyInactive, KeyDestroyed):
+                    found.append(await self._open(app, document))
+            if len(page) < limit:
+                break
+            after = page[-1].key
+        return found[:limit]
 
     async def _put(self, app: str, row: Row[T]) -> Row[T]:
         data = self._encoder.encode(row.value)
