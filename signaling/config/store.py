@@ -91,6 +91,20 @@ class Bus(Section, frozen=True):
             )
         ),
     ] = ""
+    sentinels: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=16,
+            description=(
+                "`host:port` of each Redis Sentinel: they are asked who leads, at every "
+                "connecting, and `url` says the scheme and the database only. TLS, user and "
+                "password as for Redis itself."
+            ),
+        ),
+    ] = ()
+    leader: Annotated[
+        str, Meta(min_length=1, max_length=64, description="Its name among the sentinels.")
+    ] = "sotto"
     user: Annotated[str, Meta(description="The ACL user of Redis.")] = ""
     password: Annotated[Secret | None, Meta(description="Its password.")] = None
     ca: Annotated[

@@ -100,6 +100,12 @@ def check_bus(bus: Bus) -> Iterator[ConfigError]:
         yield ConfigError("bus.user", "Redis needs an ACL user of its own, and its password")
     if bool(bus.certificate) != bool(bus.key):
         yield ConfigError("bus.certificate", "certificate and key come together")
+    if bus.sentinels and parts.scheme != "rediss":
+        yield ConfigError("bus.sentinels", "are asked over TLS: the URL is rediss://")
+    for text in bus.sentinels:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            yield ConfigError("bus.sentinels", f"{text!r} is not HOST:PORT")
 
 
 def _no_password(parts: SplitResult, section: str) -> Iterator[ConfigError]:

@@ -6,7 +6,7 @@ Its defaults would wait for seconds in an outage, and raise above a hundred call
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +19,8 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import RedisError
 
 from signaling.config.store import Bus as Settings
 from signaling.errors import ConfigError
@@ -51,7 +53,10 @@ def arguments(settings: Settings) -> tuple[type[AbstractConnection], dict[str, A
     }
     if parts.scheme != "rediss":
         return Connection, found
-    return TlsConnection, {**found, "context": tls_context(settings)}
+    found["context"] = tls_context(settings)
+    if settings.sentinels:
+        return LedConnection, found | {"sentinels": settings.sentinels, "leader": settings.leader}
+    return TlsConnection, found
 
 
 class TlsConnection(SSLConnection):
@@ -61,6 +66,58 @@ class TlsConnection(SSLConnection):
     def __init__(self, *, context: ssl.SSLContext, **more: Any) -> None:
         super().__init__(**more)
         self.ssl_context.context = context
+
+
+class LedConnection(TlsConnection):
+    """To whoever leads now: sentinels are asked each time, so a connection that broke when its
+    server fell comes back to the server that took over. Who was asked may be behind the others, so
+    the server itself must say that it leads.
+    """
+
+    def __init__(self, *, sentinels: Sequence[str], leader: str, **more: Any) -> None:
+        super().__init__(**more)
+        self._sentinels = sentinels
+        self._leader = leader
+        self._more = more
+
+    async def connect(self) -> None:
+        if self.is_connected:
+            return
+        await super().connect()  # type: ignore[no-untyped-call]
+        role = await _said(self, "ROLE")
+        if not role or _text(role[0]) != "master":
+            await self.disconnect(nowait=True)
+            raise Lost("the server that the sentinels name does not lead")
+
+    async def _connect(self) -> None:
+        # The driver comes here from `connect` and from commands on a connection that broke.
+        self.host, self.port = await self._find()
+        await super()._connect()  # type: ignore[no-untyped-call]
+
+    async def _find(self) -> tuple[str, int]:
+        for place in self._sentinels:
+            host, _, port = place.rpartition(":")
+            known = {**self._more, "host": host.strip("[]"), "port": int(port), "db": 0}
+            sentinel = TlsConnection(**known)
+            try:
+                await sentinel.connect()  # type: ignore[no-untyped-call]
+                found = await _said(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._leader)
+            except (RedisError, OSError, TimeoutError):
+                continue
+            finally:
+                await sentinel.disconnect(nowait=True)
+            if found:
+                return _text(found[0]), int(_text(found[1]))
+        raise Lost("no sentinel says who leads")
+
+
+async def _said(connection: AbstractConnection, *words: str) -> Any:
+    await connection.send_command(*words)
+    return await connection.read_response()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _database(path: str) -> int:
