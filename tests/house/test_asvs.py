@@ -114,9 +114,9 @@ def test_every_item_says_how_and_by_which_test_or_why_not() -> None:
     wrong = []
     for number, _, state, how, shown in rows():
         needs_test = state in ("met", "deviation")
-        fine = state in STATES and how and (TEST.search(shown) or not needs_test)
+        fine = state in STATES and bool(how) and (bool(TEST.search(shown)) or not needs_test)
         if state == "written":
-            fine = fine and WRITTEN.search(how)
+            fine = fine and bool(WRITTEN.search(how))
         if not fine:
             wrong.append(number)
     assert not wrong
