@@ -7,7 +7,6 @@ twice, each sender's order kept, seq without a gap, and two readers see the same
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -66,7 +65,7 @@ async def _begin(stage: Stage, api: Api) -> str:
 
 
 async def _nemesis(stage: Stage, source: random.Random, done: asyncio.Event, pause: float) -> None:
-    """Something dies every now and then, until everybody has written."""
+    """Something dies every now and then, until everybody has written and each thing died once."""
     acts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
         ("connections", lambda: _cut(stage.front)),
         ("connections", lambda: _cut(stage.front)),
@@ -79,10 +78,8 @@ async def _nemesis(stage: Stage, source: random.Random, done: asyncio.Event, pau
         redis = stage.redis
         acts.append(("redis", lambda: _restart(redis, source.uniform(0.1, 1.0))))
     turns: list[tuple[str, Callable[[], Awaitable[None]]]] = []
-    while not done.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), source.uniform(0.3, 2.0) * pause)
-            return
+    while not done.is_set() or len(stage.kills) < len({name for name, _ in acts}):
+        await asyncio.sleep(source.uniform(0.3, 2.0) * pause)
         if not turns:
             turns = source.sample(acts, len(acts))  # each kind comes, in any order
         name, act = turns.pop()
