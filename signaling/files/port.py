@@ -66,8 +66,8 @@ class FileInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     state: State
     room: str
-    media_type: str = OPAQUE
-    size: int = 0
+    media_type: str
+    size: int
     offset: int | None = None
     key: str = ""
     name: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import io
 import logging
 import ssl
 from collections.abc import Mapping
@@ -134,7 +135,7 @@ class S3Blobs:
         now = datetime.fromtimestamp(self._clock.unix(), UTC)
         headers = sign(bucket, method, self._host, path, data, now)
         url = URL(bucket.endpoint.rstrip("/") + path, encoded=True)
-        body = data if method == "PUT" else None
+        body = io.BytesIO(data) if method == "PUT" else None
         async with self._open().request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as response:

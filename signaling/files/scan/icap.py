@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -44,23 +45,34 @@ class Icap:
         reader, writer = await asyncio.open_connection(
             self._host, self._port, ssl=self._tls, limit=HEADER_BYTES
         )
+        sent = hashlib.sha256()
+        sending = asyncio.create_task(self._send(writer, data, size, sent))
         try:
-            with contextlib.suppress(ConnectionError):
-                await self._send(writer, data, size)
+            # It may answer before it has seen everything, so both go on at once.
             head = await reader.readuntil(b"\r\n\r\n")
             status, fields = parse(head)
-            inner = b""
-            if status == 200 and "encapsulated" in fields:
-                with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                    inner = await reader.readuntil(b"\r\n")
+            inner, came = b"", b""
+            if status == 200 and "res-body=" in fields.get("encapsulated", ""):
+                inner, came = await _answered(reader, fields["encapsulated"])
+                same = sending.done() and came == sent.digest()
+            else:
+                same = False
+            if status == 204 and not sending.done():
+                await sending
         finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        return verdict(status, fields, inner)
+        return verdict(status, fields, inner, same=same)
 
     async def _send(
-        self, writer: asyncio.StreamWriter, data: AsyncIterator[bytes], size: int
+        self,
+        writer: asyncio.StreamWriter,
+        data: AsyncIterator[bytes],
+        size: int,
+        sent: hashlib._Hash,
     ) -> None:
         """RFC 3507 section 4.9: a made-up request, a made-up response, the body in chunks."""
         asked = b"GET /file HTTP/1.1\r\nHost: files.invalid\r\n\r\n"
@@ -76,10 +88,22 @@ class Icap:
         writer.write(head.encode() + asked + answer)
         async for piece in data:
             if piece:
+                sent.update(piece)
                 writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                 await writer.drain()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+
+
+async def _answered(reader: asyncio.StreamReader, where: str) -> tuple[bytes, bytes]:
+    """The response inside the answer: its first line, and the digest of its body."""
+    at = next(part for part in where.split(",") if "res-body=" in part).partition("=")[2]
+    head = await reader.readexactly(min(int(at), HEADER_BYTES))
+    digest = hashlib.sha256()
+    while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+        digest.update(await reader.readexactly(size))
+        await reader.readexactly(2)
+    return head.partition(b"\r\n")[0], digest.digest()
 
 
 def parse(head: bytes) -> tuple[int, Mapping[str, str]]:
@@ -96,9 +120,9 @@ def parse(head: bytes) -> tuple[int, Mapping[str, str]]:
     return int(rest[:3]), fields
 
 
-def verdict(status: int, fields: Mapping[str, str], inner: bytes) -> Verdict:
+def verdict(status: int, fields: Mapping[str, str], inner: bytes, *, same: bool = False) -> Verdict:
     """Found by the extension fields that scanners share (draft-stecher-icap-subid), or by an answer
-    that forbids. Raises Unavailable for everything that is not clearly clean.
+    that forbids. Clean is 204, and what comes back as it was (`same`). Raises Unavailable else.
     """
     if status == 204:
         return Verdict()
@@ -110,4 +134,6 @@ def verdict(status: int, fields: Mapping[str, str], inner: bytes) -> Verdict:
             return Verdict(found.split()[-1][:200] if found.split() else "unnamed")
         if inner.startswith((b"HTTP/1.1 403", b"HTTP/1.0 403")):
             return Verdict("unnamed")
+        if same:
+            return Verdict()
     raise Unavailable("the virus scanner gave no verdict", RETRY_AFTER)

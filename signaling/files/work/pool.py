@@ -129,8 +129,18 @@ class Workers:
             self._end(worker)
 
     async def _take(self) -> _Worker:
+        """The one that waits, unless something ended it meanwhile."""
         spare, self._spare = self._spare, None
-        worker = await (spare or self._start())
+        worker = None
+        if spare is not None:
+            try:
+                worker = await spare
+            except (Unavailable, OSError, TimeoutError):
+                log.info("files: a worker could not be started ahead")
+        if worker is None or worker.process.returncode is not None:
+            if worker is not None:
+                self._end(worker)
+            worker = await self._start()
         self.prepare()
         return worker
 
