@@ -12,6 +12,15 @@ import pytest
 from tests.peers.mongo.stand_in import StandIn
 from tests.rows.house import House, Visit, standing, visiting
 
+# aiohttp leaves closing a TLS connection to its loop, which ends with the test.
+LEFT = "ignore:Exception ignored in. <(socket|asyncio|_SSL):pytest.PytestUnraisableExceptionWarning"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings(LEFT))
+
 
 @pytest.fixture(scope="session")
 def stand_in() -> Iterator[StandIn]:

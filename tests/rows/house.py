@@ -32,7 +32,6 @@ from tests.signaling.access.rig import Signer
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "four words that nobody guesses"
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 API_SECRET = "an-api-secret-of-the-rows-that-is-long-enough"
 KINDS = ("/json", "+json")
 T = TypeVar("T")
@@ -48,6 +47,13 @@ QUICK = {
     "process.drain_seconds": "0",
     "limits.requests_per_second": "100000",
 }
+
+
+def faketime() -> str:
+    """Debian's library, wherever this architecture has it."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert found, "libfaketime is missing: apt-get install faketime"
+    return str(found[0])
 
 
 def apart(work: Coroutine[Any, Any, T]) -> T:
@@ -79,6 +85,9 @@ class House:
     settings: Mapping[str, str] = field(default_factory=dict)
     clock: bool = False
     words: tuple[str, ...] = ()
+    toml: str = ""
+    prefix: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     login: str = "root.ana"
@@ -97,7 +106,7 @@ class House:
             f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
             f'[operator]\nlisten = "127.0.0.1:0"\n[media]\nudp_port = 0\ntcp_port = 0\n'
             f'bind = ["127.0.0.1"]\nadvertise = ["10.9.8.7"]\n'
-            f'[keys]\nrows = {{ file = "{self.folder / "app.key"}" }}\n'
+            f'[keys]\nrows = {{ file = "{self.folder / "app.key"}" }}\n{self.toml}'
         )
         self.trust = ssl.create_default_context(cafile=str(self.authority.file))
 
@@ -112,11 +121,11 @@ class House:
     def launch(self) -> subprocess.Popen[bytes]:
         """Without waiting for it to serve."""
         self.ready.unlink(missing_ok=True)
-        environment = dict(os.environ)
+        environment = {**os.environ, **self.environment}
         if self.clock:
             self.move_on(0)
             environment |= {
-                "LD_PRELOAD": FAKETIME,
+                "LD_PRELOAD": faketime(),
                 "FAKETIME_TIMESTAMP_FILE": str(self.folder / "offset"),
                 "FAKETIME_NO_CACHE": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -124,13 +133,13 @@ class House:
             }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, stdout=log, stderr=log, env=environment
+                [*self.prefix, *self.command], cwd=ROOT, stdout=log, stderr=log, env=environment
             )
         return self.process
 
     def start(self) -> House:
         process = self.launch()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not self.ready.exists():
             assert process.poll() is None and time.monotonic() < end, self.written()
             time.sleep(0.03)
@@ -271,6 +280,18 @@ class Visit:
         ) as opened:
             assert (await opened.receive_json(timeout=5))["type"] == "hello"
             yield opened
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One direction of a connection that somebody passes on."""
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
 
 
 def link_of(url: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from livekit.protocol import models, rtc
 
-from tests.rows.house import House, Visit, visiting
+from tests.rows.house import House, Visit, pump, visiting
 from tests.rows.pam import ROOM, bind, is_error, members, refusal, said
 from tests.signaling.access import oracle
 from tests.signaling.access.rig import Signer
@@ -203,18 +203,7 @@ class Proxied:
             "127.0.0.1", self._house.facts["https"], ssl=self._house.trust,
             server_hostname="localhost",
         )  # fmt: skip
-        await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
 
 async def test_b25_what_is_signed_wrongly_is_403(there: Visit) -> None:

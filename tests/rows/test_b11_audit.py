@@ -1,0 +1,237 @@
+"""Rows B11, B13: a record of every call, who may read them, and where they go."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import sqlite3
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from signaling.http.api.role_table import operations_of
+from tests.command import sotto
+from tests.rows.house import API_SECRET, ROOT, House, Visit, standing, visiting
+from tests.signaling.compliance.receivers import Rsyslog
+from tests.signaling.http.test_roles import NOBODY, ROUTE_PARAMETER
+
+CANARY = "canary-9f3a"
+
+
+async def test_b11_n_calls_of_every_kind_leave_n_records(there: Visit) -> None:
+    """Every operation of the specification, anonymous, as a member and as the owner."""
+    owner = await there.owner()
+    auditor, _ = await there.joined("auditor", owner=owner)
+    member, _ = await there.joined(owner=owner)
+    document = (await there.send("GET", "/api/openapi.json")).body
+    made: dict[str, tuple[str, int]] = {}
+    people = {"": "", "member": member, "owner": owner}
+    for method, path, operation in operations_of(document):
+        for token in people.values():
+            url = ROUTE_PARAMETER.sub(NOBODY, path) + f"?{CANARY}=1"
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = await there.send(method, url, headers=headers)
+            made[answer.headers["X-Request-Id"]] = (operation["operationId"], answer.status)
+    assert len(made) >= 300
+    found = await all_of(there, auditor, made)
+    assert sorted(one["request_id"] for one in found) == sorted(made)
+    for one in found:
+        name, status = made[one["request_id"]]
+        expected = "denied" if status in (401, 403) else "allowed" if status < 400 else "failed"
+        assert (one["action"], one["result"]) == (name, expected), one
+        assert one["address"] in ("127.0.0.0/24", "::/48") and one["at"]
+        assert CANARY not in repr(one)
+        assert not [token for token in people.values() if token and token in repr(one)]
+
+
+async def all_of(there: Visit, auditor: str, made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every record of these requests, as soon as they are there."""
+    async with asyncio.timeout(15):
+        while True:
+            found: list[dict[str, Any]] = []
+            query = {"limit": "100"}
+            while True:
+                page = await there.ask("GET", "/audit", token=auditor, params=query)
+                assert page.status == 200, page.text
+                found += [one for one in page.body["items"] if one["request_id"] in made]
+                if page.body["next_cursor"] is None or len(found) >= len(made):
+                    break
+                query = {"limit": "100", "cursor": page.body["next_cursor"]}
+            if len(found) >= len(made):
+                return found
+            await asyncio.sleep(0.3)
+
+
+async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
+    auditor, _ = await there.joined("auditor")
+    token, _ = await there.joined()
+    before = len(await there.records(auditor, action="sync.open"))
+    async with there.socket(token):
+        pass
+    await there.recorded(auditor, "sync.open", "allowed", min(before + 1, 100))
+    assert await there.recorded(auditor, "sync.close", "allowed")
+    await there.send("GET", "/rtc/validate?access_token=x")
+    assert await there.recorded(auditor, "rtc.validate", "denied")
+    await there.send("POST", "/twirp/livekit.RoomService/ListRooms", json={})
+    assert await there.recorded(auditor, "twirp.RoomService.ListRooms", "denied")
+
+
+async def test_b13_only_auditors_read_and_nobody_writes(there: Visit) -> None:
+    owner = await there.owner()
+    auditor, _ = await there.joined("auditor", owner=owner)
+    for role in ("member", "compliance", "administrator"):
+        token, _ = await there.joined(role, owner=owner)
+        for path in ("/audit", "/audit/export", "/audit/head"):
+            answer = await there.ask("GET", path, token=token)
+            assert (answer.status, answer.code) == (403, "not_permitted"), (role, path)
+    assert (await there.ask("GET", "/audit")).status == 401
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = await there.ask(method, "/audit", {}, auditor)
+        assert answer.status in (403, 405), method
+        if answer.status == 405:
+            assert "GET" in answer.headers["Allow"]
+    # Reading is recorded as well.
+    assert await there.recorded(auditor, "listAuditRecords", "allowed")
+
+
+async def test_b13_filters_cursors_and_bad_ones(there: Visit) -> None:
+    auditor, _ = await there.joined("auditor")
+    for _ in range(6):
+        await there.ask("GET", "/session")
+    await there.recorded(auditor, "getSession", "denied", 6)
+    first = await there.ask(
+        "GET", "/audit", token=auditor, params={"limit": "3", "action": "getSession"}
+    )
+    cursor = first.body["next_cursor"]
+    second = await there.ask(
+        "GET", "/audit", token=auditor,
+        params={"limit": "3", "action": "getSession", "cursor": cursor},
+    )  # fmt: skip
+    ids = [one["id"] for page in (first, second) for one in page.body["items"]]
+    assert len(set(ids)) == 6
+    forged = cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")
+    for params in ({"cursor": forged}, {"limit": "0"}, {"limit": "101"}, {"result": "$ne"}):
+        answer = await there.ask("GET", "/audit", token=auditor, params=params)
+        assert answer.status in (400, 422), params
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@"])
+async def test_b13_exports_are_ndjson_and_csv_without_formulas(there: Visit, sign: str) -> None:
+    """The name of a participant is the actor of its records, and may be anything."""
+    auditor, _ = await there.joined("auditor")
+    name = f"{sign}cmd|' /C calc'!A0"
+    claims = {
+        "iss": "rows", "sub": name, "nbf": int(time.time()) - 5, "exp": int(time.time()) + 60,
+        "video": {"room": "hall", "roomJoin": True},
+    }  # fmt: skip
+    token = jwt.encode(claims, API_SECRET, algorithm="HS256")
+    assert (await there.send("GET", f"/rtc/validate?access_token={token}")).status == 200
+    async with asyncio.timeout(5):
+        while not [r for r in await there.records(auditor) if name in r["actor"]]:
+            await asyncio.sleep(0.1)
+    lines = await there.ask("GET", "/audit/export", token=auditor)
+    assert lines.headers["Content-Type"].startswith("application/x-ndjson")
+    assert all(json.loads(line)["id"] for line in lines.text.splitlines())
+    table = await there.ask("GET", "/audit/export", token=auditor, params={"format": "csv"})
+    assert "attachment" in table.headers["Content-Disposition"]
+    rows = list(csv.reader(io.StringIO(table.text)))
+    assert rows[0][:5] == ["id", "at", "app", "actor", "action"] and len(rows) > 5
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+@pytest.fixture
+async def rsyslog(tmp_path: Path) -> AsyncIterator[Rsyslog]:
+    server = Rsyslog(tmp_path / "rsyslog")
+    await server.start()
+    yield server
+    server.stop()
+
+
+async def test_b13_rsyslog_over_tls_gets_everything_in_order_through_an_outage(
+    rsyslog: Rsyslog, housed: Callable[..., House]
+) -> None:
+    house = housed({
+        "audit_syslog.address": f"127.0.0.1:{rsyslog.port}",
+        "audit_syslog.ca": str(rsyslog.files.authority),
+        "audit_syslog.server_name": "localhost",
+    })  # fmt: skip
+    async with visiting(house) as there:
+        auditor, _ = await there.joined("auditor")
+        made: dict[str, Any] = {}
+
+        async def ask(count: int) -> None:
+            for _ in range(count):
+                answer = await there.ask("GET", "/session")
+                made[answer.headers["X-Request-Id"]] = True
+
+        await ask(20)
+        await delivered(rsyslog, made)
+        rsyslog.kill()
+        await ask(20)
+        await asyncio.sleep(1)
+        await rsyslog.start()
+        await ask(20)
+        await delivered(rsyslog, made)
+        kept = await all_of(there, auditor, made)
+    order = [one["id"] for one in reversed(kept)]
+    seen: dict[str, None] = {}
+    for record in rsyslog.received():
+        if record.get("request_id") in made:
+            seen.setdefault(record["id"])
+    assert list(seen) == order
+
+
+async def delivered(rsyslog: Rsyslog, made: dict[str, Any]) -> None:
+    async with asyncio.timeout(60):
+        while not made.keys() <= {one.get("request_id") for one in rsyslog.received()}:
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that has run, and its audit in a file as well."""
+    folder = tmp_path_factory.mktemp("ended")
+    with standing(House(folder, {"audit_file.path": str(folder / "copy.ndjson")})) as made:
+        yield made
+
+
+async def test_b13_a_file_gets_every_record_and_the_chain_verifies(ended: House) -> None:
+    async with visiting(ended) as there:
+        made = {}
+        for _ in range(10):
+            made[(await there.ask("GET", "/session")).headers["X-Request-Id"]] = True
+        copy = ended.folder / "copy.ndjson"
+        async with asyncio.timeout(20):
+            while True:
+                lines = copy.read_text().splitlines() if copy.exists() else []
+                got = [json.loads(line)["request_id"] for line in lines]
+                if made.keys() <= set(got):
+                    break
+                await asyncio.sleep(0.2)
+    assert [one for one in got if one in made] == list(made)
+
+
+def verify(house: House) -> subprocess.CompletedProcess[str]:
+    words = sotto("audit", "verify", f"--state-dir={house.state}")
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_b11_a_changed_record_is_found(ended: House) -> None:
+    ended.stop()
+    done = verify(ended)
+    assert done.returncode == 0 and "nothing was found" in done.stdout, done.stderr
+    with sqlite3.connect(ended.state / "store" / "sotto.db") as store:
+        rows = store.execute("SELECT rid, seq, body FROM op ORDER BY rid, seq").fetchall()
+        rid, seq, body = next(row for row in rows if row[2][:1] == b"R")
+        changed = body[:-1] + bytes([body[-1] ^ 1])
+        words = "UPDATE op SET body = ? WHERE rid = ? AND seq = ?"
+        store.execute(words, (changed, rid, seq))
+    done = verify(ended)
+    assert done.returncode == 1 and "changed at" in done.stdout
