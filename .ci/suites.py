@@ -99,6 +99,7 @@ TEST = (
     Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),)),
     Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),)),
     Suite("stores", 9, (pytest(*STORES),)),
+    Suite("rows", 10, (pytest("tests/rows"),)),
     Suite("proofs", 8, (pytest("tests/proofs"),)),
     Suite("interop", 10, (real("tests/interop"),)),
     Suite("page", 12, (real("tests/web"),)),
