@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
+import pytest
+
+from signaling.sync.connection import CLOSE_SECONDS
+from signaling.sync.errors import Close
 from tests.signaling.house import Running, serving
 
 PASSWORD = "a password for the socket over tls"
+UPGRADE = (
+    "GET /sync HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Protocol: sotto.1\r\nAuthorization: Bearer {}\r\n\r\n"
+)
 
 
 async def sign_up(running: Running) -> str:
@@ -35,6 +46,42 @@ async def test_a15_a_socket_over_tls_takes_frames_larger_than_its_buffer(tmp_pat
             assert answer.status == 204
         async with running.client.get(running.https + "/api/v1/session", headers=headers) as answer:
             assert answer.status == 401
+
+
+@pytest.mark.parametrize("talks", [False, True])
+async def test_who_reads_only_after_the_server_gave_up_still_learns_why(
+    tmp_path: Path, talks: bool
+) -> None:
+    """The close frame lies in the peer's own buffer by then, also when the peer went on talking."""
+    async with serving(tmp_path) as running:
+        token = await sign_up(running)
+        port = running.app.facts()["https"]
+        # A stream that takes little and reads nothing by itself stands for a page that sleeps.
+        reader, writer = await asyncio.open_connection(
+            "localhost", port, ssl=running.trust, limit=4096
+        )
+        writer.write(UPGRADE.format(token).encode())
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+        headers = {"Authorization": f"Bearer {token}"}
+        async with running.client.delete(
+            running.https + "/api/v1/session", headers=headers
+        ) as answer:
+            assert answer.status == 204
+        for _ in range(15):
+            if talks:
+                writer.write(b"\x89\x80\0\0\0\0")
+            await asyncio.sleep(CLOSE_SECONDS / 10)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        seen = b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(5):
+                while part := await reader.read(4096):
+                    seen += part
+        writer.transport.abort()
+        close = b"\x88" + bytes([seen[seen.rindex(b"\x88") + 1]])
+        at = seen.rindex(close)
+        assert int.from_bytes(seen[at + 2 : at + 4], "big") == Close.SIGNED_OUT
 
 
 async def test_a_call_token_of_a_session_is_issued_by_a_whole_server(tmp_path: Path) -> None:
