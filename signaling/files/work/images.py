@@ -83,7 +83,7 @@ def clean(job: Job, source: BinaryIO, target: BinaryIO) -> Done:
             return _clean(job, source, Sink(target))
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError) as error:
         raise Unreadable(type(error).__name__) from error
-    except (ArithmeticError, AttributeError, RuntimeError, NotImplementedError) as error:
+    except (ArithmeticError, AttributeError, RuntimeError) as error:
         raise Unreadable(type(error).__name__) from error
     except Image.DecompressionBombError as error:
         raise TooComplex from error

@@ -59,7 +59,7 @@ def clean(job: Job, source: BinaryIO, target: BinaryIO) -> Done:
         raise TooComplex from error
     except (av.error.FFmpegError, ValueError, OSError, TypeError, KeyError, IndexError) as error:
         raise Unreadable(type(error).__name__) from error
-    except (ArithmeticError, AttributeError, RuntimeError, NotImplementedError) as error:
+    except (ArithmeticError, AttributeError, RuntimeError) as error:
         raise Unreadable(type(error).__name__) from error
 
 
