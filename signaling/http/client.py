@@ -8,6 +8,7 @@ says how to make one. Driven by `app`.
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -42,10 +43,18 @@ def find_client(configured: str) -> Path:
 class Client:
     """Files are looked up at each request, so that a new build needs no restart."""
 
-    def __init__(self, root: Path, public_url: str = "", authority: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        public_url: str = "",
+        authority: Path | None = None,
+        files: Callable[[web.Request], str] = lambda request: "",
+    ) -> None:
+        """`files`: the origin of what people send, for who asked by this request."""
         self._root = root.resolve()
         self._public_url = public_url
         self._authority = authority
+        self._files = files
 
     def add_routes(self, app: web.Application) -> None:
         if self._authority is not None:
@@ -72,7 +81,7 @@ class Client:
 
     def _page(self, request: web.Request) -> web.StreamResponse:
         secure = is_secure(request, self._public_url)
-        headers = {"Cache-Control": ASK, **page_policy(request.host, secure)}
+        headers = {"Cache-Control": ASK, **page_policy(request.host, secure, self._files(request))}
         index = self._root / "index.html"
         if index.is_file():
             return web.FileResponse(index, headers=headers)

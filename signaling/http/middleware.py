@@ -77,20 +77,23 @@ def _below(path: str, bases: Sequence[str]) -> bool:
     return any(path == base or path.startswith(base + "/") for base in bases)
 
 
-def page_policy(host: str, secure: bool) -> dict[str, str]:
-    """Headers of the page itself. `host` is the Host header; one that is malformed is left out."""
+def page_policy(host: str, secure: bool, files: str = "") -> dict[str, str]:
+    """Headers of the page itself. `host` is the Host header; one that is malformed is left out.
+    `files` is the origin of what people send, which the page shows.
+    """
     # Older Firefox does not count a WebSocket of the same host as 'self'.
     socket = f" {'wss' if secure else 'ws'}://{host}" if _HOST.fullmatch(host) else ""
+    files = f" {files}" if _HOST.fullmatch(files.partition("://")[2]) else ""
     directives = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob: mediastream:",
+        f"img-src 'self' data: blob:{files}",
+        f"media-src 'self' blob: mediastream:{files}",
         "font-src 'self'",
         "manifest-src 'self'",
         "worker-src 'self' blob:",
-        f"connect-src 'self'{socket}",
+        f"connect-src 'self'{socket}{files}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
