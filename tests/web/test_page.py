@@ -75,8 +75,16 @@ def _run(words: list[str], seconds: int) -> int:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
+    """Each with a free one above it: that is where files are served from."""
+    held: list[socket.socket] = []
+    ports: list[int] = []
+    while len(ports) < count:
+        one = socket.create_server(("127.0.0.1", 0))
+        held.append(one)
+        port = one.getsockname()[1]
+        with contextlib.suppress(OSError, OverflowError):
+            held.append(socket.create_server(("127.0.0.1", port + 1)))
+            ports.append(port)
+    for one in held:
         one.close()
     return ports

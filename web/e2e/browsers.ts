@@ -73,6 +73,7 @@ export async function launchFirefox({ deny = false } = {}): Promise<Browser> {
     browser: 'firefox',
     executablePath: FIREFOX,
     headless: false,
+    acceptInsecureCerts: true,
     env: { ...process.env, DISPLAY: display.name, MOZ_DISABLE_CONTENT_SANDBOX: '1' },
     extraPrefsFirefox: deny
       ? { ...FIREFOX_PREFS, ...denied, 'media.navigator.permission.disabled': false }
@@ -167,9 +168,14 @@ export class Tab {
   }
 
   async fill(name: string, value: string): Promise<void> {
-    await this.page.click(`input[name=${name}]`, { clickCount: 3 });
-    await this.page.keyboard.press('Backspace');
-    await this.page.keyboard.type(value);
+    const { keyboard } = this.page;
+    await this.page.click(`input[name=${name}]`);
+    // Both libraries have this, and not the same word for a triple click.
+    await keyboard.down('Control');
+    await keyboard.press('a');
+    await keyboard.up('Control');
+    await keyboard.press('Backspace');
+    await keyboard.type(value);
   }
 
   /** The controls of a call are there. */

@@ -10,6 +10,7 @@ import { launchChromium, launchFirefox } from './browsers';
 import type { Browser } from './browsers';
 import { scenarios as accounts } from './scenarios/accounts';
 import { pictures, scenarios as looks } from './scenarios/account-screens';
+import { scenarios as firefox } from './scenarios/firefox';
 import { scenarios as screens } from './scenarios/screens';
 import { scenarios as strict } from './scenarios/strict';
 import { scenarios as talk } from './scenarios/talk';
@@ -23,7 +24,7 @@ const GROUPS: Readonly<Record<string, Scenarios>> = {
   talk,
   trouble,
   screens,
-  accounts: { ...accounts, ...looks, ...tongues },
+  accounts: { ...accounts, ...firefox, ...looks, ...tongues },
   strict,
   pictures,
 };

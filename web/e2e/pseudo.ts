@@ -16,7 +16,8 @@ export function speakPseudo(): void {
   const change = (text: Text): void => {
     const { data } = text;
     if (data.trim() === '' || done.get(text) === data) return;
-    if (text.parentElement?.closest('script, style, code') !== null) return;
+    // Code is no language, and a label of its own must go on with the words that it names.
+    if (text.parentElement?.closest('script, style, code, [aria-label]') !== null) return;
     const accented = data.replaceAll(/[aeiounc]/g, (letter) => accents[letter] ?? letter);
     // English is short: a third more is what German and Finnish want.
     const words = Math.ceil(data.trim().length / 3);

@@ -1,6 +1,10 @@
 // Made by `python -m signaling.http.api.pages` from the server's operations. Do not edit.
 // Types only: what the HTTP API takes and answers, by operation.
 
+export interface Accept {
+  readonly secret: string;
+}
+
 export interface AccountAnswer {
   readonly id: string;
   readonly login: string;
@@ -44,6 +48,10 @@ export interface Attachment {
 
 export interface Ballot {
   readonly choices?: readonly number[];
+}
+
+export interface BlockedAnswer {
+  readonly account: string;
 }
 
 export interface BotAnswer {
@@ -187,6 +195,14 @@ export interface ConsentView {
   readonly granted_at: number;
 }
 
+export interface Counts {
+  readonly messages?: number;
+  readonly mentions?: number;
+  readonly threads?: Readonly<Record<string, number>>;
+  readonly more?: boolean;
+  readonly marked?: boolean;
+}
+
 export interface Create {
   readonly type: 'create';
   readonly kind: signaling_chat_ops_Kind;
@@ -210,6 +226,10 @@ export interface Current {
   readonly expires_at: number;
 }
 
+export interface Decision {
+  readonly accept: boolean;
+}
+
 export interface Delete {
   readonly type: 'delete';
   readonly id: string;
@@ -220,6 +240,10 @@ export interface Deleted {
   readonly by: string | null;
   readonly at: string;
   readonly reason?: string;
+}
+
+export interface DeliveredUpto {
+  readonly seq: number;
 }
 
 export interface DeviceAnswer {
@@ -239,6 +263,18 @@ export interface Done {
   readonly data: Message;
   readonly service: string;
   readonly status: number;
+}
+
+export interface Draft {
+  readonly type: 'draft';
+  readonly room: string;
+  readonly parent?: string | null;
+  readonly body?: Plain | Sealed | null;
+}
+
+export interface DraftWish {
+  readonly body: Plain | Sealed;
+  readonly parent?: string | null;
 }
 
 export interface Edit {
@@ -311,8 +347,8 @@ export interface FileInfo {
   readonly id: string;
   readonly state: signaling_files_port_State;
   readonly room: string;
-  readonly media_type?: string;
-  readonly size?: number;
+  readonly media_type: string;
+  readonly size: number;
   readonly offset?: number | null;
   readonly key?: string;
   readonly name?: string;
@@ -420,11 +456,34 @@ export interface Here {
   readonly device_name?: string;
 }
 
+export interface HideWish {
+  readonly seq: number;
+}
+
 export interface Invitation {
   readonly roles?: readonly Role[];
   readonly uses?: number;
   readonly seconds?: number | null;
   readonly label?: string;
+}
+
+export interface Invite {
+  readonly id: string;
+  readonly room: string;
+  readonly maker: string;
+  readonly made_at: string;
+  readonly expires_at: string;
+  readonly uses: number;
+  readonly used?: number;
+}
+
+export interface InviteWish {
+  readonly expires_in?: number;
+  readonly uses?: number;
+}
+
+export interface InvitesAnswer {
+  readonly items: readonly Invite[];
 }
 
 export type Join = 'invite' | 'open' | 'request';
@@ -601,6 +660,11 @@ export interface NewFile {
   readonly keep_location?: boolean;
 }
 
+export interface NewInvite {
+  readonly invite: Invite;
+  readonly secret: string;
+}
+
 export interface NewKeySet {
   readonly name: string;
   readonly listing?: boolean;
@@ -647,7 +711,19 @@ export interface NewSecret {
   readonly secret_key: string;
 }
 
+export type Notify = 'all' | 'mentions' | 'nothing';
+
+export interface NotifyWish {
+  readonly level: Notify;
+}
+
 export type Operation = 'add_reaction' | 'add_to_group' | 'delete_file' | 'delete_group' | 'delete_messages' | 'download_file' | 'get_all_channels' | 'get_all_users' | 'get_channel' | 'get_channel_members' | 'get_memberships' | 'get_reactions' | 'get_state' | 'get_user' | 'here_now' | 'history' | 'join_call' | 'list_files' | 'list_group' | 'message_counts' | 'moderate_call' | 'publish' | 'publish_in_call' | 'register_push' | 'remove_channel' | 'remove_channel_members' | 'remove_from_group' | 'remove_memberships' | 'remove_reaction' | 'remove_user' | 'send_file' | 'set_channel' | 'set_channel_members' | 'set_memberships' | 'set_state' | 'set_user' | 'signal' | 'subscribe' | 'subscribe_group' | 'subscribe_presence' | 'time' | 'typing' | 'unsubscribe' | 'unsubscribe_with_state' | 'where_now';
+
+export type Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
+
+export interface OutcomeWish {
+  readonly outcome: Outcome;
+}
 
 export interface OwnAccount {
   readonly id: string;
@@ -759,6 +835,26 @@ export interface Post {
   readonly poll?: Poll | null;
 }
 
+export interface PreferWish {
+  readonly read_receipts?: boolean;
+  readonly delivered_receipts?: boolean;
+  readonly typing?: boolean;
+  readonly presence?: Visibility;
+  readonly last_seen?: Visibility;
+  readonly status?: Visibility;
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+}
+
+export interface Preferences {
+  readonly read_receipts?: boolean;
+  readonly delivered_receipts?: boolean;
+  readonly typing?: boolean;
+  readonly presence?: Visibility;
+  readonly last_seen?: Visibility;
+  readonly status?: Visibility;
+  readonly custom?: Readonly<Record<string, unknown>>;
+}
+
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -819,6 +915,22 @@ export interface Reaction {
   readonly body?: Sealed | null;
 }
 
+export interface ReadUpto {
+  readonly seq: number;
+  readonly parent?: string | null;
+  readonly everything?: boolean;
+}
+
+export interface Receipt {
+  readonly account: string;
+  readonly read?: number | null;
+  readonly delivered?: number | null;
+}
+
+export interface ReceiptsAnswer {
+  readonly items: readonly Receipt[];
+}
+
 export interface RecordShown {
   readonly id: string;
   readonly at: string;
@@ -842,6 +954,40 @@ export interface Relay {
 
 export interface Rename {
   readonly name: string;
+}
+
+export interface Report {
+  readonly id: string;
+  readonly room: string;
+  readonly message: string;
+  readonly seq: number;
+  readonly author: string | null;
+  readonly reporter: string;
+  readonly reason: string;
+  readonly text: string;
+  readonly at: string;
+  readonly outcome?: Outcome;
+  readonly by?: string | null;
+}
+
+export interface ReportWish {
+  readonly reason?: string;
+  readonly text?: string;
+}
+
+export interface Request {
+  readonly account: string;
+  readonly room: string;
+  readonly text: string;
+  readonly at: string;
+}
+
+export interface RequestWish {
+  readonly text?: string;
+}
+
+export interface RequestsAnswer {
+  readonly items: readonly Request[];
 }
 
 export interface ResetAsk {
@@ -873,6 +1019,11 @@ export interface RoomAnswer {
   readonly call_encryption?: CallPolicy;
 }
 
+export interface RoomCounts {
+  readonly room: string;
+  readonly counts: Counts;
+}
+
 export interface RoomsBody {
   readonly add?: readonly string[];
   readonly remove?: readonly string[];
@@ -882,6 +1033,20 @@ export interface Said {
   readonly seq: number;
   readonly at: string;
   readonly body: Plain | Sealed;
+}
+
+export interface Save {
+  readonly type: 'save';
+  readonly room: string;
+  readonly id: string;
+  readonly on?: boolean;
+  readonly note?: string;
+  readonly remind_at?: string | null;
+}
+
+export interface SaveWish {
+  readonly note?: string;
+  readonly remind_at?: string | null;
 }
 
 export interface Sealed {
@@ -952,6 +1117,15 @@ export interface Shape {
   readonly height?: number | null;
 }
 
+export interface Shown {
+  readonly account: string;
+  readonly state?: signaling_chat_presence_State;
+  readonly text?: string;
+  readonly emoji?: string;
+  readonly until?: string | null;
+  readonly seen_at?: string | null;
+}
+
 export interface SignInAnswer {
   readonly state: string;
   readonly account_id?: string | null;
@@ -1018,6 +1192,13 @@ export interface Standing {
   readonly keys: readonly PublicKey[];
 }
 
+export interface StatusWish {
+  readonly state?: signaling_chat_presence_State;
+  readonly text?: string;
+  readonly emoji?: string;
+  readonly until?: string | null;
+}
+
 export interface ThreadView {
   readonly replies: number;
   readonly last_seq: number;
@@ -1052,6 +1233,11 @@ export interface TotpAnswer {
   readonly secret: string;
   readonly uri: string;
   readonly qr: string;
+}
+
+export interface TypingWish {
+  readonly seconds?: number;
+  readonly parent?: string | null;
 }
 
 export interface Usage {
@@ -1101,6 +1287,8 @@ export interface View {
   readonly patterns: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, boolean>>>>>>;
   readonly meta: Readonly<Record<string, string | number | boolean | null>>;
 }
+
+export type Visibility = 'contacts' | 'everyone' | 'nobody';
 
 export interface Void {
   readonly type: 'void';
@@ -1170,6 +1358,8 @@ export type signaling_chat_ops_Kind = 'announcement' | 'direct' | 'group' | 'pri
 
 export type signaling_chat_ops_Part = 'banned' | 'guest' | 'member' | 'moderator' | 'none' | 'owner' | 'service';
 
+export type signaling_chat_presence_State = 'away' | 'busy' | 'invisible' | 'offline' | 'online';
+
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
   readonly expires_at: number;
@@ -1183,6 +1373,13 @@ export type signaling_keys_lifecycle_State = 'active' | 'decrypt_only' | 'destro
 
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
+  acceptRoomInvite: {
+    method: 'POST';
+    path: '/api/v1/room-invites/accept';
+    body: Accept;
+    query: undefined;
+    answer: RoomAnswer;
+  };
   activateKeyVersion: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions/{version}/activate';
@@ -1205,6 +1402,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: MessageView;
+  };
+  answerRequest: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/requests/{account_id}';
+    body: Decision;
+    query: undefined;
+    answer: undefined;
   };
   approveKeyDestruction: {
     method: 'POST';
@@ -1290,6 +1494,13 @@ export interface Operations {
     query: undefined;
     answer: TotpAnswer;
   };
+  block: {
+    method: 'PUT';
+    path: '/api/v1/blocks/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   cancelKeyDestruction: {
     method: 'DELETE';
     path: '/api/v1/keys/{key_id}/versions/{version}/destruction';
@@ -1343,6 +1554,13 @@ export interface Operations {
     query: undefined;
     answer: AccountAnswer;
   };
+  changePreferences: {
+    method: 'PATCH';
+    path: '/api/v1/preferences';
+    body: PreferWish;
+    query: undefined;
+    answer: Preferences;
+  };
   changeRoom: {
     method: 'PATCH';
     path: '/api/v1/rooms/{room_id}';
@@ -1369,6 +1587,20 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: Allowed;
+  };
+  clearHistory: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/hidden';
+    body: HideWish;
+    query: undefined;
+    answer: undefined;
+  };
+  clearUnread: {
+    method: 'DELETE';
+    path: '/api/v1/unread';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   closePoll: {
     method: 'POST';
@@ -1522,6 +1754,13 @@ export interface Operations {
     query: undefined;
     answer: RoomAnswer;
   };
+  createRoomInvite: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/invites';
+    body: InviteWish;
+    query: undefined;
+    answer: NewInvite;
+  };
   createSyncTicket: {
     method: 'POST';
     path: '/api/v1/sync/tickets';
@@ -1541,6 +1780,13 @@ export interface Operations {
   deleteAccount: {
     method: 'DELETE';
     path: '/api/v1/account';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  deleteDraft: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/draft';
     body: undefined;
     query: undefined;
     answer: undefined;
@@ -1784,6 +2030,20 @@ export interface Operations {
     query: undefined;
     answer: AccountAnswer;
   };
+  getPreferences: {
+    method: 'GET';
+    path: '/api/v1/preferences';
+    body: undefined;
+    query: undefined;
+    answer: Preferences;
+  };
+  getPresence: {
+    method: 'GET';
+    path: '/api/v1/presence/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: Shown;
+  };
   getRoom: {
     method: 'GET';
     path: '/api/v1/rooms/{room_id}';
@@ -1806,6 +2066,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: SignInPage;
+  };
+  getUnread: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/unread';
+    body: undefined;
+    query: undefined;
+    answer: Counts;
   };
   getUpload: {
     method: 'HEAD';
@@ -1835,6 +2102,13 @@ export interface Operations {
     body: GrantBody;
     query: undefined;
     answer: GrantedToken;
+  };
+  hideMessage: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/hidden';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   joinAsGuest: {
     method: 'POST';
@@ -1895,6 +2169,20 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listBlocks: {
+    method: 'GET';
+    path: '/api/v1/blocks';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly BlockedAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listBotTokens: {
     method: 'GET';
     path: '/api/v1/bots/{bot_id}/tokens';
@@ -1929,6 +2217,20 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Devices;
+  };
+  listDrafts: {
+    method: 'GET';
+    path: '/api/v1/drafts';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly Draft[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listGuestLinks: {
     method: 'GET';
@@ -2040,6 +2342,35 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listReceipts: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/receipts';
+    body: undefined;
+    query: undefined;
+    answer: ReceiptsAnswer;
+  };
+  listReports: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/reports';
+    body: undefined;
+    query: {
+      readonly done?: boolean;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly Report[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listRequests: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/requests';
+    body: undefined;
+    query: undefined;
+    answer: RequestsAnswer;
+  };
   listRoomFiles: {
     method: 'GET';
     path: '/api/v1/rooms/{room}/files';
@@ -2055,6 +2386,13 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listRoomInvites: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/invites';
+    body: undefined;
+    query: undefined;
+    answer: InvitesAnswer;
+  };
   listRooms: {
     method: 'GET';
     path: '/api/v1/rooms';
@@ -2066,6 +2404,20 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly RoomAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listSaved: {
+    method: 'GET';
+    path: '/api/v1/saved';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly Save[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -2096,6 +2448,41 @@ export interface Operations {
       readonly limit?: string;
     };
     answer: ListDone;
+  };
+  listUnread: {
+    method: 'GET';
+    path: '/api/v1/unread';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RoomCounts[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  markDelivered: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/delivered';
+    body: DeliveredUpto;
+    query: undefined;
+    answer: undefined;
+  };
+  markRead: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/read';
+    body: ReadUpto;
+    query: undefined;
+    answer: Counts;
+  };
+  markUnread: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/unread';
+    body: undefined;
+    query: undefined;
+    answer: Counts;
   };
   oauthDevice: {
     method: 'POST';
@@ -2208,6 +2595,13 @@ export interface Operations {
     body: AgainPassword;
     query: undefined;
     answer: SignInAnswer;
+  };
+  putDraft: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/draft';
+    body: DraftWish;
+    query: undefined;
+    answer: undefined;
   };
   readAsyncApi: {
     method: 'GET';
@@ -2357,12 +2751,33 @@ export interface Operations {
     query: undefined;
     answer: Codes;
   };
+  reportMessage: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/reports';
+    body: ReportWish;
+    query: undefined;
+    answer: Report;
+  };
+  requestToJoin: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/requests';
+    body: RequestWish;
+    query: undefined;
+    answer: undefined;
+  };
   resetPassword: {
     method: 'POST';
     path: '/api/v1/password-resets/completion';
     body: ResetStep;
     query: undefined;
     answer: undefined;
+  };
+  resolveReport: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/reports/{report_id}';
+    body: OutcomeWish;
+    query: undefined;
+    answer: Report;
   };
   retireSecret: {
     method: 'DELETE';
@@ -2426,12 +2841,35 @@ export interface Operations {
     query: undefined;
     answer: NewSecret;
   };
+  saveMessage: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/saved';
+    body: SaveWish;
+    query: undefined;
+    answer: undefined;
+  };
   scheduleKeyDestruction: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions/{version}/destruction';
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  search: {
+    method: 'GET';
+    path: '/api/v1/search';
+    body: undefined;
+    query: {
+      readonly q?: string;
+      readonly room?: string | null;
+      readonly sender?: string | null;
+      readonly since?: string | null;
+      readonly until?: string | null;
+      readonly has_file?: boolean | null;
+      readonly after?: string | null;
+      readonly limit?: number;
+    };
+    answer: Blob;
   };
   setMember: {
     method: 'PUT';
@@ -2442,12 +2880,26 @@ export interface Operations {
     };
     answer: MemberAnswer;
   };
+  setNotify: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/notify';
+    body: NotifyWish;
+    query: undefined;
+    answer: undefined;
+  };
   setPassword: {
     method: 'PUT';
     path: '/api/v1/account/password';
     body: NewPassword;
     query: undefined;
     answer: undefined;
+  };
+  setPresence: {
+    method: 'PUT';
+    path: '/api/v1/presence';
+    body: StatusWish;
+    query: undefined;
+    answer: Shown;
   };
   signInWithCode: {
     method: 'POST';
@@ -2491,6 +2943,22 @@ export interface Operations {
     query: undefined;
     answer: SignInAnswer;
   };
+  type: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/typing';
+    body: TypingWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: undefined;
+  };
+  unblock: {
+    method: 'DELETE';
+    path: '/api/v1/blocks/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   unlinkProvider: {
     method: 'DELETE';
     path: '/api/v1/account/providers/{provider_id}';
@@ -2505,6 +2973,13 @@ export interface Operations {
     query: {
       readonly uuid?: string | null;
     };
+    answer: undefined;
+  };
+  unsaveMessage: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/messages/{message_id}/saved';
+    body: undefined;
+    query: undefined;
     answer: undefined;
   };
   verifyAudit: {
@@ -2540,6 +3015,13 @@ export interface Operations {
   withdrawInvitation: {
     method: 'DELETE';
     path: '/api/v1/invitations/{link_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  withdrawRoomInvite: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/invites/{invite_id}';
     body: undefined;
     query: undefined;
     answer: undefined;
