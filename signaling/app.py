@@ -220,9 +220,7 @@ class App:
         for work in (keeping.run(), self._filing.run(), *self._people.tasks()):
             self._spawn(work)
         http = self._config.http
-        client = Client(
-            find_client(http.client_dir), http.public_url, self._authority, where
-        )
+        client = Client(find_client(http.client_dir), http.public_url, self._authority, where)
         client.add_routes(app)
         self.router = app.router
         return app
