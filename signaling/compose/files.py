@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from signaling.compose.attachments import ChatRooms, join
 from signaling.compose.core import Core
 from signaling.compose.people import People
 from signaling.config import Config, parse_address
@@ -18,7 +19,7 @@ from signaling.files.completing import Parts
 from signaling.files.links import Links
 from signaling.files.operations import Deps, operations
 from signaling.files.origin import Origin, embed_policy
-from signaling.files.port import AnyRoom, Rooms
+from signaling.files.port import AnyRoom
 from signaling.files.quota import Quotas
 from signaling.files.register import Register
 from signaling.files.scan.open import open_scanner
@@ -38,7 +39,7 @@ from signaling.storage.s3 import Bucket, S3Blobs
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """Started by the app; `stop` it. `chat` sets `files.rooms` and calls the service."""
+    """Started by the app; `stop` it."""
 
     files: Files
     sweep: Sweep
@@ -105,12 +106,12 @@ def make_parts(core: Core, blobs: Blobs) -> Parts:
     )
 
 
-async def make_filing(
-    core: Core, people: People, origin: Callable[[web.Request], str], rooms: Rooms | None = None
-) -> Filing:
+async def make_filing(core: Core, people: People, origin: Callable[[web.Request], str]) -> Filing:
     config = core.config
     s3 = open_s3(core)
-    files = Files(make_parts(core, s3 or core.store.blobs), core.ids, rooms or AnyRoom())
+    chat = people.chatting.chat
+    files = Files(make_parts(core, s3 or core.store.blobs), core.ids, ChatRooms(chat))
+    join(chat, files)
     secret = await shared_secret(core.store, core.sealer, core.entropy, "file-links")
     links, door = Links(secret, core.entropy), people.access.door
     proxies = parse_networks(config.http.trusted_proxies)

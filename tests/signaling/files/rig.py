@@ -19,7 +19,6 @@ QUICK = {
     "accounts.hash_passes": "2",
     "api.rate_factor": "1000",
 }
-ROOM = "lobby"
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
@@ -47,6 +46,7 @@ class Person:
 
     house: Running
     token: str
+    room: str = ""
 
     async def ask(
         self, method: str, path: str, body: Any = None, data: Any = None, **headers: str
@@ -63,7 +63,7 @@ class Person:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def create(self, data_size: int, **wish: Any) -> Any:
-        made = await self.ask("POST", "/files", {"room": ROOM, "size": data_size, **wish})
+        made = await self.ask("POST", "/files", {"room": self.room, "size": data_size, **wish})
         assert made.status == 201, made.body
         return made.json
 
@@ -135,6 +135,10 @@ class There:
     bob: Person
 
     @property
+    def room(self) -> str:
+        return self.ana.room
+
+    @property
     def files(self) -> Any:
         return self.house.app._filing.files
 
@@ -145,9 +149,9 @@ class There:
     def audited(self) -> Any:
         return self.house.app.core.audit
 
-    async def post(self, ident: str, message: str = "m1", room: str = ROOM) -> None:
+    async def post(self, ident: str, message: str = "m1", room: str = "") -> None:
         """What chat does when a message that holds the file is in the log."""
-        await self.files.posted(self.app, room, message, [ident])
+        await self.files.posted(self.app, room or self.room, message, [ident])
 
     async def account_of(self, person: Person) -> str:
         return str((await person.ask("GET", "/account")).json["id"])
@@ -158,7 +162,13 @@ async def people(state: Path, **settings: str) -> AsyncIterator[There]:
     flags = {**QUICK, **{name.replace("__", "."): value for name, value in settings.items()}}
     async with serving(state, flags) as house:
         root = await owner_of(house)
-        yield There(house, root, await join(root, "some.ana"), await join(root, "some.bob"))
+        made = There(house, root, await join(root, "some.ana"), await join(root, "some.bob"))
+        members = [await made.account_of(person) for person in (made.ana, made.bob)]
+        answer = await root.ask("POST", "/rooms", {"name": "lobby", "members": members})
+        assert answer.status == 201, answer.body
+        for person in (root, made.ana, made.bob):
+            person.room = answer.json["id"]
+        yield made
 
 
 def metadata(**found: str) -> str:

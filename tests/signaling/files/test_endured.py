@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from tests.signaling.accounts.test_server import Server
-from tests.signaling.files.rig import BYTES, ROOM, every_byte, people
+from tests.signaling.files.rig import BYTES, every_byte, people
 
 MEGABYTE = 1024 * 1024
 
@@ -64,7 +64,8 @@ async def test_an_upload_survives_kills_and_leaves_nothing_else(tmp_path: Path) 
         async with server.running():
             if life == 0:
                 token = await server.owner()
-                wish = {"room": ROOM, "size": len(data), "name": "a.bin"}
+                _, room = await server.ask("POST", "/rooms", {"name": "lobby"}, token)
+                wish = {"room": room["id"], "size": len(data), "name": "a.bin"}
                 status, made = await server.ask("POST", "/files", wish, token)
                 assert status == 201
                 ident = made["id"]

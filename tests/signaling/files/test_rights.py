@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,22 @@ from signaling.access.roles import Standing
 from signaling.accounts.principal import Principal
 from signaling.errors import ClientError
 from signaling.files.asking import asking_again
-from signaling.files.port import Mode
+from signaling.files.port import AnyRoom, Mode
 from signaling.files.sweep import Sweep
-from tests.signaling.files.rig import ROOM, Answer, There, get, people
+from tests.signaling.files.rig import Answer, There, get, people
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Members:
-    """What chat will say: who is in which room. Everybody is in the lobby."""
+    """In chat's place: who is in which room. Everybody is in the lobby."""
 
-    def __init__(self) -> None:
+    def __init__(self, lobby: str) -> None:
         self.rooms: dict[str, set[str]] = {}
+        self.lobby = lobby
 
     async def of(self, principal: Any) -> dict[str, Standing]:
-        found = {ROOM: Standing.MEMBER}
+        found = {self.lobby: Standing.MEMBER}
         for room, accounts in self.rooms.items():
             if principal.account in accounts:
                 found[room] = Standing.MEMBER
@@ -35,7 +38,8 @@ class Members:
 
 
 def members(there: There) -> Members:
-    made = Members()
+    made = Members(there.room)
+    there.files.rooms = AnyRoom()
     there.house.app._people.access.door._standings = made
     return made
 
@@ -71,6 +75,26 @@ async def test_the_key_is_in_the_message_alone_once_it_is_posted(there: There) -
         assert (await person.link(info["id"], key="short")).status == 422
         got = await person.fetch(info["id"], key=info["key"])
         assert "secret%20name.bin" in got.headers["Content-Disposition"]
+
+
+async def test_a_file_lives_as_long_as_its_message(there: There) -> None:
+    """Through the API alone: posted with its file, read by the other, deleted, gone."""
+    info = await there.ana.send(b"in a message", "a.bin")
+    file = {name: info[name] for name in ("id", "key", "name", "size")}
+    ident = str(uuid.UUID(int=int(time.time() * 1000) << 80 | 7 << 76 | 2 << 62 | 5))
+    body = {"format": "m.plain.v1", "text": "look", "files": [file]}
+    path = f"/rooms/{there.room}/messages"
+    posted = await there.bob.ask("POST", path, {"id": ident, "body": body})
+    assert posted.status == 404, "bob posts ana's file"
+    posted = await there.ana.ask("POST", path, {"id": ident, "body": body})
+    assert posted.status in (200, 201), posted.body
+    assert (await there.bob.fetch(info["id"], key=info["key"])).body == b"in a message"
+    listed = (await there.bob.ask("GET", f"/rooms/{there.room}/files")).json["items"]
+    assert info["id"] in [item["id"] for item in listed]
+    gone = await there.ana.ask("DELETE", f"{path}/{ident}")
+    assert gone.status in (200, 204), gone.body
+    assert (await there.bob.link(info["id"], key=info["key"])).status == 404
+    assert (await there.ana.ask("GET", f"/files/{info['id']}")).status == 404
 
 
 async def test_only_members_of_a_room_that_holds_it(there: There) -> None:
@@ -216,7 +240,7 @@ async def test_it_goes_with_the_last_message_that_holds_it(there: There) -> None
     ident = info["id"]
     await there.post(ident, "last1")
     await there.post(ident, "last2", room="other")
-    assert await there.files.released(there.app, ROOM, "last1") == 0
+    assert await there.files.released(there.app, there.room, "last1") == 0
     assert blobs(there) == before + 3
     assert await there.files.released(there.app, "other", "last2") == 1
     assert blobs(there) == before
@@ -265,9 +289,9 @@ async def test_attaching_asks_whose_and_whether_it_is_ready(there: There) -> Non
         (ana, "no-such-file", "not_found"),
     ):  # fmt: skip
         with pytest.raises(ClientError) as refused:
-            await there.files.attach(who, ROOM, [ident])
+            await there.files.attach(who, there.room, [ident])
         assert refused.value.code == code
-    await there.files.attach(ana, ROOM, [ready["id"]])
+    await there.files.attach(ana, there.room, [ready["id"]])
     # About to be posted: the sweep must leave it, however long that takes.
     sweep = Sweep(there.files, there.app)
     clock = there.files.parts.clock
@@ -300,7 +324,7 @@ async def test_what_nobody_posts_is_swept(there: There) -> None:
 
 async def test_5_2_4_quotas_hold_against_parallel_uploads(tmp_path: Path) -> None:
     async with people(tmp_path, files__account_bytes="1000000", files__uploads="8") as there:
-        wish = {"room": ROOM, "size": 300_000}
+        wish = {"room": there.room, "size": 300_000}
         answers = await asyncio.gather(*(there.ana.ask("POST", "/files", wish) for _ in range(10)))
         made = [answer for answer in answers if answer.status == 201]
         assert len(made) == 3
@@ -321,7 +345,7 @@ async def test_5_2_4_quotas_hold_against_parallel_uploads(tmp_path: Path) -> Non
 async def test_modes_of_rooms(there: There) -> None:
     class Modes:
         async def mode(self, app: str, room: str) -> Mode | None:
-            return {"t": Mode.TRANSIENT, "e": Mode.E2EE, ROOM: Mode.SEARCHABLE}.get(room)
+            return {"t": Mode.TRANSIENT, "e": Mode.E2EE, there.room: Mode.SEARCHABLE}.get(room)
 
     ana = await there.account_of(there.ana)
     members(there).rooms = {room: {ana} for room in ("t", "e", "none")}
@@ -329,8 +353,8 @@ async def test_modes_of_rooms(there: There) -> None:
     there.files.rooms = Modes()
     try:
         for room, opaque, status in (
-            ("t", False, 422), ("t", True, 422), ("e", False, 422), (ROOM, True, 422),
-            ("none", False, 404), ("e", True, 201), (ROOM, False, 201),
+            ("t", False, 422), ("t", True, 422), ("e", False, 422), (there.room, True, 422),
+            ("none", False, 404), ("e", True, 201), (there.room, False, 201),
         ):  # fmt: skip
             wish = {"room": room, "size": 5, "opaque": opaque, "name": "told.jpg"}
             answer = await there.ana.ask("POST", "/files", wish)

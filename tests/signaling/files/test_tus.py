@@ -24,7 +24,7 @@ async def begin(person: Person, size: int, **more: str) -> str:
 
 
 async def create(person: Person, size: int | str, **more: str) -> Answer:
-    found = {"room": "lobby", "filename": "a.bin", **more}
+    found = {"room": person.room, "filename": "a.bin", **more}
     return await person.ask(
         "POST", "/uploads", Tus_Resumable="1.0.0", Upload_Length=str(size),
         Upload_Metadata=metadata(**found),
@@ -142,7 +142,7 @@ async def test_metadata_that_cannot_be_read_is_400(there: There, text: str) -> N
 async def test_deferred_length_is_refused(there: There) -> None:
     refused = await there.ana.ask(
         "POST", "/uploads", Tus_Resumable="1.0.0", Upload_Defer_Length="1",
-        Upload_Metadata=metadata(room="lobby"),
+        Upload_Metadata=metadata(room=there.room),
     )  # fmt: skip
     assert refused.status == 400
 
@@ -156,7 +156,7 @@ async def test_another_content_type_is_415(there: There) -> None:
 async def test_creation_with_the_first_bytes(there: There) -> None:
     answer = await there.ana.ask(
         "POST", "/uploads", data=b"abc", Upload_Length="5",
-        Upload_Metadata=metadata(room="lobby", filename="a.bin"),
+        Upload_Metadata=metadata(room=there.room, filename="a.bin"),
         Content_Type=BYTES["Content-Type"], Tus_Resumable="1.0.0",
     )  # fmt: skip
     assert (answer.status, answer.headers["Upload-Offset"]) == (201, "3")

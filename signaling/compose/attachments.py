@@ -1,0 +1,57 @@
+"""Between rooms and files: which mode a room has, which posts hold which files, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from signaling.chat.ops import Delete, Entry, Erase, Post
+from signaling.chat.ports import Actor
+from signaling.chat.service import Chat
+from signaling.files.asking import Asking
+from signaling.files.port import Mode
+from signaling.files.service import Files
+from signaling.keys.port import KeyDestroyed
+
+
+class ChatRooms:
+    """`files.port.Rooms` over chat."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    async def mode(self, app: str, room: str) -> Mode | None:
+        try:
+            found = await self._chat.rooms.find(app, room)
+        except KeyDestroyed:
+            return None
+        return None if found is None else Mode(found.state.mode)
+
+
+class Attachments:
+    """Chat's `Attachable`, and a hook on what it commits."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    async def attach(self, actor: Actor, room: str, files: Sequence[str]) -> None:
+        """An access token's files are its uuid's, told apart from an account of that name."""
+        account = f"uuid:{actor.account}" if actor.token else actor.account
+        caller = Asking(app=actor.app, account=account, holder=actor.holder, who=actor.who)
+        await self._files.attach(caller, room, files)
+
+    async def committed(self, app: str, room: str, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            op = entry.op
+            if isinstance(op, Post) and op.attachments:
+                await self._files.posted(app, room, op.id, [file.id for file in op.attachments])
+            elif isinstance(op, Delete):
+                await self._files.released(app, room, op.id)
+            elif isinstance(op, Erase):
+                for message in op.ids:
+                    await self._files.released(app, room, message)
+
+
+def join(chat: Chat, files: Files) -> None:
+    attachments = Attachments(files)
+    chat.attachable = attachments.attach
+    chat.committed.append(attachments.committed)
