@@ -270,7 +270,8 @@ class App:
             await self._listen(files, sock)
         if "https" not in sockets and "files" not in sockets:
             return
-        made = make_certificates(self._config, self._state, self.core.clock)
+        core = self.core
+        made = make_certificates(self._config, self._state, core.clock, core.store.meta)
         self._certificate = made.watch
         self._spawn(made.watch.run())
         for sock in sockets.get("https", ()):

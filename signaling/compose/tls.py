@@ -12,9 +12,11 @@ from signaling.clock import Clock
 from signaling.config import Config
 from signaling.http.acme.challenges import PATH, Pending, utc
 from signaling.http.acme.keeper import Keeper, ensure_placeholder, files_of
+from signaling.http.acme.shared import SharedTexts
 from signaling.http.middleware import Middleware
 from signaling.http.tls import CertificateWatch, server_context
 from signaling.http.tls_accept import ContextOf
+from signaling.storage.port import Meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,12 @@ class Certificates:
     pending: Pending | None = None
 
 
-def make_certificates(config: Config, state: Path, clock: Clock) -> Certificates:
-    """Raises ConfigError for files that cannot be used."""
+def make_certificates(
+    config: Config, state: Path, clock: Clock, meta: Meta | None = None
+) -> Certificates:
+    """`meta`: of the store, by which nodes answer each other's challenges. Raises ConfigError for
+    files that cannot be used.
+    """
     if not config.acme.directory:
         context = server_context(config.tls)
         return Certificates(context, CertificateWatch(context, config.tls))
@@ -37,7 +43,7 @@ def make_certificates(config: Config, state: Path, clock: Clock) -> Certificates
     ensure_placeholder(tls, config.acme.domains, utc(clock.unix()))
     context = server_context(tls)
     watch = CertificateWatch(context, tls)
-    pending = Pending()
+    pending = Pending(None if meta is None else SharedTexts(meta, clock))
     keeper = Keeper(config.acme, state, tls, pending, clock, watch.look)
     return Certificates(context, watch, pending.context_of, keeper, pending)
 

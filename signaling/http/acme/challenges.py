@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from josepy.jwk import JWK
 
 from signaling.errors import ClientError, Code
+from signaling.http.acme.shared import SharedTexts
 from signaling.http.hello import Hello
 from signaling.http.tls_accept import ACME
 
@@ -52,19 +53,26 @@ class TlsAlpn01(challenges.KeyAuthorizationChallenge):
 
 
 class Pending:
-    """What to answer now. Empty but for the seconds of an order."""
+    """What to answer now. Empty but for the seconds of an order. With `shared`, http-01 is answered
+    for every node of the installation; tls-alpn-01 by the node that ordered alone.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, shared: SharedTexts | None = None) -> None:
+        self._shared = shared
         self._texts: dict[str, str] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     @contextlib.contextmanager
     def text(self, token: str, authorization: str) -> Iterator[None]:
         self._texts[token] = authorization
+        if self._shared is not None:
+            self._shared.put(token, authorization)
         try:
             yield
         finally:
             self._texts.pop(token, None)
+            if self._shared is not None:
+                self._shared.drop(token)
 
     @contextlib.contextmanager
     def certificate(self, name: str, authorization: str, now: datetime) -> Iterator[None]:
@@ -79,9 +87,12 @@ class Pending:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Of the http-01 listener: a known token, or nothing."""
-        text = self._texts.get(request.path.removeprefix(PATH))
         if not request.path.startswith(PATH):
             raise ClientError(Code.TLS_REQUIRED, 400, "Use https: this was sent in the clear.")
+        token = request.path.removeprefix(PATH)
+        text = self._texts.get(token)
+        if text is None and self._shared is not None:
+            text = await self._shared.find(token)
         if text is None:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such challenge.")
         return web.Response(body=text.encode(), content_type="application/octet-stream")

@@ -55,6 +55,8 @@ TABLE: tuple[Kept, ...] = (
     Kept("Erasures under way", ("account_erasure",), Level.INTERNAL, "ids only", "minutes"),
     Kept("Sessions", ("session",), Level.SECRET, _OWN + "; tokens as " + _HASH,
          "until they end, and a day", True),
+    Kept("Challenges of the certificate authority (http-01)", ("acme_challenge",), Level.PUBLIC,
+         "none needed: told to whoever asks", "seconds"),
     Kept("One-time tickets of sockets", ("ticket",), Level.SECRET, _HASH, "seconds"),
     Kept("Tokens of calls that were issued: whose, for which room", ("call_token",),
          Level.PERSONAL, _META + "; the token itself is kept nowhere", "as a session", True),
@@ -104,6 +106,13 @@ TABLE: tuple[Kept, ...] = (
          "until the room is erased", True),
     Kept("Which ops are about a message", ("chat.about",), Level.PERSONAL,
          "AES-256-GCM, data key of the room; found by a keyed digest", "as long as the room", True),
+    Kept("What is an account's own: drafts, saved and hidden messages, blocks, preferences, how "
+         "far it has read, its status", ("chat.account", "chat.cursor", "chat.status"),
+         Level.PERSONAL, _OWN, "as long as the account", True),
+    Kept("Reports to moderators, requests to join, invitations (secret as a hash)",
+         ("chat.report", "chat.request", "chat.invite"), Level.PERSONAL,
+         "AES-256-GCM, data key of the room or of the app's metadata",
+         "as long as the room; invitations until they expire", True),
     Kept("Keys of messages, one for each room and author", ("chat.key",), Level.SECRET,
          "random, wrapped by the data keys of the room and of the author: erasing either shreds "
          "what they sealed", "as long as the room", True),
