@@ -73,7 +73,7 @@ class AccountEnvelope(Struct, frozen=True, array_like=True):
     op: bytes
 
 
-_KEPT = msgspec.msgpack.Decoder(Kept)
+KEPT = msgspec.msgpack.Decoder(Kept)
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _BODY: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body)
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -132,7 +132,7 @@ class Sealing:
 
     async def open(self, app: str, room: str, stored: Sequence[Stored]) -> list[Entry]:
         """Erased ops come as `erased`; of a shredded author what they said is an empty body."""
-        kept = [None if op.erased else _KEPT.decode(op.body) for op in stored]
+        kept = [None if op.erased else KEPT.decode(op.body) for op in stored]
         await self.prefetch(app, room, kept)
         return [self.open_now(app, room, op, k) for op, k in zip(stored, kept, strict=True)]
 
@@ -154,7 +154,7 @@ class Sealing:
         """Without a pause, so a thread may do it; the keys were fetched before."""
         if stored.erased:
             return _erased(stored)
-        kept = kept or _KEPT.decode(stored.body)
+        kept = kept or KEPT.decode(stored.body)
         where = (app, room, stored.ident, stored.version)
         plain = self._open(where, b"e", kept.envelope_key, kept.envelope)
         if plain is None:
@@ -176,7 +176,7 @@ class Sealing:
         """What `seal_bytes` sealed; None when it was erased or shredded."""
         if stored.erased:
             return None
-        kept = _KEPT.decode(stored.body)
+        kept = KEPT.decode(stored.body)
         await self.prefetch(app, room, [kept])
         where = (app, room, stored.ident, stored.version)
         return self._open(where, b"a", kept.envelope_key, kept.envelope)

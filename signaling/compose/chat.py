@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 from signaling.access.door import Door
 from signaling.accounts.signin import Directory
+from signaling.chat.accounts import Accounts
+from signaling.chat.doors import Doors
 from signaling.chat.hub import Hub
 from signaling.chat.operations import operations
 from signaling.chat.operations.common import Deps
 from signaling.chat.people import People as Members
+from signaling.chat.presence import Presences
+from signaling.chat.receipts import Receipts
+from signaling.chat.reports import Reports
 from signaling.chat.rooms import Rooms
 from signaling.chat.sealing import Sealing
 from signaling.chat.service import Chat
@@ -24,11 +29,16 @@ class Chatting:
     core: Core
     chat: Chat
     people: Members
+    accounts: Accounts
+    receipts: Receipts
+    doors: Doors
+    reports: Reports
+    presences: Presences
 
     def operations(self, door: Door) -> list[Operation]:
         core = self.core
-        deps = Deps(self.chat, self.people, door, core.sealer, core.clock, core.ids)
-        return operations(deps)
+        deps = Deps(self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids)
+        return operations(deps, self.receipts, self.doors, self.reports, self.presences)
 
     async def close(self) -> None:
         self.chat.hub.close()
@@ -44,4 +54,15 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     chat = Chat(rooms, sealing, hub, core.clock, process)
     people = Members(core.store, core.sealer, rooms, core.ids, directory)
     chat.committed.append(people.committed)
-    return Chatting(core, chat, people)
+    store, sealer = core.store, core.sealer
+    accounts = Accounts(store, sealer, sealing, hub, core.clock, process)
+    return Chatting(
+        core,
+        chat,
+        people,
+        accounts,
+        Receipts(store, sealer, chat, accounts, hub),
+        Doors(store, sealer, chat, people, core.ids, core.entropy),
+        Reports(store, sealer, chat, core.ids),
+        Presences(store, sealer, core.bus, chat, people, accounts, hub),
+    )

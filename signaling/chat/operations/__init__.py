@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from signaling.chat.operations import messages, rooms
+from signaling.chat.doors import Doors
+from signaling.chat.operations import around, messages, personal, rooms
 from signaling.chat.operations.common import Deps
+from signaling.chat.presence import Presences
+from signaling.chat.receipts import Receipts
+from signaling.chat.reports import Reports
 from signaling.http.api.operation import Operation
 
 
-def operations(deps: Deps) -> list[Operation]:
-    return [*rooms.operations(deps), *messages.operations(deps)]
+def operations(
+    deps: Deps, receipts: Receipts, doors: Doors, reports: Reports, presences: Presences
+) -> list[Operation]:
+    return [
+        *rooms.operations(deps),
+        *messages.operations(deps),
+        *personal.operations(deps, deps.accounts, receipts),
+        *around.operations(deps, doors, reports, presences),
+    ]

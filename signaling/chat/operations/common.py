@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from signaling.access.door import Door
 from signaling.access.evaluate import Granted
+from signaling.chat.accounts import Accounts
 from signaling.chat.ops import CallPolicy, Kind, Mode, Part, Settings
 from signaling.chat.people import People
 from signaling.chat.ports import Actor
@@ -41,6 +42,7 @@ class Deps:
     """`chat` and what stands around it."""
 
     chat: Chat
+    accounts: Accounts
     people: People
     door: Door
     sealer: Sealer

@@ -176,6 +176,14 @@ class Handlers:
     async def page(self, call: Call[None]) -> Page:
         actor = await actor_of(self._deps, call)
         room = await self._chat.room_for(actor, call.path["room_id"], Act.HISTORY)
+        found = await self._page(actor, room, call)
+        if not actor.token:
+            # Deleted for oneself alone.
+            mine = await self._deps.accounts.state_of(actor.app, actor.account)
+            found.items = [m for m in found.items if not mine.hides(room.id, m.id, m.seq)]
+        return found
+
+    async def _page(self, actor: Actor, room: Room, call: Call[None]) -> Page:
         query: MessageFilter = call.query
         if query.parent is not None:
             return await self._thread(actor, room, query.parent, call)

@@ -40,6 +40,7 @@ from signaling.chat.ops import (
     Topic,
     Who,
 )
+from signaling.chat.ports import Actor
 from signaling.chat.state import RANK
 from signaling.errors import ClientError, Code
 from signaling.http.api.operation import (
@@ -118,6 +119,8 @@ class Handlers:
             kind=wish.kind, mode=wish.mode, name=wish.name, topic=wish.topic,
             settings=wish.settings, custom=wish.custom,
         )  # fmt: skip
+        if wish.kind is Kind.DIRECT:
+            await self._not_blocked(actor, wish.members)
         room = await self._deps.people.begin(actor, op, wish.members)
         call.note.target = f"room:{room.id}"
         fresh = room.state.seq == 0 and room.state.creator is None
@@ -127,6 +130,12 @@ class Handlers:
                 member = Member(account=account, part=Part.MEMBER)
                 await self._chat.say_as(room, actor.account, Part.OWNER, member)
         return room_reply(room, actor.account, 201 if fresh else 200)
+
+    async def _not_blocked(self, actor: Actor, members: Sequence[str]) -> None:
+        for account in members:
+            state = await self._deps.accounts.state_of(actor.app, account)
+            if state.blocks(actor.account):
+                raise ClientError(Code.NOT_PERMITTED, 403, "You cannot begin this room.")
 
     async def mine(self, call: Call[None]) -> Page:
         actor = await actor_of(self._deps, call)
@@ -228,7 +237,8 @@ def operations(deps: Deps) -> list[Operation]:
         Operation(
             "POST", "/rooms", "createRoom", "Begin a room", do.create, body=NewRoom,
             answer=RoomAnswer, status=201, scope="rooms:write", rate="write", tag=TAG,
-            recording=Recording.DURABLE, errors=(Code.NOT_FOUND, Code.ENCRYPTION_UNAVAILABLE),
+            recording=Recording.DURABLE,
+            errors=(Code.NOT_FOUND, Code.ENCRYPTION_UNAVAILABLE, Code.NOT_PERMITTED),
             description="A direct room that the pair has already is answered with 200.",
         ),
         Operation(

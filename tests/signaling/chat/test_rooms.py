@@ -77,9 +77,11 @@ async def test_banned_reads_writes_and_joins_no_more(served: Served) -> None:
         assert (await served.cy.ask(method, at + tail, body)).code == "banned"
     assert (await served.cy.ask("GET", "/rooms")).body["items"] == []
     shown = (await served.ann.ask("GET", f"{at}/members")).body["items"]
-    assert {
-        m["account"]: m["part"] for m in shown
-    } == {"ann": "owner", "bob": "member", "cy": "banned"}
+    assert {m["account"]: m["part"] for m in shown} == {
+        "ann": "owner",
+        "bob": "member",
+        "cy": "banned",
+    }
     assert (await served.ann.ask("PUT", f"{at}/members/cy", {})).status == 200
     await served.cy.post(room, "back")
 

@@ -1,0 +1,139 @@
+"""What follows from an account's own log: drafts, saved, hidden, blocked, preferences. Pure.
+
+Every entry of a dict is a register of its own, whose highest stamp wins; hiding is sticky. The
+state stays in the account's row, so its log can be cut short at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from signaling.chat.account_ops import (
+    MOST_BLOCKED,
+    MOST_DRAFTS,
+    MOST_HIDDEN,
+    MOST_NOTIFY,
+    MOST_SAVED,
+    AccountEntry,
+    AccountOp,
+    Block,
+    Draft,
+    Hide,
+    HideUpto,
+    Notify,
+    NotifyOp,
+    Prefer,
+    Save,
+    Visibility,
+)
+from signaling.chat.state import Stamp
+from signaling.errors import ClientError, Code
+
+
+class Preferences(Struct, frozen=True, kw_only=True):
+    """As an account has them."""
+
+    read_receipts: bool = True
+    delivered_receipts: bool = True
+    typing: bool = True
+    presence: Visibility = Visibility.EVERYONE
+    last_seen: Visibility = Visibility.CONTACTS
+    status: Visibility = Visibility.EVERYONE
+    custom: dict[str, Any] = {}
+
+
+class DraftState(Struct, frozen=True, kw_only=True):
+    stamp: Stamp
+    draft: Draft
+
+
+class SaveState(Struct, frozen=True, kw_only=True):
+    stamp: Stamp
+    save: Save
+
+
+class BlockState(Struct, frozen=True, kw_only=True):
+    stamp: Stamp
+    on: bool
+
+
+class NotifyState(Struct, frozen=True, kw_only=True):
+    stamp: Stamp
+    level: Notify
+
+
+class AccountState(Struct, kw_only=True, omit_defaults=True):
+    """Owned by whoever folds. `hidden` by room: single messages; `hidden_upto` all up to a seq."""
+
+    seq: int = 0
+    clock: int = 0
+    drafts: dict[str, DraftState] = {}
+    saved: dict[str, SaveState] = {}
+    hidden: dict[str, list[str]] = {}
+    hidden_upto: dict[str, int] = {}
+    blocked: dict[str, BlockState] = {}
+    notify: dict[str, NotifyState] = {}
+    preferences: Preferences = Preferences()
+    stamps: dict[str, Stamp] = {}
+
+    def apply(self, entry: AccountEntry) -> None:
+        op, stamp = entry.op, entry.stamp
+        self.seq, self.clock = max(self.seq, entry.seq), max(self.clock, entry.clock)
+        if isinstance(op, Draft):
+            key = f"{op.room}/{op.parent or ''}"
+            if _newer(self.drafts.get(key), stamp):
+                self.drafts[key] = DraftState(stamp=stamp, draft=op)
+        elif isinstance(op, Save):
+            key = f"{op.room}/{op.id}"
+            if _newer(self.saved.get(key), stamp):
+                self.saved[key] = SaveState(stamp=stamp, save=op)
+        elif isinstance(op, Hide):
+            ids = self.hidden.setdefault(op.room, [])
+            if op.id not in ids:
+                self.hidden[op.room] = sorted([*ids, op.id])
+        elif isinstance(op, HideUpto):
+            self.hidden_upto[op.room] = max(self.hidden_upto.get(op.room, 0), op.seq)
+        elif isinstance(op, Block):
+            if _newer(self.blocked.get(op.account), stamp):
+                self.blocked[op.account] = BlockState(stamp=stamp, on=op.on)
+        elif isinstance(op, NotifyOp):
+            if _newer(self.notify.get(op.room), stamp):
+                self.notify[op.room] = NotifyState(stamp=stamp, level=op.level)
+        else:
+            self._prefer(op, stamp)
+
+    def _prefer(self, op: Prefer, stamp: Stamp) -> None:
+        for field, value in msgspec.structs.asdict(op).items():
+            if value is UNSET or self.stamps.get(field, (-1, "", 0)) >= stamp:
+                continue
+            self.stamps[field] = stamp
+            self.preferences = msgspec.structs.replace(self.preferences, **{field: value})
+
+    def blocks(self, account: str) -> bool:
+        found = self.blocked.get(account)
+        return found is not None and found.on
+
+    def hides(self, room: str, ident: str, seq: int) -> bool:
+        return seq <= self.hidden_upto.get(room, 0) or ident in self.hidden.get(room, ())
+
+
+def check_account(state: AccountState, op: AccountOp) -> None:
+    """Raises ClientError for what would let one account fill the store."""
+    held = {
+        Draft: (len(state.drafts), MOST_DRAFTS),
+        Save: (len(state.saved), MOST_SAVED),
+        Hide: (sum(map(len, state.hidden.values())), MOST_HIDDEN),
+        Block: (len(state.blocked), MOST_BLOCKED),
+        NotifyOp: (len(state.notify), MOST_NOTIFY),
+        HideUpto: (len(state.hidden_upto), MOST_NOTIFY),
+    }
+    count, most = held.get(type(op), (0, 1))
+    if count >= most:
+        raise ClientError(Code.CONFLICT, 409, f"There are {most} of these; remove some first.")
+
+
+def _newer(found: DraftState | SaveState | BlockState | NotifyState | None, stamp: Stamp) -> bool:
+    return found is None or found.stamp < stamp

@@ -1,0 +1,192 @@
+"""Ways into a room besides being added: invitations with expiry and uses, and asking to be let in.
+
+An invitation is known by the hash of its secret; each use is one compare-and-set, so it lets in no
+more than it says. A request waits until a moderator answers it. Driven by REST.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signaling.access.permissions import Operation
+from signaling.chat import rights
+from signaling.chat.ops import Member, Part, Who
+from signaling.chat.people import People
+from signaling.chat.ports import Actor
+from signaling.chat.room import Room
+from signaling.chat.sealing import from_ms
+from signaling.chat.service import Chat
+from signaling.chat.state import RANK
+from signaling.errors import ClientError, Code
+from signaling.ids import Entropy, Ids
+from signaling.keys.port import Sealer
+from signaling.storage.port import Conflict, Store
+from signaling.storage.table import Missing, Table
+
+INVITE, REQUEST = "chat.invite", "chat.request"
+SECRET_BYTES = 24
+
+
+class Invite(Struct, frozen=True, kw_only=True):
+    """`uses` 0: any number."""
+
+    id: str
+    room: str
+    maker: str
+    made_at: datetime
+    expires_at: datetime
+    uses: int
+    used: int = 0
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """Somebody asks to be let in."""
+
+    account: str
+    room: str
+    text: str
+    at: datetime
+
+
+class Doors:
+    """One for each process."""
+
+    def __init__(
+        self, store: Store, sealer: Sealer, chat: Chat, people: People, ids: Ids, entropy: Entropy
+    ) -> None:
+        self._chat, self._people, self._ids, self._entropy = chat, people, ids, entropy
+        self._sealer, self._store = sealer, store
+
+    def _invites(self, app: str) -> Table[Invite]:
+        return Table(
+            self._store, INVITE, Invite, self._sealer,
+            terms=lambda value: (self._sealer.blind(app, f"chat.invite:{value.room}"),),
+        )  # fmt: skip
+
+    def _requests(self, app: str) -> Table[Request]:
+        return Table(
+            self._store, REQUEST, Request, self._sealer,
+            terms=lambda value: (self._sealer.blind(app, f"chat.request:{value.room}"),),
+        )  # fmt: skip
+
+    async def _inviting(self, actor: Actor, name: str) -> Room:
+        room = await self._chat.room_for(actor, name, Operation.GET_CHANNEL)
+        if room.state.settings.invite is Who.MEMBERS and room.state.part(actor.account) in RANK:
+            return room
+        rights.require(actor, name, Operation.SET_CHANNEL_MEMBERS, self._chat.clock.unix())
+        return room
+
+    async def invite(self, actor: Actor, name: str, seconds: int, uses: int) -> tuple[Invite, str]:
+        """The invitation and its secret, which is told once."""
+        room = await self._inviting(actor, name)
+        if room.state.kind.value == "direct":
+            raise rights.refused("A direct room keeps its two members.")
+        secret = base64.urlsafe_b64encode(self._entropy.token(SECRET_BYTES)).decode()
+        now = self._chat.clock.unix()
+        made = Invite(
+            id=self._ids.new(), room=name, maker=actor.account, made_at=from_ms(int(now * 1000)),
+            expires_at=from_ms(int((now + seconds) * 1000)), uses=uses,
+        )  # fmt: skip
+        await self._invites(actor.app).create(actor.app, _hash(secret), made, expires=now + seconds)
+        return made, secret
+
+    async def invites(self, actor: Actor, name: str) -> list[Invite]:
+        await self._inviting(actor, name)
+        term = self._sealer.blind(actor.app, f"chat.invite:{name}")
+        rows = await self._invites(actor.app).scan(actor.app, term=term, limit=100)
+        return [row.value for row in rows]
+
+    async def withdraw(self, actor: Actor, name: str, ident: str) -> None:
+        await self._inviting(actor, name)
+        term = self._sealer.blind(actor.app, f"chat.invite:{name}")
+        for row in await self._invites(actor.app).scan(actor.app, term=term, limit=100):
+            if row.value.id == ident:
+                await self._invites(actor.app).delete(actor.app, row.key)
+                return
+        raise ClientError(Code.NOT_FOUND, 404, "There is no such invitation.")
+
+    async def accept(self, actor: Actor, secret: str) -> Room:
+        """Raises 410 for one that is used up, expired or withdrawn: all the same to a stranger."""
+        table = self._invites(actor.app)
+        row = await table.get(actor.app, _hash(secret))
+        room = None if row is None else await self._chat.rooms.find(actor.app, row.value.room)
+        if row is None or room is None:
+            raise _invalid()
+        part = room.state.part(actor.account)
+        if part is Part.BANNED:
+            raise rights.banned()
+        if part in RANK:
+            return room
+
+        def use(invite: Invite) -> Invite:
+            if invite.uses and invite.used >= invite.uses:
+                raise _invalid()
+            return replace(invite, used=invite.used + 1)
+
+        try:
+            used = await table.change(actor.app, row.key, use)
+        except Missing:
+            raise _invalid() from None
+        await self.let_in(room, used.value.maker, actor.account)
+        return room
+
+    async def let_in(self, room: Room, by: str, account: str) -> None:
+        if len(room.state.accounts()) >= rights.MOST_MEMBERS:
+            raise ClientError(Code.ROOM_FULL, 403, "The room is full.")
+        await self._people.enter(room.app, room.id, account)
+        part = room.state.part(by)
+        op = Member(account=account, part=Part.MEMBER)
+        await self._chat.say_as(room, by, part if part in RANK else Part.SERVICE, op)
+
+    # Requests
+
+    async def ask(self, actor: Actor, name: str, text: str) -> None:
+        room = await self._chat.rooms.find(actor.app, name)
+        if room is None or room.state.settings.join.value == "invite":
+            raise rights.no_room()
+        part = room.state.part(actor.account)
+        if part is Part.BANNED:
+            raise rights.banned()
+        if part in RANK:
+            raise ClientError(Code.CONFLICT, 409, "You are in this room.")
+        at = from_ms(int(self._chat.clock.unix() * 1000))
+        made = Request(account=actor.account, room=name, text=text, at=at)
+        try:
+            await self._requests(actor.app).create(
+                actor.app, self._key(actor.app, name, actor.account), made
+            )
+        except Conflict:
+            return  # it waits already
+
+    def _key(self, app: str, room: str, account: str) -> str:
+        return self._sealer.blind(app, f"chat.request:{room}:{account}")
+
+    async def requests(self, actor: Actor, name: str) -> list[Request]:
+        await self._moderated(actor, name)
+        term = self._sealer.blind(actor.app, f"chat.request:{name}")
+        rows = await self._requests(actor.app).scan(actor.app, term=term, limit=100)
+        return [row.value for row in rows]
+
+    async def answer(self, actor: Actor, name: str, account: str, *, accept: bool) -> None:
+        room = await self._moderated(actor, name)
+        key = self._key(actor.app, name, account)
+        if not await self._requests(actor.app).delete(actor.app, key):
+            raise ClientError(Code.NOT_FOUND, 404, "There is no such request.")
+        if accept and room.state.part(account) is Part.NONE:
+            await self.let_in(room, actor.account, account)
+
+    async def _moderated(self, actor: Actor, name: str) -> Room:
+        return await self._chat.room_for(actor, name, Operation.SET_CHANNEL_MEMBERS)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _invalid() -> ClientError:
+    return ClientError(Code.LINK_INVALID, 410, "The invitation is used up, expired or withdrawn.")

@@ -1,0 +1,101 @@
+"""Reports of messages, and the queue in which a room's moderators work them off.
+
+A report names the message and says why; what the message says stays where it is. Driven by REST.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signaling.access.permissions import Operation
+from signaling.chat.ports import Actor
+from signaling.chat.sealing import from_ms
+from signaling.chat.service import Chat
+from signaling.errors import ClientError, Code
+from signaling.ids import Ids
+from signaling.keys.port import Sealer
+from signaling.storage.port import Store
+from signaling.storage.table import Missing, Table
+
+KIND = "chat.report"
+
+
+class Outcome(StrEnum):
+    """What a moderator did about it, by other operations."""
+
+    OPEN = "open"
+    DISMISSED = "dismissed"
+    DELETED = "deleted"
+    REMOVED = "removed"
+    BANNED = "banned"
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    id: str
+    room: str
+    message: str
+    seq: int
+    author: str | None
+    reporter: str
+    reason: str
+    text: str
+    at: datetime
+    outcome: Outcome = Outcome.OPEN
+    by: str | None = None
+
+
+class Reports:
+    """One for each process."""
+
+    def __init__(self, store: Store, sealer: Sealer, chat: Chat, ids: Ids) -> None:
+        self._store, self._sealer, self._chat, self._ids = store, sealer, chat, ids
+
+    def _table(self, app: str) -> Table[Report]:
+        return Table(
+            self._store, KIND, Report, self._sealer,
+            lambda app, key, value: f"room:{value.room}",
+            lambda value: (self._term(app, value.room, value.outcome),),
+        )  # fmt: skip
+
+    def _term(self, app: str, room: str, outcome: Outcome) -> str:
+        state = "open" if outcome is Outcome.OPEN else "done"
+        return self._sealer.blind(app, f"chat.report:{room}:{state}")
+
+    async def report(self, actor: Actor, name: str, ident: str, reason: str, text: str) -> Report:
+        room = await self._chat.room_for(actor, name, Operation.HISTORY)
+        known = await self._chat.rooms.known(room, ident)
+        if known is None:
+            raise ClientError(Code.MESSAGE_NOT_FOUND, 404, "There is no such message.")
+        made = Report(
+            id=self._ids.new(), room=name, message=ident, seq=known.seq, author=known.account,
+            reporter=actor.account, reason=reason, text=text,
+            at=from_ms(int(self._chat.clock.unix() * 1000)),
+        )  # fmt: skip
+        await self._table(actor.app).create(actor.app, made.id, made)
+        return made
+
+    async def queue(
+        self, actor: Actor, name: str, *, done: bool, after: str, limit: int
+    ) -> list[Report]:
+        await self._chat.room_for(actor, name, Operation.SET_CHANNEL_MEMBERS)
+        outcome = Outcome.DISMISSED if done else Outcome.OPEN
+        term = self._term(actor.app, name, outcome)
+        rows = await self._table(actor.app).scan(actor.app, term=term, after=after, limit=limit)
+        return [row.value for row in rows]
+
+    async def resolve(self, actor: Actor, name: str, ident: str, outcome: Outcome) -> Report:
+        await self._chat.room_for(actor, name, Operation.SET_CHANNEL_MEMBERS)
+
+        def change(report: Report) -> Report:
+            if report.room != name:
+                raise Missing(KIND)
+            return replace(report, outcome=outcome, by=actor.account)
+
+        try:
+            return (await self._table(actor.app).change(actor.app, ident, change)).value
+        except Missing:
+            raise ClientError(Code.NOT_FOUND, 404, "There is no such report.") from None

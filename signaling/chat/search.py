@@ -1,0 +1,152 @@
+"""Search in rooms whose messages the server can read: open them newest first and look.
+
+No index, so nothing leaks and every language is found: words, "phrases", sender, dates, files. Each
+stretch is opened and matched in a thread; what matches is looked up as it stands now, so deleted
+messages and what was edited away are not found. Stops after a time with a place to go on from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from signaling.chat.bodies import Plain
+from signaling.chat.ops import Edit, Entry, Mode, Post
+from signaling.chat.reduce import MessageView
+from signaling.chat.room import Room
+from signaling.chat.sealing import KEPT, Sealing
+from signaling.chat.service import Chat, hidden_before
+from signaling.storage.port import Op as Stored
+
+STRETCH = 1000
+_TERM = re.compile(r'"([^"]+)"|(\S+)')
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """`terms` are folded; a phrase is one term with spaces."""
+
+    terms: tuple[str, ...] = ()
+    sender: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    has_file: bool | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        op = entry.op
+        if not isinstance(op, Post | Edit) or not isinstance(op.body, Plain):
+            return False
+        if self.sender is not None and entry.account != self.sender:
+            return False
+        if self.until is not None and entry.at > self.until:
+            return False
+        if self.since is not None and entry.at < self.since:
+            return False
+        if self.has_file is not None and bool(op.body.files) is not self.has_file:
+            return False
+        text = folded(_text(op.body)) if self.terms else ""
+        return all(term in text for term in self.terms)
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A message, and where the search stands."""
+
+    room: str
+    message: MessageView
+
+
+class Paused(Struct, frozen=True, kw_only=True):
+    """`next` where to go on; None: all was looked through."""
+
+    next: str | None
+
+
+def terms_of(text: str) -> tuple[str, ...]:
+    return tuple(folded(phrase or word) for phrase, word in _TERM.findall(text))
+
+
+def folded(text: str) -> str:
+    """Letters that differ in case or in form only are the same (Unicode NFKC, casefold)."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _text(body: Plain) -> str:
+    names = [part for file in body.files for part in (file.name, file.caption) if part]
+    return "\n".join((body.text, *body.options, *names))
+
+
+async def search(
+    chat: Chat, rooms: Sequence[Room], account: str, question: Question, start: str | None,
+    seconds: float, limit: int,
+) -> AsyncIterator[Found | Paused]:  # fmt: skip
+    """Room by room; in each the newest first. `start` is what `Paused.next` said."""
+    end = chat.clock.monotonic() + seconds
+    begun, _, place = (start or "").partition(":")
+    skipping, count = bool(begun), 0
+    for room in rooms:
+        if skipping and room.id != begun:
+            continue
+        before = int(place) if skipping and place.isdecimal() else room.state.seq + 1
+        skipping = False
+        if room.state.mode is Mode.TRANSIENT:
+            continue
+        floor = hidden_before(room.state, account)
+        while before > floor + 1:
+            if chat.clock.monotonic() > end or count >= limit:
+                yield Paused(next=f"{room.id}:{before}")
+                return
+            stored = await room.log.read(room.app, room.id, before=before, limit=STRETCH)
+            stored = [op for op in stored if op.seq > floor]
+            if not stored:
+                break
+            for entry in await _matching(chat.sealing, room, stored, question):
+                view = await _as_it_stands(chat, room, entry)
+                if view is not None:
+                    count += 1
+                    yield Found(room=room.id, message=view)
+                if count >= limit:
+                    yield Paused(next=f"{room.id}:{entry.seq}")
+                    return
+            before = stored[0].seq
+    yield Paused(next=None)
+
+
+async def _matching(
+    sealing: Sealing, room: Room, stored: Sequence[Stored], question: Question
+) -> list[Entry]:
+    """Newest first."""
+    kept = [None if op.erased else KEPT.decode(op.body) for op in stored]
+    await sealing.prefetch(room.app, room.id, kept)
+
+    def look() -> list[Entry]:
+        found = []
+        for op, one in zip(reversed(stored), reversed(kept), strict=True):
+            # Only posts and edits have a body of their own.
+            if one is None or not one.body_key:
+                continue
+            entry = sealing.open_now(room.app, room.id, op, one)
+            if question.matches(entry):
+                found.append(entry)
+        return found
+
+    return await asyncio.to_thread(look)
+
+
+async def _as_it_stands(chat: Chat, room: Room, entry: Entry) -> MessageView | None:
+    """The message, if what matched is what it says now."""
+    op = entry.op
+    if isinstance(op, Post):
+        views = await chat.rooms.views(room, [entry])
+        return views[0] if views and not views[0].edits and views[0].body == op.body else None
+    assert isinstance(op, Edit)
+    known = await chat.rooms.known(room, op.id)
+    if known is None or known.account != entry.account:
+        return None
+    views = await chat.rooms.views(room, await chat.rooms.entries(room, [known.seq]))
+    return views[0] if views and views[0].body == op.body else None

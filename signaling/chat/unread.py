@@ -1,0 +1,138 @@
+"""Who has read what: cursors that only rise, and counts that can always come to zero.
+
+A count is of messages beyond one's cursor, looked up anew each time, so nothing can be stuck: a
+cursor at the head leaves nothing to count. Messages of one's own, silent, deleted, expired or of
+blocked people do not count. Replies count in their thread. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signaling.chat.account_state import AccountState
+from signaling.chat.ops import Delete, Entry, Erase, Part, Post
+from signaling.chat.room import time_of
+
+# What is counted exactly; more is shown as "1,000+".
+MOST = 1000
+MOST_THREADS = 500
+_MODERATES = (Part.OWNER, Part.MODERATOR)
+
+
+class Cursor(Struct, frozen=True, kw_only=True):
+    """Of one account in one room, all seqs: `read` of the room's own timeline, `threads` by the
+    message that they hang on, `all` of both; `marked`: somebody wants to come back to it.
+    """
+
+    account: str
+    room: str
+    read: int = 0
+    all: int = 0
+    delivered: int = 0
+    threads: dict[str, int] = {}
+    marked: bool = False
+
+    def at(self, parent: str | None) -> int:
+        own = self.read if parent is None else self.threads.get(parent, 0)
+        return max(own, self.all)
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """`more`: there are more than were counted. `threads` by the message they hang on."""
+
+    messages: int = 0
+    mentions: int = 0
+    threads: dict[str, int] = {}
+    more: bool = False
+    marked: bool = False
+
+
+class _Post(Struct):
+    seq: int
+    account: str | None
+    parent: str | None
+    mentions: frozenset[str]
+    everybody: bool
+    silent: bool
+    expires: float
+
+
+class Tail:
+    """The newest messages of a room, as far as counting goes. `start` is where it begins."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.seq = start
+        self._posts: OrderedDict[str, _Post] = OrderedDict()
+
+    def note(self, entry: Entry) -> None:
+        op = entry.op
+        self.seq = max(self.seq, entry.seq)
+        if isinstance(op, Post):
+            if op.id not in self._posts:
+                named = op.mentions
+                self._posts[op.id] = _Post(
+                    entry.seq, entry.account, op.parent,
+                    frozenset(named.accounts if named else ()), bool(named and named.room),
+                    op.silent, entry.expires_at.timestamp() if entry.expires_at else 0.0,
+                )  # fmt: skip
+            while len(self._posts) > MOST:
+                _, dropped = self._posts.popitem(last=False)
+                self.start = max(self.start, dropped.seq)
+        elif isinstance(op, Delete):
+            found = self._posts.get(op.id)
+            if found and (entry.account == found.account or entry.part in _MODERATES):
+                del self._posts[op.id]
+        elif isinstance(op, Erase):
+            for ident in op.ids:
+                self._posts.pop(ident, None)
+
+    def count(self, cursor: Cursor, me: AccountState, now: float, since: int = 0) -> Counts:
+        messages = mentions = 0
+        threads: dict[str, int] = {}
+        for ident, post in reversed(self._posts.items()):
+            if post.seq <= max(cursor.at(post.parent), since) or not _counts(post, cursor, me, now):
+                continue
+            if me.hides(cursor.room, ident, post.seq):
+                continue
+            mentions += post.everybody or cursor.account in post.mentions
+            if post.parent is None:
+                messages += 1
+            else:
+                threads[post.parent] = threads.get(post.parent, 0) + 1
+        return Counts(
+            messages=messages, mentions=mentions, threads=threads,
+            more=max(cursor.read, cursor.all, since) < self.start, marked=cursor.marked,
+        )  # fmt: skip
+
+
+def _counts(post: _Post, cursor: Cursor, me: AccountState, now: float) -> bool:
+    if post.account == cursor.account or post.silent:
+        return False
+    if post.expires and post.expires <= now:
+        return False
+    return post.account is None or not me.blocks(post.account)
+
+
+def moved(cursor: Cursor, seq: int, parent: str | None, *, everything: bool = False) -> Cursor:
+    """A maximum; reading also takes the mark away."""
+    if everything:
+        return replace(
+            cursor, all=max(cursor.all, seq), delivered=max(cursor.delivered, seq), marked=False
+        )
+    delivered = max(cursor.delivered, seq)
+    if parent is None:
+        return replace(cursor, read=max(cursor.read, seq), delivered=delivered, marked=False)
+    threads = {**cursor.threads, parent: max(cursor.threads.get(parent, 0), seq)}
+    threads = bounded(threads, cursor.all)
+    return replace(cursor, threads=threads, delivered=delivered)
+
+
+def bounded(threads: Mapping[str, int], floor: int) -> dict[str, int]:
+    """The threads that say more than `all` does; of too many the newest."""
+    kept: Iterable[tuple[str, int]] = ((i, s) for i, s in threads.items() if s > floor)
+    return dict(sorted(kept, key=lambda one: (one[1], time_of(one[0])))[-MOST_THREADS:])
