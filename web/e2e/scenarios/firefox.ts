@@ -34,7 +34,7 @@ export const scenarios: Scenarios = {
     await fox.sees('Code from your authenticator app');
     await fox.fill('code', await app.code());
     await fox.click('Confirm');
-    await fox.sees('Speak to see the level move');
+    await fox.sees('Nobody sees or hears you before you join');
     await picture('6-lobby');
     await fox.click('Join');
     await fox.inCall();
