@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
-MINUTES = {"talk": 6, "trouble": 6, "screens": 6, "accounts": 8, "strict": 4}
+MINUTES = {"talk": 6, "trouble": 6, "screens": 6, "accounts": 12, "strict": 4}
 # The servers of those groups that want another than `sotto dev` starts without flags.
 SETTINGS = {
     "accounts": ["accounts.sign_up=open"],
