@@ -249,7 +249,8 @@ class Replica:
         file = self.file
         if frame["to"] < file.cursor:
             return False
-        if frame["from"] != file.cursor:
+        if frame["from"] != file.cursor or frame["floor"] < file.floor:
+            # A floor never sinks, but on a server that was restored.
             raise NeedsReset
         with self._local.transaction():
             for change in changes:

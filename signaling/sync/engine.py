@@ -211,7 +211,7 @@ class Session:
             return []
         if self._bootstrap_to is None or self.cursor >= floor:
             return self._fail(_reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
-        self.cursor, self._floor = floor, max(self._floor, floor)
+        self.cursor = floor
         self._bootstrap_to = max(self._bootstrap_to, floor)
         if self.cursor < self._newest:
             return [Read(self.cursor)]

@@ -28,6 +28,8 @@ from tests.sync.wire import APP, ROOM, Crash, Device, Server, settle
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ANA, BEN = "ana", "ben"
+# How far a fold has come is not what it comes to.
+BESIDE = ("seq", "clock", "changed")
 WHO = st.integers(0, 2)
 
 
@@ -211,6 +213,9 @@ class SyncMachine(RuleBasedStateMachine):
         held = {text for device in self.devices for text in _pending(device)}
         lost = set(self.seen.values()) - set(before.values()) - held
         self.excused |= lost
+        # Who restores a store stops its servers first; what their bus still held is gone.
+        bus: Any = self.rooms.bus
+        bus._held.clear()
         self.seen = before
         self._new_process()
         for _ in range(regrow):
@@ -290,12 +295,11 @@ class SyncMachine(RuleBasedStateMachine):
         for device in self.devices:
             assert not device.replica.pending()
             assert device.replica.file.cursor == head
-            views.append(msgspec.to_builtins(view_of(device.replica, device.account)))
-        for view in views:
-            view["state"].pop("seq", None)
-            view["state"].pop("clock", None)
-        for view in views:
-            assert view == views[0], _difference(view, views[0])
+            view = view_of(device.replica, device.account)
+            state = msgspec.structs.asdict(view.state)
+            views.append(({k: v for k, v in state.items() if k not in BESIDE}, view.messages))
+        for shown in views:
+            assert shown == views[0], f"{shown} is not {views[0]}"[:2000]
         if room is not None:
             for op in map(entry_of, room.ops):
                 if not isinstance(op.op, Erased):
@@ -307,14 +311,6 @@ class SyncMachine(RuleBasedStateMachine):
             times = counts.get(text, 0)
             refused = "react" in text
             assert times == 1 or text in self.excused or (refused and times == 0), (text, times)
-
-
-def _difference(one: Any, other: Any) -> str:
-    found = [key for key in one["state"] if one["state"][key] != other["state"].get(key)]
-    parts = [f"{key}: {one['state'][key]} {other['state'].get(key)}" for key in found]
-    ids = {m["id"]: m for m in other["messages"]}
-    parts += [f"{m} {ids.get(m['id'])}" for m in one["messages"] if ids.get(m["id"]) != m]
-    return "; ".join(parts) + f" ({len(one['messages'])} {len(other['messages'])})"
 
 
 class _Dying:

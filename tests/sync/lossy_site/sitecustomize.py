@@ -17,4 +17,4 @@ if "SOTTO_TEST_LOSSY" in os.environ:
     async def lossy(settings: Any, clock: Any, entropy: Any) -> Any:
         return LossyBus(int(os.environ["SOTTO_TEST_LOSSY"]), 0.3, clock)
 
-    opening.open_bus = lossy
+    vars(opening)["open_bus"] = lossy
