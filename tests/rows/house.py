@@ -282,6 +282,22 @@ class Visit:
             yield opened
 
 
+async def closed(socket: aiohttp.ClientWebSocketResponse) -> int | None:
+    """The code that the server closed with; what came before it is passed over. The frame says it:
+    a reply that the server does not wait for leaves another in `close_code`.
+    """
+    while True:
+        message = await socket.receive(timeout=5)
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            return int(message.data)
+        if message.type in (
+            aiohttp.WSMsgType.CLOSED,
+            aiohttp.WSMsgType.CLOSING,
+            aiohttp.WSMsgType.ERROR,
+        ):
+            return socket.close_code
+
+
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One direction of a connection that somebody passes on."""
     try:

