@@ -44,8 +44,14 @@ openapi asyncapi qr urls ice_servers code options location tokens grant revoked
 
 created_at used_at retires_at last_used_at seen_at at made_at expires_at expires_in expires
 authenticated_at changed_at due_at granted_at timestamp ttl until
+
+blurhash salt unsigned
 """
 SECRET, HARMLESS = frozenset(_SECRET.split()), frozenset(_HARMLESS.split())
+# A new name in an answer that sounds like this is placed in one of the two.
+SOUNDS_SECRET = re.compile(
+    r"token|secret|key|code|ticket|password|credential|link|ur[il]|seed|private|salt|nonce|hash"
+)
 # Words that an invitation, a key or a document has under a secret's name and that open nothing.
 OPEN = re.compile(r"(https?|wss?)://[^#]*|(public-key|required|preferred|discouraged|none)")
 
