@@ -103,7 +103,7 @@ TEST = (
     Suite("proofs", 8, (pytest("tests/proofs"),)),
     Suite("sync", 12, (pytest("tests/sync"),)),
     Suite("interop", 10, (real("tests/interop"),)),
-    Suite("page", 12, (real("tests/web"),)),
+    Suite("page", 16, (real("tests/web"),)),
     Suite("network", 12, (real("tests/network"),)),
     Suite("attacks", 8, (real("tests/attacks"),)),
 )
