@@ -128,6 +128,11 @@ class Room:
         """A reply was deleted."""
         self._mark(parent, About(gone=(seq,)))
 
+    def forget(self, seqs: set[int]) -> None:
+        """They were erased."""
+        kept = [entry for entry in self.recent if entry.seq not in seqs]
+        self.recent = deque(kept, maxlen=RECENT)
+
     # Idents of REST: each has one op at a time, so that its versions rise.
 
     def take(self, process: str) -> tuple[str, int]:

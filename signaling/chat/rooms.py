@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import msgspec
 
+from signaling.chat.bodies import UUID7
 from signaling.chat.ops import Delete, Entry, Mode, Post
 from signaling.chat.reduce import Messages, MessageView, ThreadView, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
@@ -29,6 +31,7 @@ from signaling.storage.port import Conflict, Head, Store
 from signaling.storage.table import Missing, Row, Table
 
 log = logging.getLogger(__name__)
+_ID = re.compile(UUID7)
 
 KIND = "chat.room"
 ABOUT = "chat.about"
@@ -240,6 +243,8 @@ class Rooms:
 
     async def known(self, room: Room, ident: str) -> Known | None:
         """Where a message stands and whose it is."""
+        if _ID.fullmatch(ident) is None:
+            return None
         found = room.posts.get(ident)
         if found is not None:
             return found

@@ -22,6 +22,7 @@ from signaling.chat.ops import (
     Change,
     ClientOp,
     Entry,
+    Erase,
     Member,
     Op,
     Part,
@@ -56,6 +57,11 @@ from signaling.keys.port import KeyDestroyed
 from signaling.storage.port import Head, NewOp
 
 _GATED = Member | Set | ToE2ee
+# With any of these a token has something to change in a room.
+_CHANGING = (
+    Operation.PUBLISH, Operation.DELETE_MESSAGES, Operation.SET_CHANNEL,
+    Operation.SET_CHANNEL_MEMBERS, Operation.SET_MEMBERSHIPS,
+)  # fmt: skip
 # How often what is not ours to serialise is judged anew before the request is turned away.
 ATTEMPTS = 8
 MOST_CHANGES = 100
@@ -144,8 +150,11 @@ class Chat:
 
     async def _writable(self, actor: Actor, name: str) -> Room:
         """Whoever is not even a reader gets no slot in the log; the banned are told so."""
-        operation = Operation.PUBLISH if actor.token else Operation.GET_CHANNEL
-        return await self.room_for(actor, name, operation)
+        if not actor.token:
+            return await self.room_for(actor, name, Operation.GET_CHANNEL)
+        now = self.clock.unix()
+        held = (one for one in _CHANGING if rights.allowed(actor, name, one, now))
+        return await self.room_for(actor, name, next(held, Operation.PUBLISH))
 
     async def act(self, actor: Actor, name: str, op: ClientOp, key: str | None = None) -> Entry:
         """One op over REST, refused as a whole. `key` is the ident of an Idempotency-Key: what
@@ -181,6 +190,18 @@ class Chat:
             return entries
         finally:
             room.give_back(ident)
+
+    async def erase(self, room: Room, messages: Sequence[tuple[str, int]], reason: str) -> None:
+        """Messages with all that is about them: told first, so that no reader misses it, then
+        gone from the store. Repeating it does no harm.
+        """
+        seqs = {seq for _, seq in messages}
+        for ident, seq in messages:
+            seqs |= set((await self.rooms.about(room, ident, seq)).seqs)
+        ids = tuple(ident for ident, _ in messages)
+        await self.say(room, Erase(seqs=tuple(sorted(seqs)), ids=ids, reason=reason))
+        await room.log.erase(room.app, room.id, sorted(seqs))
+        room.forget(seqs)
 
     async def say_as(self, room: Room, account: str, part: Part, op: Op) -> list[Entry]:
         """An op in somebody's name that was allowed elsewhere (an invitation, a schedule)."""

@@ -9,6 +9,7 @@ from signaling.accounts.signin import Directory
 from signaling.chat.accounts import Accounts
 from signaling.chat.doors import Doors
 from signaling.chat.hub import Hub
+from signaling.chat.later import Later
 from signaling.chat.operations import operations
 from signaling.chat.operations.common import Deps
 from signaling.chat.people import People as Members
@@ -34,11 +35,12 @@ class Chatting:
     doors: Doors
     reports: Reports
     presences: Presences
+    later: Later
 
     def operations(self, door: Door) -> list[Operation]:
         core = self.core
         deps = Deps(self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids)
-        return operations(deps, self.receipts, self.doors, self.reports, self.presences)
+        return operations(deps, self.receipts, self.doors, self.reports, self.presences, self.later)
 
     async def close(self) -> None:
         self.chat.hub.close()
@@ -55,6 +57,8 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     people = Members(core.store, core.sealer, rooms, core.ids, directory)
     chat.committed.append(people.committed)
     store, sealer = core.store, core.sealer
+    later = Later(store, sealer, chat, people)
+    chat.committed.append(later.committed)
     accounts = Accounts(store, sealer, sealing, hub, core.clock, process)
     return Chatting(
         core,
@@ -65,4 +69,5 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
         Doors(store, sealer, chat, people, core.ids, core.entropy),
         Reports(store, sealer, chat, core.ids),
         Presences(store, sealer, core.bus, chat, people, accounts, hub),
+        later,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from signaling.chat.doors import Doors
+from signaling.chat.later import Later
 from signaling.chat.operations import around, messages, personal, rooms
 from signaling.chat.operations.common import Deps
 from signaling.chat.presence import Presences
@@ -12,11 +13,16 @@ from signaling.http.api.operation import Operation
 
 
 def operations(
-    deps: Deps, receipts: Receipts, doors: Doors, reports: Reports, presences: Presences
+    deps: Deps,
+    receipts: Receipts,
+    doors: Doors,
+    reports: Reports,
+    presences: Presences,
+    later: Later,
 ) -> list[Operation]:
     return [
         *rooms.operations(deps),
         *messages.operations(deps),
         *personal.operations(deps, deps.accounts, receipts),
-        *around.operations(deps, doors, reports, presences),
+        *around.operations(deps, doors, reports, presences, later),
     ]

@@ -12,6 +12,7 @@ from msgspec import Meta
 from signaling.access.permissions import Operation as Act
 from signaling.chat.bodies import MessageId, RoomId
 from signaling.chat.doors import Doors, Invite, Request
+from signaling.chat.later import Later, Scheduled
 from signaling.chat.operations.common import (
     ROOM_ERRORS,
     TAG,
@@ -21,6 +22,7 @@ from signaling.chat.operations.common import (
     actor_of,
     room_reply,
 )
+from signaling.chat.operations.messages import MAX_BODY, NewMessage, post_of
 from signaling.chat.ops import Mode, Word
 from signaling.chat.presence import Presences, Shown, State
 from signaling.chat.reports import Outcome, Report, Reports
@@ -104,6 +106,15 @@ class StatusWish(Body, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
+class ScheduleWish(Body, frozen=True, kw_only=True):
+    at: datetime
+    message: NewMessage
+
+
+class ScheduledAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    items: Sequence[Scheduled]
+
+
 class SearchQuery(Query, frozen=True, kw_only=True):
     """Words and "phrases", all of which a message has; `sender`, dates and files narrow it."""
 
@@ -118,9 +129,29 @@ class SearchQuery(Query, frozen=True, kw_only=True):
 
 
 class Handlers:
-    def __init__(self, deps: Deps, doors: Doors, reports: Reports, presences: Presences) -> None:
-        self._deps, self._doors = deps, doors
+    def __init__(
+        self, deps: Deps, doors: Doors, reports: Reports, presences: Presences, later: Later
+    ) -> None:
+        self._deps, self._doors, self._later = deps, doors, later
         self._reports, self._presences = reports, presences
+
+    async def schedule(self, call: Call[ScheduleWish]) -> Scheduled:
+        actor = await actor_of(self._deps, call)
+        room, at = call.path["room_id"], call.body.at
+        if at.tzinfo is None:
+            raise ClientError(Code.FIELDS_INVALID, 422, "The time says no zone.")
+        post = post_of(call.body.message, self._deps.ids.new())
+        call.note.target = f"room:{room}"
+        return await self._later.schedule(actor, room, at, post)
+
+    async def scheduled(self, call: Call[None]) -> ScheduledAnswer:
+        actor = await actor_of(self._deps, call)
+        return ScheduledAnswer(items=await self._later.scheduled(actor))
+
+    async def unschedule(self, call: Call[None]) -> Reply:
+        actor = await actor_of(self._deps, call)
+        await self._later.cancel(actor, call.path["scheduled_id"])
+        return Reply(status=204)
 
     async def invite(self, call: Call[InviteWish]) -> NewInvite:
         actor = await actor_of(self._deps, call)
@@ -230,8 +261,10 @@ class Handlers:
         return Reply(lines(), content_type="application/x-ndjson")
 
 
-def operations(deps: Deps, doors: Doors, reports: Reports, presences: Presences) -> list[Operation]:
-    do = Handlers(deps, doors, reports, presences)
+def operations(
+    deps: Deps, doors: Doors, reports: Reports, presences: Presences, later: Later
+) -> list[Operation]:
+    do = Handlers(deps, doors, reports, presences, later)
     room = "/rooms/{room_id}"
     write: dict[str, Any] = {"scope": "rooms:write", "rate": "write", "tag": TAG}
     lasting = {**write, "recording": Recording.DURABLE}
@@ -267,6 +300,15 @@ def operations(deps: Deps, doors: Doors, reports: Reports, presences: Presences)
         Operation("POST", room + "/typing", "type", "Say that you are writing", do.typing,
                   body=TypingWish, query=Uuid, status=204, auth=Auth.OPTIONAL, rate="messages",
                   errors=ROOM_ERRORS, tag=TAG),
+        Operation("POST", room + "/scheduled", "schedulePost", "Post at a time", do.schedule,
+                  body=ScheduleWish, answer=Scheduled, status=201, max_body=MAX_BODY,
+                  scope="messages:write", rate="write",
+                  errors=(*ROOM_ERRORS, Code.CONFLICT), tag=TAG),
+        Operation("GET", "/scheduled", "listScheduled", "Your posts that wait", do.scheduled,
+                  answer=ScheduledAnswer, scope="messages:read", tag=TAG),
+        Operation("DELETE", "/scheduled/{scheduled_id}", "cancelScheduled", "Post it not",
+                  do.unschedule, status=204, scope="messages:write", rate="write",
+                  errors=(Code.NOT_FOUND,), tag=TAG),
         Operation("PUT", "/presence", "setPresence", "Say that you are there, and how", do.say,
                   body=StatusWish, answer=Shown, scope="presence:write", rate="messages", tag=TAG),
         Operation("GET", "/presence/{account_id}", "getPresence", "Whether somebody is there",

@@ -123,25 +123,12 @@ class Handlers:
     async def post(self, call: Call[NewMessage]) -> Reply:
         actor = await actor_of(self._deps, call)
         room_id = call.path["room_id"]
-        op = self._post(call.body)
+        op = post_of(call.body, self._deps.ids.new())
         key = ident_of(self._deps, actor, call, room_id)
         entry = await self._chat.act(actor, room_id, op, key)
         room = await self._chat.room_for(actor, room_id, Act.PUBLISH)
         call.note.target = f"room:{room_id}"
         return _shown(await self._view(room, entry), 201)
-
-    def _post(self, wish: NewMessage) -> Post:
-        body = _said(wish.text, wish.body)
-        attachments = wish.attachments
-        if isinstance(body, Plain) and not attachments:
-            attachments = tuple(
-                Attachment(id=file.id, size=file.size, voice=file.voice) for file in body.files
-            )
-        return Post(
-            id=wish.id or self._deps.ids.new(), body=body, kind=wish.kind, parent=wish.parent,
-            reply_to=wish.reply_to, mentions=wish.mentions, attachments=attachments,
-            custom=wish.custom, silent=wish.silent, ttl=wish.ttl, poll=wish.poll,
-        )  # fmt: skip
 
     async def _view(self, room: Room, entry: Entry) -> MessageView:
         if room.transient:
@@ -379,6 +366,20 @@ class Handlers:
         entry = await self._chat.act(actor, call.body.to, op, key)
         target = await self._chat.room_for(actor, call.body.to, Act.PUBLISH)
         return _shown(await self._view(target, entry), 201)
+
+
+def post_of(wish: NewMessage, ident: str) -> Post:
+    body = _said(wish.text, wish.body)
+    attachments = wish.attachments
+    if isinstance(body, Plain) and not attachments:
+        attachments = tuple(
+            Attachment(id=file.id, size=file.size, voice=file.voice) for file in body.files
+        )
+    return Post(
+        id=wish.id or ident, body=body, kind=wish.kind, parent=wish.parent,
+        reply_to=wish.reply_to, mentions=wish.mentions, attachments=attachments,
+        custom=wish.custom, silent=wish.silent, ttl=wish.ttl, poll=wish.poll,
+    )  # fmt: skip
 
 
 def _said(text: str | None, body: MessageBody | None) -> MessageBody:

@@ -113,6 +113,10 @@ TABLE: tuple[Kept, ...] = (
          ("chat.report", "chat.request", "chat.invite"), Level.PERSONAL,
          "AES-256-GCM, data key of the room or of the app's metadata",
          "as long as the room; invitations until they expire", True),
+    Kept("Posts that wait for their time", ("chat.scheduled",), Level.PERSONAL, _OWN,
+         "until they are sent or cancelled", True),
+    Kept("Which messages expire when", ("chat.expiring",), Level.INTERNAL, _META,
+         "until they do", True),
     Kept("Keys of messages, one for each room and author", ("chat.key",), Level.SECRET,
          "random, wrapped by the data keys of the room and of the author: erasing either shreds "
          "what they sealed", "as long as the room", True),

@@ -39,6 +39,7 @@ async def test_post_is_read_by_members_alone(served: Served) -> None:
     at = f"/rooms/{room}/messages"
     assert (await served.cy.ask("GET", at)).code == "room_not_found"
     assert (await served.ann.ask("GET", f"{at}/{NEVER}")).code == "message_not_found"
+    assert (await served.ann.ask("GET", f"{at}/no-id")).code == "message_not_found"
     for wrong in (
         {}, {"text": ""}, {"text": "x", "body": {"format": "m.plain.v1", "text": "y"}},
         {"text": "x" * 16_001}, {"text": "x", "author": "ann"}, {"text": "a\0b"},

@@ -1,0 +1,60 @@
+"""Scheduled posts and expiry, with the clock moved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from signaling.chat.sealing import from_ms
+from tests.signaling.access.rig import Ground
+from tests.signaling.chat.rig import APP, Served
+
+
+async def test_scheduled_post_is_sent_at_its_time_once(served: Served) -> None:
+    room = await served.room("bob")
+    clock, later = served.house.clock, served.house.chatting.later
+    at = from_ms(int(clock.unix() * 1000)) + timedelta(seconds=60)
+    path = f"/rooms/{room}/scheduled"
+    wish = {"at": at, "message": {"text": "good morning"}}
+    made = await served.bob.ask("POST", path, wish)
+    other = await served.bob.ask("POST", path, {**wish, "message": {"text": "cancelled"}})
+    assert made.status == other.status == 201
+    assert (await served.cy.ask("POST", path, wish)).status == 404
+    past = {**wish, "at": at - timedelta(seconds=120)}
+    assert (await served.bob.ask("POST", path, past)).code == "fields_invalid"
+    assert len((await served.bob.ask("GET", "/scheduled")).body["items"]) == 2
+    assert (await served.ann.ask("GET", "/scheduled")).body["items"] == []
+    assert (await served.ann.ask("DELETE", f"/scheduled/{other.body['id']}")).status == 404
+    assert (await served.bob.ask("DELETE", f"/scheduled/{other.body['id']}")).status == 204
+    assert await later.send_due(APP) == 0
+    clock.advance(61)
+    assert await later.send_due(APP) == 1
+    assert await later.send_due(APP) == 0
+    assert await served.ann.texts(room) == ["good morning"]
+
+
+async def test_scheduled_post_of_who_was_banned_is_not_sent(served: Served) -> None:
+    room = await served.room("bob")
+    clock, later = served.house.clock, served.house.chatting.later
+    at = from_ms(int(clock.unix() * 1000)) + timedelta(seconds=60)
+    wish = {"at": at, "message": {"text": "ha"}}
+    assert (await served.bob.ask("POST", f"/rooms/{room}/scheduled", wish)).status == 201
+    await served.ann.ask("PUT", f"/rooms/{room}/members/bob", {"part": "banned"})
+    clock.advance(61)
+    assert await later.send_due(APP) == 0
+    assert await served.ann.texts(room) == []
+
+
+async def test_expired_message_leaves_the_store_with_all_about_it(
+    served: Served, embedded: Ground
+) -> None:
+    room = await served.room("bob")
+    sent = await served.bob.post(room, "brief", ttl=60)
+    await served.ann.post(room, "lasting")
+    await served.ann.ask("PUT", f"/rooms/{room}/messages/{sent['id']}/reactions/x", {})
+    served.house.clock.advance(61)
+    assert await served.house.chatting.later.erase_due(APP) == 1
+    stored = await embedded.store.log.read(APP, room, after=0, limit=100)
+    assert [op.seq for op in stored if op.erased] == [sent["seq"], sent["seq"] + 2]
+    log = (await served.ann.ask("GET", f"/rooms/{room}/log")).body["entries"]
+    assert [e["op"]["reason"] for e in log if e["op"]["type"] == "erase"] == ["expired"]
+    assert await served.ann.texts(room) == ["lasting"]
