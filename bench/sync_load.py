@@ -14,6 +14,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MARK = b"T!"
@@ -148,3 +149,12 @@ async def paced(rate: float, seconds: float, send: Callable[[int], None]) -> int
             sent += 1
         await asyncio.sleep(0.004)
     return sent
+
+
+def resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100

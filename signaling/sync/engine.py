@@ -23,6 +23,7 @@ from signaling.chat.ports import Integrated
 from signaling.storage.port import Head
 from signaling.sync.batch import Batch, spell
 from signaling.sync.errors import Action, Body, Fault, Rejected, SyncCode
+from signaling.sync.faults import GONE, bad_version, disorder, reset, why_not
 from signaling.sync.frames import ErrorFrame
 from signaling.sync.session_frames import (
     DownloadHead,
@@ -35,7 +36,6 @@ PAGE = 500
 """Ops of one read, thus of one DOWNLOAD at most."""
 PACK_FROM = 4096
 """Bytes of changes from which deflating them is worth the client's time."""
-GONE = "What this file needs is no longer kept."
 MOST_WAITING = 4000
 """Changes of one session that wait for the store; beyond, the client floods (104)."""
 
@@ -140,7 +140,7 @@ class Session:
     def identify(self, frame: PartitionIdent) -> list[Effect]:
         """Its salt was checked."""
         if self.phase is not Phase.BOUND:
-            return self._fail(_disorder("ident comes once, after bind."))
+            return self._fail(disorder("ident comes once, after bind."))
         self.phase = Phase.RESUMING
         self.ident = frame.client_file_ident
         self.cursor = frame.download_server_version
@@ -151,7 +151,7 @@ class Session:
     def upload(self, changes: Sequence[Any]) -> list[Effect]:
         """Decoded; whether each may be made is the partition's to say."""
         if self.phase is Phase.BOUND:
-            return self._fail(_disorder("ident comes before upload."))
+            return self._fail(disorder("ident comes before upload."))
         if self.phase is Phase.OVER:
             return []
         if len(self._waiting) + len(changes) > MOST_WAITING:
@@ -167,7 +167,7 @@ class Session:
 
     def mark(self, frame: PartitionMark) -> list[Effect]:
         if self.phase is Phase.BOUND:
-            return self._fail(_disorder("ident comes before mark."))
+            return self._fail(disorder("ident comes before mark."))
         return [] if self.phase is Phase.OVER else [LookAtHead(frame.request)]
 
     def unbind(self) -> list[Effect]:
@@ -184,7 +184,7 @@ class Session:
         claimed = self._claimed
         if self.phase is not Phase.RESUMING or claimed is None:
             return []
-        fault = _why_not(claimed, head, upload_cursor, chain)
+        fault = why_not(claimed, head, upload_cursor, chain)
         if fault is not None:
             return self._fail(fault)
         self._claimed = None
@@ -210,7 +210,7 @@ class Session:
         if self.phase is not Phase.CATCHING:
             return []
         if self._bootstrap_to is None or self.cursor >= floor:
-            return self._fail(_reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
+            return self._fail(reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
         self.cursor = floor
         self._bootstrap_to = max(self._bootstrap_to, floor)
         if self.cursor < self._newest:
@@ -288,7 +288,7 @@ class Session:
             if change.version <= self._taken:
                 continue
             if change.version != self._taken + 1:
-                return self._fail(_bad_version(change.version, self._taken))
+                return self._fail(bad_version(change.version, self._taken))
             self._taken = change.version
             fresh.append(change)
         if fresh:
@@ -299,7 +299,7 @@ class Session:
     def _took(self, page: Batch) -> list[Effect]:
         effects: list[Effect] = []
         if len(page) and page.first != self.cursor + 1:
-            return self._fail(_reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
+            return self._fail(reset(SyncCode.CLIENT_FILE_EXPIRED, GONE))
         if len(page):
             effects.append(self._download(page))
         if len(page) and self.cursor < self._newest:
@@ -383,36 +383,3 @@ class Session:
             code=code, name=code.name.lower(), session=self.number, status=403, body=body
         )
         return Send(_encode(frame))
-
-
-def _why_not(claimed: PartitionIdent, head: Head, upload: int, chain: bytes | None) -> Fault | None:
-    """Why a file may not go on from where it stopped: it then begins anew."""
-    at = claimed.download_server_version
-    if at == 0:
-        # It begins anew anyway, and learns what is left of its uploads.
-        return None
-    if claimed.upload_client_version > upload:
-        return _reset(SyncCode.BAD_CLIENT_VERSION, "This server knows less of this file.")
-    if at > head.seq:
-        return _reset(SyncCode.BAD_SERVER_VERSION, "This file is ahead of the server.")
-    if at < head.floor:
-        return _reset(SyncCode.CLIENT_FILE_EXPIRED, GONE)
-    if chain is None or spell(chain) != claimed.chain:
-        return _reset(SyncCode.DIVERGING_HISTORIES, "This file has another history.")
-    return None
-
-
-def _reset(code: SyncCode, message: str) -> Fault:
-    return Fault(code, message, try_again=True, action=Action.CLIENT_RESET, reset=True)
-
-
-def _disorder(message: str) -> Fault:
-    return Fault(SyncCode.BAD_MESSAGE_ORDER, message, action=Action.PROTOCOL_VIOLATION)
-
-
-def _bad_version(version: int, taken: int) -> Fault:
-    return Fault(
-        SyncCode.BAD_CLIENT_VERSION,
-        f"Version {version} does not follow {taken}.",
-        action=Action.APPLICATION_BUG,
-    )

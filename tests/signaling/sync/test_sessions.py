@@ -1,4 +1,7 @@
-"""Rows A17 to A28: sessions on partitions, over a real socket, without chat's rights."""
+"""Rows A17 to A28: sessions on partitions, over a real socket, without chat's rights.
+
+Long because the rows are one protocol, and what a test sends is read best beside the others.
+"""
 
 from __future__ import annotations
 
