@@ -1,7 +1,8 @@
 """Bad input of every class to every operation of a running server's own OpenAPI document.
 
 Every refusal is a 4xx with a code of ours, says nothing of the inside, and leaves nothing behind:
-the store is compared row by row. What an operation answers to good input is elsewhere.
+the store is compared row by row. What an operation answers to good input is elsewhere. Long because
+the classes stand beside each other and share one server.
 """
 
 from __future__ import annotations
