@@ -148,11 +148,7 @@ def _pages(job: Job, image: Image.Image, sink: Sink, where: Where | None) -> Don
         pages.append(bare(ImageOps.exif_transpose(page) or page))
     image.seek(0)
     data = io.BytesIO()
-    exif = where.exif if where else None
-    options = {"exif": exif} if exif is not None else {}
-    pages[0].save(
-        data, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_deflate", **options
-    )
+    pages[0].save(data, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_deflate")
     sink.add(Variant.FILE, "image/tiff", data.getvalue(), pages[0].size)
     small(sink, shown(pages[0], None), pages[0].size, preview=True)
     return _done(sink, "tif", pages[0].size, where)
@@ -255,7 +251,8 @@ def _extra(kind: str, profile: bytes | None, exif: Image.Exif | None) -> dict[st
     found: dict[str, Any] = {}
     if profile is not None and kind != "GIF":
         found["icc_profile"] = profile
-    if exif is not None and kind != "GIF":
+    # Pillow writes no directory of places into a TIFF: there the message alone tells it.
+    if exif is not None and kind not in ("GIF", "TIFF"):
         found["exif"] = exif
     return found
 
