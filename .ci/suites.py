@@ -75,7 +75,8 @@ def npm(*words: str) -> Command:
 # What of tests/signaling serves calls, and what keeps; the rest is who may do what.
 CALLS = tuple(f"tests/signaling/{room}" for room in ("config", "http", "rtc", "whip"))
 STORES = tuple(f"tests/signaling/{room}" for room in ("bus", "storage"))
-ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES))
+FILES = ("tests/signaling/files",)
+ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES))
 
 TEST = (
     Suite(
@@ -98,6 +99,7 @@ TEST = (
     Suite("media", 6, (pytest("tests/mediaserver"),)),
     Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),)),
     Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),)),
+    Suite("files", 8, (pytest(*FILES),)),
     Suite("stores", 9, (pytest(*STORES),)),
     Suite("rows", 10, (pytest("tests/rows"),)),
     Suite("proofs", 8, (pytest("tests/proofs"),)),
