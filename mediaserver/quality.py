@@ -4,6 +4,7 @@ A score of 0 to 5 in the manner of the E-model (ITU-T G.107, much reduced): dela
 150 ms and then more; loss costs most. Steps down at once, up only after it stayed better.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,17 +31,18 @@ class Sample:
 def sample(participant: "Participant", snapshot: Snapshot) -> Sample:
     """The worst of the participant's connections."""
     loss = rtt = 0.0
-    ages = []
+    age = math.inf
     for connection in participant.connections.values():
         row = snapshot.transport(connection.transport)
         loss = max(loss, row.loss_out)
         rtt = max(rtt, row.rtt_ms)
-        ages.append(snapshot.last_receive_age(connection.transport))
+        if row.last_receive_ms is not None:
+            age = min(age, row.last_receive_ms / 1000)
     for track in participant.publishing.tracks():
         for publication in track.publications:
             for encoding in snapshot.publication(publication.engine_id).encodings:
                 loss = max(loss, encoding.loss)
-    return Sample(loss, rtt, min(ages, default=0.0))
+    return Sample(loss, rtt, age)
 
 
 def score(seen: Sample) -> float:
@@ -70,7 +72,6 @@ class QualityTracker:
         """(grade, score) when it is to be said, None when nothing changed."""
         new = grade(seen)
         old = self._said.get(participant_id)
-        value = 0.0 if new == LOST else score(seen)
         if old == new:
             self._better.pop(participant_id, None)
             return None
@@ -81,7 +82,7 @@ class QualityTracker:
                 return None
         self._better.pop(participant_id, None)
         self._said[participant_id] = new
-        return new, value
+        return new, 0.0 if new == LOST else score(seen)
 
     def forget(self, participant_id: str) -> None:
         self._said.pop(participant_id, None)

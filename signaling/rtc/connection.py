@@ -19,7 +19,7 @@ from signaling.errors import ClientError, Unavailable
 from signaling.logs import bind
 from signaling.rtc.dispatch import handle
 from signaling.rtc.entry import Entry
-from signaling.rtc.frames import Outgoing, decode
+from signaling.rtc.frames import Outgoing, binary_frame, decode
 from signaling.rtc.pacing import TokenBucket
 from signaling.rtc.participant import Participant
 from signaling.rtc.rooms import Rooms
@@ -73,11 +73,14 @@ class Connection:
         self._reason: str | None = None
         self._code = WSCloseCode.OK
         self._json = False
+        self._writing = False
+        request = socket._req  # aiohttp has no public way to a connection that serves a socket
+        self._transport = None if request is None else request.transport
 
     # Sink
 
     def send(self, message: Outgoing) -> None:
-        if self._reason is not None:
+        if self._reason is not None or self._send_now(message):
             return
         self._queued_bytes += message.size
         if self._queued_bytes > self._limits.outbox_bytes:
@@ -87,6 +90,16 @@ class Connection:
             return
         self._queue.append(message)
         self._wake.set()
+
+    def _send_now(self, message: Outgoing) -> bool:
+        """As nearly always, nothing waits: then no task is woken and no timer is set."""
+        transport = self._transport
+        if self._json or self._queue or self._writing or transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() or self._socket.closed:
+            return False
+        transport.write(binary_frame(message.binary()))
+        return True
 
     def close(self, reason: str) -> None:
         self._end(WSCloseCode.OK, reason)
@@ -103,9 +116,8 @@ class Connection:
         self._rooms.services.counters.add("sockets_stalled")
         self._end(WSCloseCode.TRY_AGAIN_LATER, "stalled")
         self._queue.clear()
-        request = self._socket._req  # aiohttp has no public way to abort a connection
-        if request is not None and request.transport is not None:
-            request.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _bound_kernel_buffer(self) -> None:
         sock = self._socket.get_extra_info("socket")
@@ -179,6 +191,7 @@ class Connection:
             while self._queue:
                 message = self._queue.popleft()
                 self._queued_bytes -= message.size
+                self._writing = True
                 try:
                     async with asyncio.timeout(self._rooms.services.settings.times.stalled_reader):
                         if self._json:
@@ -191,6 +204,7 @@ class Connection:
                 except (ConnectionError, RuntimeError):
                     self._end(WSCloseCode.GOING_AWAY, "broken")
                     return
+            self._writing = False
             if self._reason is not None:
                 await self._socket.close(code=self._code, message=self._reason.encode()[:120])
                 return

@@ -124,7 +124,9 @@ class Socket:
         """Read until the server closes; the close code."""
         while True:
             message = await asyncio.wait_for(self.ws.receive(), 5)
-            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                return int(message.data)  # what was sent, whether or not our answer arrived
+            if message.type is aiohttp.WSMsgType.CLOSED:
                 return self.ws.close_code
 
 

@@ -123,6 +123,9 @@ impl Core {
                 _ => self.mark_dirty(transport),
             }
         }
+        if let Some(io) = io {
+            self.send_held(io);
+        }
         packets.clear();
         if let Some(feed) = self.feeds.get_mut(feed_index) {
             feed.waiting = packets;

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::packetize::{self, Job, Stamp};
 use crate::egress::record::{AGAIN, PROBE, RTX, Record};
-use crate::io::Io;
+use crate::io::{Io, Run};
 use crate::path::{HEADERS, Path, Proto};
 use crate::spec::Kind;
 use crate::time::{MILLIS, Time};
@@ -18,6 +18,10 @@ const GATHER_AUDIO: u64 = MILLIS;
 /// What the kernel takes in one GSO send: 64 segments, and less than a 64 KB datagram.
 const MAX_RUN: usize = 64;
 const MAX_RUN_BYTES: usize = 60_000;
+/// Runs held back until they leave together, for as many subscribers: one call to the system, and
+/// the code of this core and of the kernel each stay in the cache for all of them.
+const HELD_RUNS: usize = 16;
+const HELD_BYTES: usize = 72_000;
 /// RTP padding counts in one byte.
 const MAX_PADDING: usize = 255;
 /// Below this estimate a slow subscriber's bits are not spent on equal sizes.
@@ -36,7 +40,28 @@ struct Item {
 #[derive(Default)]
 pub struct Scratch {
     items: Vec<Item>,
+    /// Grows only: clearing it for each run would cost as much as copying it.
     arena: Vec<u8>,
+    /// How much of the arena the held runs fill.
+    filled: usize,
+    held: Vec<Run>,
+}
+
+impl Scratch {
+    fn is_full(&self) -> bool {
+        self.held.len() >= HELD_RUNS || self.filled >= HELD_BYTES
+    }
+
+    /// Sends what is held; answers how many datagrams were dropped.
+    fn send(&mut self, io: &mut dyn Io) -> u64 {
+        if self.held.is_empty() {
+            return 0;
+        }
+        let dropped = io.send_many(&self.held, &self.arena);
+        self.held.clear();
+        self.filled = 0;
+        dropped
+    }
 }
 
 impl Core {
@@ -51,9 +76,18 @@ impl Core {
         });
         // Nothing is queued while flushing, so the list that was taken is the list.
         self.dirty = dirty;
+        self.send_held(io);
     }
 
-    /// Sends what is due; answers when to come again, if something stays.
+    /// Whoever flushes a transport ends with this.
+    pub(crate) fn send_held(&mut self, io: &mut dyn Io) {
+        let dropped = self.scratch.send(io);
+        if dropped > 0 {
+            self.drops.add_many(Drop::SendBlocked, dropped);
+        }
+    }
+
+    /// Makes runs of what is due; answers when to come again, if something stays.
     pub(crate) fn flush_transport(
         &mut self,
         now: Time,
@@ -147,38 +181,41 @@ impl Core {
     }
 
     fn send_picked(&mut self, now: Time, index: u32, path: Path, io: &mut dyn Io) {
-        let items = std::mem::take(&mut self.scratch.items);
-        let mut arena = std::mem::take(&mut self.scratch.arena);
+        // As a whole: after a panic nothing is held that points into an arena that is gone.
+        let mut scratch = std::mem::take(&mut self.scratch);
         let rich = self.transports[index]
             .bandwidth
             .estimate()
             .is_none_or(|e| e >= POOR);
         let mut stamp = packetize::stamp(now);
-        let mut rest = &items[..];
-        while !rest.is_empty() {
+        let (mut from, all) = (0, scratch.items.len());
+        while from < all {
+            let rest = &scratch.items[from..];
             let (count, segment) = plan(rest, path.proto == Proto::Udp, rich, self.cfg.limits.mtu);
-            let (run, after) = rest.split_at(count);
-            rest = after;
-            let (written, len) = self.write_run(now, index, run, segment, &mut stamp, &mut arena);
-            if written > 0 {
-                self.count_run(written);
-                if !io.send(path, &arena[..len], segment) {
-                    self.drops.add_many(Drop::SendBlocked, written as u64);
-                }
-                self.transports[index].sending.add(now, len, false);
-                let traffic = &mut self.transports[index].traffic;
-                traffic.packets_out += written as u64;
-                traffic.bytes_out += len as u64;
-                self.counters.packets_out += written as u64;
-                self.counters.bytes_out += len as u64;
+            let (run, at) = (&rest[..count], scratch.filled);
+            from += count;
+            let arena = &mut scratch.arena;
+            let (written, len) = self.write_run(now, index, run, segment, &mut stamp, (arena, at));
+            if written == 0 {
+                continue;
+            }
+            self.count_run(index, now, written, len);
+            scratch.filled += len;
+            scratch.held.push(Run {
+                path,
+                at,
+                len,
+                segment,
+            });
+            if scratch.is_full() {
+                let dropped = scratch.send(io);
+                self.drops.add_many(Drop::SendBlocked, dropped);
             }
         }
-        self.scratch.items = items;
-        self.scratch.arena = arena;
+        self.scratch = scratch;
     }
 
-    /// Writes one run at the start of the arena, which only grows: clearing it for each run would
-    /// cost as much as copying it. Answers how many packets and bytes the run holds.
+    /// Writes one run into the arena, from `start`. Answers how many packets and bytes it holds.
     fn write_run(
         &mut self,
         now: Time,
@@ -186,13 +223,13 @@ impl Core {
         run: &[Item],
         segment: usize,
         stamp: &mut Stamp,
-        arena: &mut Vec<u8>,
+        (arena, start): (&mut Vec<u8>, usize),
     ) -> (usize, usize) {
-        let room = run.len() * segment;
+        let room = start + run.len() * segment;
         if arena.len() < room {
             arena.resize(room, 0);
         }
-        let (mut at, mut written, mut numbered) = (0, 0, 0);
+        let (mut at, mut written, mut numbered) = (start, 0, 0);
         for (position, item) in run.iter().enumerate() {
             let last = position + 1 == run.len();
             let padding = if last || item.size == segment {
@@ -214,7 +251,7 @@ impl Core {
             }
         }
         self.transports[index].bandwidth.sent_bytes(now, numbered);
-        (written, at)
+        (written, at - start)
     }
 
     /// Answers its length, and whether it carries a transport-wide number.
@@ -269,9 +306,16 @@ impl Core {
         Some((len, numbered))
     }
 
-    fn count_run(&mut self, len: usize) {
-        self.counters.runs_out += 1;
-        let class = match len {
+    fn count_run(&mut self, index: u32, now: Time, packets: usize, bytes: usize) {
+        let transport = &mut self.transports[index];
+        transport.sending.add(now, bytes, false);
+        transport.traffic.packets_out += packets as u64;
+        transport.traffic.bytes_out += bytes as u64;
+        let counters = &mut self.counters;
+        counters.packets_out += packets as u64;
+        counters.bytes_out += bytes as u64;
+        counters.runs_out += 1;
+        let class = match packets {
             1 => 0,
             2 => 1,
             3..=4 => 2,
@@ -279,7 +323,7 @@ impl Core {
             9..=16 => 4,
             _ => 5,
         };
-        self.counters.run_lengths[class] += 1;
+        counters.run_lengths[class] += 1;
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sotto_engine_core::event::Event;
-use sotto_engine_core::io::Io;
+use sotto_engine_core::io::{Io, Run};
 use sotto_engine_core::path::{Path, Proto};
 use sotto_engine_core::peer::PeerMessage;
 use sotto_engine_core::time::Time;
@@ -14,6 +14,7 @@ use sotto_engine_core::time::Time;
 use crate::engine::Shared;
 use crate::events::Notice;
 use crate::mailbox::Datagrams;
+use crate::outgoing::{MAX_TOGETHER, Outgoing};
 use crate::owners::Owners;
 use crate::stats::NetStats;
 use crate::tcp::Connection;
@@ -49,6 +50,7 @@ pub struct Net {
     locals: Vec<Local>,
     plain: HashSet<SocketAddr>,
     gso: bool,
+    outgoing: Outgoing,
 }
 
 impl Net {
@@ -71,6 +73,7 @@ impl Net {
             locals: Vec::new(),
             plain: HashSet::new(),
             gso,
+            outgoing: Outgoing::new(),
         }
     }
 
@@ -123,9 +126,7 @@ impl Net {
         };
         let socket = &self.udp[usize::from(local.socket)];
         let datagrams = bytes.len().div_ceil(segment.max(1)) as u64;
-        let run = self.gso
-            && datagrams > 1
-            && (self.plain.is_empty() || !self.plain.contains(&path.remote));
+        let run = datagrams > 1 && self.takes_runs(path);
         let mut sent = if run {
             socket.send_run(&path.remote, local.source, bytes, segment)
         } else {
@@ -156,6 +157,45 @@ impl Net {
                 false
             }
         }
+    }
+
+    /// As many of the first runs as one call takes. 0: the first one needs a call of its own,
+    /// because of its path, or because it was refused and the reason decides what comes next.
+    fn send_together(&mut self, runs: &[Run], arena: &[u8]) -> usize {
+        let Some(local) = runs.first().and_then(|run| self.local(run.path)) else {
+            return 0;
+        };
+        let many = runs.iter().take(MAX_TOGETHER).take_while(|run| {
+            run.path.proto == Proto::Udp
+                && self.awaiting != Some(run.path)
+                && (run.len <= run.segment || self.takes_runs(run.path))
+                && self.local(run.path).map(|l| l.socket) == Some(local.socket)
+        });
+        let count = many.count();
+        if count < 2 {
+            return 0;
+        }
+        let sources = |run: &Run| self.locals.get(usize::from(run.path.local))?.source;
+        let mut call = self.outgoing.fill();
+        for run in &runs[..count] {
+            call.push(
+                &run.path.remote,
+                sources(run),
+                run.bytes(arena),
+                run.segment,
+            );
+        }
+        let sent = call.send(&self.udp[usize::from(local.socket)]);
+        self.stats.sends += u64::from(sent > 0);
+        for run in &runs[..sent] {
+            self.stats.datagrams_out += run.datagrams();
+            self.stats.bytes_out += run.len as u64;
+        }
+        sent
+    }
+
+    fn takes_runs(&self, path: Path) -> bool {
+        self.gso && (self.plain.is_empty() || !self.plain.contains(&path.remote))
     }
 
     fn send_tcp(&mut self, path: Path, bytes: &[u8], segment: usize) -> bool {
@@ -209,6 +249,19 @@ impl Io for Net {
             Proto::Udp => self.send_udp(path, bytes, segment),
             Proto::Tcp => self.send_tcp(path, bytes, segment),
         }
+    }
+
+    fn send_many(&mut self, runs: &[Run], arena: &[u8]) -> u64 {
+        let mut dropped = 0;
+        let mut rest = runs;
+        while let Some(first) = rest.first() {
+            let sent = self.send_together(rest, arena);
+            if sent == 0 && !self.send(first.path, first.bytes(arena), first.segment) {
+                dropped += first.datagrams();
+            }
+            rest = &rest[sent.max(1)..];
+        }
+        dropped
     }
 
     fn event(&mut self, event: Event) {

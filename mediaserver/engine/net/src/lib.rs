@@ -10,6 +10,7 @@ pub mod events;
 mod io;
 mod mailbox;
 mod open;
+mod outgoing;
 mod owners;
 mod panics;
 mod registry;

@@ -139,16 +139,7 @@ impl UdpSocket {
         header.msg_namelen = name_size;
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
-        header.msg_control = control.bytes.as_mut_ptr().cast();
-        if let Some(source) = source {
-            control.push_source(&mut header, source);
-        }
-        if let Some(segment) = segment {
-            control.push(&mut header, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
-        }
-        if header.msg_controllen == 0 {
-            header.msg_control = std::ptr::null_mut();
-        }
+        control.write(&mut header, source, segment);
         // SAFETY: every pointer in `header` is to a live local or to `bytes`, which is only read.
         let result = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const header, 0) };
         if result >= 0 {
@@ -179,14 +170,34 @@ fn refusal(segmented: bool) -> Sent {
 
 /// Control messages under construction; aligned as cmsghdr wants.
 #[repr(C, align(8))]
-struct Control {
+pub struct Control {
     bytes: [u8; CONTROL],
 }
 
 impl Control {
-    fn new() -> Control {
+    pub fn new() -> Control {
         Control {
             bytes: [0; CONTROL],
+        }
+    }
+
+    /// Points `header` at what is asked for: the source address, the size of segments, or nothing.
+    pub fn write(
+        &mut self,
+        header: &mut libc::msghdr,
+        source: Option<IpAddr>,
+        segment: Option<u16>,
+    ) {
+        header.msg_control = self.bytes.as_mut_ptr().cast();
+        header.msg_controllen = 0;
+        if let Some(source) = source {
+            self.push_source(header, source);
+        }
+        if let Some(segment) = segment {
+            self.push(header, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+        }
+        if header.msg_controllen == 0 {
+            header.msg_control = std::ptr::null_mut();
         }
     }
 
