@@ -94,9 +94,9 @@ class Connection:
     def _send_now(self, message: Outgoing) -> bool:
         """As nearly always, nothing waits: then no task is woken and no timer is set."""
         transport = self._transport
-        if self._json or self._queue or self._writing or transport is None or transport.is_closing():
+        if self._json or self._queue or self._writing or transport is None:
             return False
-        if transport.get_write_buffer_size() or self._socket.closed:
+        if transport.is_closing() or transport.get_write_buffer_size() or self._socket.closed:
             return False
         transport.write(binary_frame(message.binary()))
         return True
