@@ -50,9 +50,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _found.setdefault(report.nodeid, "pass")
     elif report.skipped:
         _found.setdefault(report.nodeid, "skipped")
+    if report.when == "teardown":
+        _save()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    _save()
+
+
+def _save() -> None:
+    """Merged into what is kept; a run that is cut short keeps what it had."""
     if not _found:
         return
     ran = {function_of(nodeid) for nodeid in _found}
