@@ -97,7 +97,7 @@ class Trio:
         """Until every sentinel knows the follower, which it asks for each ten seconds."""
         logs = [self.directory / str(port) / "log" for port in self.sentinels]
         async with asyncio.timeout(40):
-            while not all("+slave slave" in log.read_text() for log in logs):  # noqa: ASYNC110
+            while not all("+slave slave" in log.read_text() for log in logs):
                 await asyncio.sleep(0.2)
 
     def settings(self) -> Settings:
