@@ -60,6 +60,8 @@ pub struct SendSide {
     capacity_at: Time,
     /// A train exceeded it; another one must.
     confirming: bool,
+    /// Video is paused: what lets it flow again counts at once.
+    eager: bool,
     /// The last decrease was the small one for a probe's own queue.
     lenient: bool,
 }
@@ -86,6 +88,7 @@ impl SendSide {
             capacity: None,
             capacity_at: Time::ZERO,
             confirming: false,
+            eager: false,
             lenient: false,
         }
     }
@@ -357,7 +360,7 @@ impl SendSide {
         }
         // What the path was seen to end at is not forgotten for one train: somebody may have slept.
         let more = proof == Proof::Carried && self.capacity.is_some_and(|c| safe as f64 > c * 1.15);
-        let confirmed = !more || self.confirming;
+        let confirmed = !more || self.confirming || self.eager;
         self.confirming = more && !confirmed;
         if safe > self.estimate && confirmed {
             self.set(safe);
@@ -386,6 +389,7 @@ impl SendSide {
         let queued = self.trend.standing();
         let small = eager || self.estimate < NARROW;
         let bytes = self.prober.begin(now, rate, queued, eager, small)?;
+        self.eager = eager;
         Some((bytes, small))
     }
 }
