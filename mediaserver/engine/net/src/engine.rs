@@ -3,116 +3,35 @@
 //! thread; no call waits for the network.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sotto_engine_core::command::{Command, PublicationId, SubscriptionId, TransportId};
 use sotto_engine_core::config::{CoreConfig, Limits};
 use sotto_engine_core::event::Event;
-use sotto_engine_core::ice::worker_prefix;
 use sotto_engine_core::spec::{
     CallSettings, PublicationSpec, SrtpProfile, SubscriptionSettings, SubscriptionSpec,
     TransportSettings,
 };
-use sotto_engine_core::time::Time;
 
 use crate::check;
 use crate::config::EngineConfig;
+use crate::credentials::{LocalIce, credentials, system_random};
 use crate::error::EngineError;
 use crate::events::{EventQueue, Notice};
 use crate::mailbox::Mailbox;
 use crate::open::{self, Opened};
 use crate::registry::Registry;
+use crate::shared::Shared;
+#[cfg(test)]
 use crate::stats::WorkerSnapshot;
-use crate::tcp::Admission;
 use crate::worker::Worker;
 
 type Result<T> = std::result::Result<T, EngineError>;
 
-/// Characters of a local ufrag behind the worker's two (RFC 8445 section 5.3 wants 24 random bits).
-const UFRAG_RANDOM: usize = 8;
-/// Characters of a local password (128 bits are asked for; this is 142).
-const PWD: usize = 24;
 /// Seconds from the NTP era (1900) to the Unix epoch (RFC 5905 section 6).
 const NTP_OFFSET: u64 = 2_208_988_800;
-
-/// The one clock of an engine.
-pub struct Clock(Instant);
-
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the engine's clock is read here")]
-    pub fn start() -> Clock {
-        Clock(Instant::now())
-    }
-
-    pub fn now(&self) -> Time {
-        Time(self.0.elapsed().as_micros() as u64)
-    }
-}
-
-/// What the workers and the handle share.
-pub struct Shared {
-    pub config: EngineConfig,
-    pub clock: Clock,
-    pub mailboxes: Vec<Mailbox>,
-    pub events: EventQueue,
-    pub admission: Arc<Admission>,
-    snapshots: Vec<Mutex<WorkerSnapshot>>,
-    connection_ids: AtomicU32,
-}
-
-impl Shared {
-    fn new(config: EngineConfig, workers: u16) -> io::Result<Shared> {
-        let limits = &config.limits;
-        let mailboxes = (0..workers).map(|_| Mailbox::new(limits.commands));
-        Ok(Shared {
-            mailboxes: mailboxes.collect::<io::Result<_>>()?,
-            events: EventQueue::new(limits.events, limits.dtls_events_per_transport)?,
-            admission: Admission::new(&limits.tcp),
-            snapshots: (0..workers).map(|_| Mutex::default()).collect(),
-            connection_ids: AtomicU32::new(1),
-            clock: Clock::start(),
-            config,
-        })
-    }
-
-    pub fn workers(&self) -> u16 {
-        self.mailboxes.len() as u16
-    }
-
-    /// Never 0, which means UDP. After 2^32 connections numbers come again; the old are gone.
-    pub fn connection_id(&self) -> u32 {
-        loop {
-            let id = self.connection_ids.fetch_add(1, Ordering::Relaxed);
-            if id != 0 {
-                return id;
-            }
-        }
-    }
-
-    pub fn publish(&self, worker: u16, snapshot: WorkerSnapshot) {
-        let place = &self.snapshots[usize::from(worker)];
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
-    }
-
-    pub fn snapshots(&self) -> Vec<WorkerSnapshot> {
-        let read = |place: &Mutex<WorkerSnapshot>| {
-            place.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        };
-        self.snapshots.iter().map(read).collect()
-    }
-}
-
-/// Our ICE credentials of one transport.
-#[derive(Clone, Debug)]
-pub struct LocalIce {
-    pub transport: TransportId,
-    pub ufrag: String,
-    pub pwd: String,
-    pub worker: u16,
-}
 
 pub struct SrtpKeys {
     pub profile: SrtpProfile,
@@ -425,41 +344,6 @@ fn spawn(index: usize, mut worker: Worker) -> io::Result<JoinHandle<()>> {
         .spawn(move || worker.run())
 }
 
-fn credentials(transport: TransportId, worker: u16) -> Result<LocalIce> {
-    let mut ufrag = String::from_utf8_lossy(&worker_prefix(worker)).into_owned();
-    ufrag.push_str(&random_text(UFRAG_RANDOM)?);
-    Ok(LocalIce {
-        transport,
-        ufrag,
-        pwd: random_text(PWD)?,
-        worker,
-    })
-}
-
-/// Letters and digits from the system's generator, each equally likely.
-fn random_text(length: usize) -> Result<String> {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut text = String::with_capacity(length);
-    let mut random = [0u8; 64];
-    while text.len() < length {
-        system_random(&mut random)?;
-        let usable = random
-            .iter()
-            .map(|byte| usize::from(byte >> 2))
-            .filter(|n| *n < 62);
-        text.extend(
-            usable
-                .take(length - text.len())
-                .map(|n| char::from(ALPHABET[n])),
-        );
-    }
-    Ok(text)
-}
-
-fn system_random(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| EngineError::Config(format!("no randomness: {error}")))
-}
-
 fn core_config(config: &EngineConfig, workers: u16) -> Result<CoreConfig> {
     let mut seed = [0; 8];
     system_random(&mut seed)?;
@@ -493,14 +377,6 @@ fn ntp_now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_name_the_worker_and_never_repeat() {
-        let (a, b) = (credentials(1, 37).unwrap(), credentials(1, 37).unwrap());
-        assert!(a.ufrag.starts_with("11") && a.ufrag.len() == 10 && a.pwd.len() == 24);
-        assert!(a.ufrag != b.ufrag && a.pwd != b.pwd);
-        assert!(a.pwd.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    }
 
     #[test]
     fn the_wall_clock_is_after_2025() {

@@ -11,11 +11,11 @@ use sotto_engine_core::path::{Path, Proto};
 use sotto_engine_core::peer::PeerMessage;
 use sotto_engine_core::time::Time;
 
-use crate::engine::Shared;
 use crate::events::Notice;
 use crate::mailbox::Datagrams;
 use crate::outgoing::{MAX_TOGETHER, Outgoing};
 use crate::owners::Owners;
+use crate::shared::Shared;
 use crate::stats::NetStats;
 use crate::tcp::Connection;
 use crate::udp::{Sent, UdpSocket};

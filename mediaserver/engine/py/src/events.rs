@@ -5,7 +5,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple};
 use sotto_engine_core::event::Event;
 use sotto_engine_core::path::{Path, Proto};
-use sotto_engine_net::engine::LocalIce;
+use sotto_engine_net::credentials::LocalIce;
 use sotto_engine_net::events::Notice;
 
 static TYPES: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
