@@ -47,8 +47,8 @@ class NewOp(msgspec.Struct, frozen=True):
 
 class Appended(msgspec.Struct, frozen=True, eq=False):
     """`seq` of a duplicate is that of the ident's newest op if it is that one, otherwise 0.
-    `chain` is that after the op, where the adapter has it at hand; it follows from the place, so two
-    answers are equal without it.
+    `chain` is that after the op, where the adapter has it at hand; it follows from the place, so
+    two answers are equal without it.
     """
 
     seq: int

@@ -24,8 +24,8 @@ from signaling.secret import Secret
 
 USER, WORD = "sotto", "a-word-of-the-tests-that-is-long"
 ACL = (
-    "~sotto:* &sotto:* -@all +ping +role +auth +hello +select +client|setname +subscribe +unsubscribe"
-    " +publish +get +set +del +eval +evalsha +script|load +time +zadd +zrem +zrange"
+    "~sotto:* &sotto:* -@all +ping +role +auth +hello +select +client|setname +subscribe"
+    " +unsubscribe +publish +get +set +del +eval +evalsha +script|load +time +zadd +zrem +zrange"
     " +zrangebyscore +zremrangebyscore +pexpire"
 )
 

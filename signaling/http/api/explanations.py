@@ -108,7 +108,9 @@ EXPLANATIONS: dict[Code, Explanation] = {
         403, "You are known, and may not do this.",
         "Ask an administrator. The OpenAPI document lists the roles of each operation.",
     ),
-    Code.ROOM_FULL: _said(403, "The room or call has as many people as it may.", "Try again later."),
+    Code.ROOM_FULL: _said(
+        403, "The room or call has as many people as it may.", "Try again later."
+    ),
     Code.BAD_SDP: _said(
         422, "The session description cannot be answered.", "Look at `detail`; RFC 8829 helps.",
     ),

@@ -1049,6 +1049,25 @@ export interface SaveWish {
   readonly remind_at?: string | null;
 }
 
+export interface ScheduleWish {
+  readonly at: string;
+  readonly message: NewMessage;
+}
+
+export interface Scheduled {
+  readonly id: string;
+  readonly account: string;
+  readonly device: string;
+  readonly room: string;
+  readonly at: string;
+  readonly post: Post;
+  readonly scopes?: readonly string[];
+}
+
+export interface ScheduledAnswer {
+  readonly items: readonly Scheduled[];
+}
+
 export interface Sealed {
   readonly format: 'm.e2ee.v1';
   readonly account: string;
@@ -1507,6 +1526,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  cancelScheduled: {
+    method: 'DELETE';
+    path: '/api/v1/scheduled/{scheduled_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   cancelUpload: {
     method: 'DELETE';
@@ -2422,6 +2448,13 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listScheduled: {
+    method: 'GET';
+    path: '/api/v1/scheduled';
+    body: undefined;
+    query: undefined;
+    answer: ScheduledAnswer;
+  };
   listSessions: {
     method: 'GET';
     path: '/api/v1/sessions';
@@ -2854,6 +2887,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  schedulePost: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/scheduled';
+    body: ScheduleWish;
+    query: undefined;
+    answer: Scheduled;
   };
   search: {
     method: 'GET';
