@@ -195,7 +195,8 @@ def served(root: FreshRoot) -> subprocess.Popen[bytes]:
         ["chroot", str(root.path), "/opt/sotto/bin/sotto", "serve",
          "--config=/etc/sotto/sotto.toml", "--ready-file=/ready.json",
          "--set=process.drain_seconds=0", "--set=accounts.tries_per_address=1000"],
-        env={"PATH": "/usr/bin:/bin", "HOME": "/root", "SOTTO_PROOF_KEY": API_SECRET,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+             "SOTTO_PROOF_KEY": API_SECRET,
              "SOTTO_API__RATE_FACTOR": "1000"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -228,7 +228,10 @@ def _responses(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {str(operation.status): answer}
     by_status: dict[int, list[str]] = {}
     for code, status in codes_of(operation).items():
-        by_status.setdefault(status, []).append(code)
+        # One that the operation names itself may come with each of its statuses.
+        own = EXPLANATIONS[Code(code)].statuses if code in operation.errors else ()
+        for each in {status, *own}:
+            by_status.setdefault(each, []).append(code)
     reference = {"schema": {"$ref": REFERENCE.format(name="Problem")}}
     for status, codes in sorted(by_status.items()):
         found[str(status)] = {
