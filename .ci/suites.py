@@ -76,7 +76,8 @@ def npm(*words: str) -> Command:
 CALLS = tuple(f"tests/signaling/{room}" for room in ("config", "http", "rtc", "whip"))
 STORES = tuple(f"tests/signaling/{room}" for room in ("bus", "storage"))
 FILES = ("tests/signaling/files",)
-ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES))
+CHAT = ("tests/signaling/chat", "tests/signaling/sync")
+ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES, *CHAT))
 
 TEST = (
     Suite(
@@ -99,6 +100,7 @@ TEST = (
     Suite("media", 6, (pytest("tests/mediaserver"),)),
     Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),)),
     Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),)),
+    Suite("chat", 8, (pytest(*CHAT),)),
     Suite("files", 8, (pytest(*FILES),)),
     Suite("stores", 9, (pytest(*STORES),)),
     Suite("rows", 10, (pytest("tests/rows"),)),
