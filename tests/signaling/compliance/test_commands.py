@@ -91,10 +91,10 @@ def test_b11_a_running_servers_audit_verifies_and_tampering_shows(tmp_path: Path
 
 
 def tamper(path: Path) -> None:
-    """One byte of one record's body, as somebody with the file can change it."""
+    """One byte of a record, or of a batch of them, as somebody with the file can change it."""
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT rid, seq, body FROM op ORDER BY rid, seq").fetchall()
-    rid, seq, body = next(row for row in rows if row[2][:1] == b"R")
+    rid, seq, body = next(row for row in rows if row[2][:1] in (b"R", b"B"))
     changed = body[:-1] + bytes([body[-1] ^ 1])
     connection.execute("UPDATE op SET body = ? WHERE rid = ? AND seq = ?", (changed, rid, seq))
     connection.commit()

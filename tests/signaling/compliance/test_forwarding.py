@@ -364,7 +364,8 @@ async def test_b13_a_cursor_of_a_process_that_lost_its_lease_moves_nothing_back(
     rig: AuditRig, tmp_path: Path
 ) -> None:
     path = tmp_path / "audit.ndjson"
-    await write(rig, 0, 10)
+    for number in range(10):  # ten places of the log, not a batch at one
+        await write(rig, number, number + 1)
     old = Forwarder(
         FileSink(tmp_path / "old"), rig.store.meta, rig.reader, rig.audit, SystemClock(), "p1",
         QUICK,
