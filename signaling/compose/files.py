@@ -159,18 +159,27 @@ def _origins(config: Config) -> Callable[[web.Request], frozenset[str]]:
 
 
 def listeners(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Addresses of the https and the http listener: given, or those of the page a port higher."""
+    """Addresses of the https and the http listener: given, or those of the page, at the next port
+    that nothing else of ours has.
+    """
     files, http = config.files, config.http
-    return (
-        files.listen or tuple(_higher(text, "http.listen") for text in http.listen),
-        files.plain or tuple(_higher(text, "http.plain") for text in http.plain),
-    )
+    taken = {config.media.tcp_port} if config.media.tcp else set()
+    for text in (*http.listen, *http.plain, config.operator.listen, *files.listen, *files.plain):
+        if text:
+            taken.add(parse_address(text, "http.listen")[1])
+    listen = files.listen or tuple(_higher(text, "http.listen", taken) for text in http.listen)
+    plain = files.plain or tuple(_higher(text, "http.plain", taken) for text in http.plain)
+    return listen, plain
 
 
-def _higher(text: str, key: str) -> str:
+def _higher(text: str, key: str, taken: set[int]) -> str:
+    """Takes the port that it finds. Any free one above a page at any free one."""
     host, port = parse_address(text, key)
     name = f"[{host}]" if ":" in host else host
-    return f"{name}:{port + 1 if 0 < port < 65535 else 0}"
+    if port:
+        port = next((one for one in range(port + 1, 65536) if one not in taken), 0)
+        taken.add(port)
+    return f"{name}:{port}"
 
 
 def origin_for(

@@ -30,7 +30,7 @@ class Files(Section, frozen=True):
         Meta(
             description=(
                 "Addresses of its https listener, with the certificate of `tls`. Empty: those of "
-                "`http.listen`, one port higher."
+                "`http.listen`, one port higher, or the next that is not ours already."
             )
         ),
     ] = ()
@@ -39,7 +39,7 @@ class Files(Section, frozen=True):
         Meta(
             description=(
                 "Addresses of its http listener, for a TLS proxy. Loopback only. Empty: those of "
-                "`http.plain`, one port higher."
+                "`http.plain`, one port higher, or the next that is not ours already."
             )
         ),
     ] = ()
