@@ -36,6 +36,8 @@ QUICK = {
     "accounts.tries_per_address": "100000",
     "accounts.hash_memory_kib": "19456",
     "accounts.hash_passes": "1",
+    "limits.requests_per_second": "100000",
+    "limits.requests_burst": "100000",
     "process.drain_seconds": "0",
 }
 
