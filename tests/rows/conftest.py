@@ -13,7 +13,10 @@ from tests.peers.mongo.stand_in import StandIn
 from tests.rows.house import House, Visit, standing, visiting
 
 # aiohttp leaves closing a TLS connection to its loop, which ends with the test.
-LEFT = "ignore:Exception ignored in. <(socket|asyncio|_SSL):pytest.PytestUnraisableExceptionWarning"
+LEFT = (
+    "ignore:Exception ignored in. <(socket|asyncio|_SSL|function _)"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -130,6 +130,7 @@ async def test_a08_a_mongodb_that_is_away_at_start_is_waited_for(
             try:
                 assert "insecure_store_without_auth" in await readiness(there, 200)
                 assert (await there.ask("GET", "/session")).status == 401
+                await asyncio.to_thread(house.stop)
             finally:
                 carrier.close()
     finally:

@@ -77,8 +77,8 @@ async def test_a09_a11_two_nodes_over_mutual_tls_and_a_stranger(
             for canary in (login, token, WORD, "default"):
                 assert canary.encode() not in wire.seen
         finally:
-            one.stop()
-            two.stop()
+            await asyncio.to_thread(one.stop)
+            await asyncio.to_thread(two.stop)
     certificate, key = Authority(tmp_path / "foreign").issue("stranger")
     settings, environment = on_bus(redis, redis.port, certificate=str(certificate), key=str(key))
     (tmp_path / "three").mkdir()
@@ -88,7 +88,7 @@ async def test_a09_a11_two_nodes_over_mutual_tls_and_a_stranger(
         async with visiting(stranger) as visit:
             await notes(visit, "bus: away", True)
     finally:
-        stranger.stop()
+        await asyncio.to_thread(stranger.stop)
 
 
 async def test_a11_the_default_user_is_off_and_dangerous_commands_too(redis: RedisServer) -> None:
@@ -127,7 +127,7 @@ async def test_a11_the_override_is_explicit_and_shown(tmp_path: Path) -> None:
                 async with visiting(house) as there:
                     await notes(there, "insecure: insecure_bus_plaintext", True)
             finally:
-                house.stop()
+                await asyncio.to_thread(house.stop)
 
 
 async def test_a11_behind_spiped(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_a11_behind_spiped(tmp_path: Path) -> None:
                 await notes(there, "bus: away", False)
                 assert (await there.ask("GET", "/session", token=await there.owner())).status == 200
         finally:
-            house.stop()
+            await asyncio.to_thread(house.stop)
         assert len(wire.seen) > 1000
         assert WORD.encode() not in wire.seen
         for at in (port, redis):
@@ -169,7 +169,7 @@ async def test_a10_mongodb_behind_stunnel_shows_no_canary(
                 token, _ = await there.joined(login=login)
                 assert (await there.ask("GET", "/account", token=token)).status == 200
         finally:
-            house.stop()
+            await asyncio.to_thread(house.stop)
         assert len(wire.seen) > 10_000
         for canary in (login, token):
             assert canary.encode() not in wire.seen
@@ -190,7 +190,7 @@ async def test_a10_an_impostor_behind_stunnel_gets_nothing(
             async with visiting(house) as there:
                 assert "store" in await readiness(there, 503)
         finally:
-            house.stop()
+            await asyncio.to_thread(house.stop)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ async def test_a10_a_certificate_of_somebody_else_is_refused(
         async with visiting(house) as there:
             assert "store" in await readiness(there, 503)
     finally:
-        house.stop()
+        await asyncio.to_thread(house.stop)
 
 
 @pytest.mark.parametrize("option", ["tlsAllowInvalidCertificates", "tlsInsecure"])
