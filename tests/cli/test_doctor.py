@@ -154,8 +154,10 @@ def test_a_healthy_server_is_healthy(clinic: Clinic) -> None:
         code, findings = clinic.examine(file)
         if code == 0:
             break
-    assert {f["outcome"] for f in findings.values()} == {"ok"}, findings
     assert code == 0
+    # Whether the disk below is encrypted is the machine's to say; nobody asked for it here.
+    assert findings.pop("volume")["outcome"] in ("ok", "skipped")
+    assert {f["outcome"] for f in findings.values()} == {"ok"}, findings
     assert set(findings) == {"https", "wss", "probe", "media-udp", "media-tcp", *TURN}
 
 

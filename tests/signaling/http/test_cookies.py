@@ -75,14 +75,15 @@ async def test_cross_site_forms_reach_no_operation(tmp_path: Path) -> None:
                     assert answer.status in statuses, (kind, origin)
 
 
-async def test_no_preflight_is_answered_below_api(tmp_path: Path) -> None:
+async def test_no_preflight_of_a_stranger_allows_anything(tmp_path: Path) -> None:
     async with people(tmp_path) as there:
         headers = {"Origin": EVIL, "Access-Control-Request-Method": "POST"}
         for path in ("/api/v1/session", "/oauth/token", "/v3/pam/x/grant"):
             async with there.server.client.options(
                 there.server.url + path, headers=headers
             ) as answer:
-                assert answer.status in (404, 405), path
+                # Pages of registered clients may ask for a token: these are answered, others not told.
+                assert answer.status in ((204,) if path == "/oauth/token" else (404, 405)), path
                 assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 

@@ -29,6 +29,10 @@ async def met(there: People, method: str, path: str, person: str) -> tuple[int, 
     async with there.server.client.request(
         method, url, headers=headers, allow_redirects=False
     ) as answer:
+        if method == "HEAD":  # it has no body that could name a code
+            return answer.status, {401: "token_missing", 403: "not_permitted"}.get(
+                answer.status, ""
+            )
         body: Any = await answer.json(content_type=None)
         return answer.status, str(body["code"]) if isinstance(body, dict) else ""
 
