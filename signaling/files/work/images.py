@@ -317,7 +317,8 @@ def _where(image: Image.Image) -> Where | None:
     if not good or abs(latitude) > 90 or abs(longitude) > 180:
         return None
     exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update({tag: gps[tag] for tag in GPS_KEPT if tag in gps})
+    # As a tag of its own: of an Exif that has none the writers of PNG and AVIF think it is empty.
+    exif[ExifTags.IFD.GPSInfo] = {tag: gps[tag] for tag in GPS_KEPT if tag in gps}
     return Where((round(latitude, 6), round(longitude, 6)), exif)
 
 
