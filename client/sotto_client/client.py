@@ -200,7 +200,11 @@ class Client:
 
     async def wait(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Until it holds; looked at after every frame. Raises TimeoutError."""
-        async with asyncio.timeout(seconds), self._news:
+        async with asyncio.timeout(seconds):
+            await self._until(condition)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with self._news:
             await self._news.wait_for(condition)
 
     # Partitions
@@ -229,10 +233,22 @@ class Client:
     async def synced(self, path: str, seconds: float = 30.0) -> None:
         """Until everything that the server had is here and nothing is pending."""
         replica = self.replica(path)
-        await self.wait(lambda: replica.phase is Phase.SYNCED and not replica.pending(), seconds)
+        async with asyncio.timeout(seconds):
+            while not await self._marked(replica):
+                pass
+
+    async def _marked(self, replica: Replica) -> bool:
+        """False: the session ended before the server answered, which it then never does."""
+        await self._until(lambda: replica.phase is Phase.SYNCED and not replica.pending())
+        session = replica.session
         request, frame = replica.mark()
         self._send([frame])
-        await self.wait(lambda: request in replica.marks, seconds)
+
+        def over() -> bool:
+            return replica.session != session or replica.phase is not Phase.SYNCED
+
+        await self._until(lambda: request in replica.marks or over())
+        return request in replica.marks
 
     def _milliseconds(self) -> int:
         return int(self._now() * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from sotto_client import Client, Refused, sign_in
 from tests.signaling.accounts.rig import PASSWORD
 from tests.signaling.files.rig import There
 from tests.sync.house import device, room_of, served
+from tests.sync.relay import Relay
 
 
 @pytest.fixture
@@ -57,6 +59,33 @@ async def test_what_was_written_while_away_arrives_once(there: There, tmp_path: 
         await bob.room(room).synced()
         assert texts(bob, room) == [f"m{number}" for number in range(50)]
         assert not ana.room(room).replica.pending()
+
+
+async def test_a_mark_that_is_lost_with_its_socket_is_asked_again(there: There) -> None:
+    """The answer belongs to the session: who waits for it must ask the next one."""
+    room = await room_of(there.ana, there.bob)
+    relay = Relay(int(there.house.http.rpartition(":")[2]))
+    await relay.start()
+    url = there.house.http.replace(str(relay.target), str(relay.port))
+    try:
+        async with device(there.house.client, url, there.ana) as ana:
+            await ana.room(room).synced()
+            replica, ask = ana.room(room).replica, ana.room(room).replica.mark
+            asked = []
+
+            def mark() -> tuple[int, dict[str, Any]]:
+                request, frame = ask()
+                asked.append(request)
+                if len(asked) == 1:
+                    relay.cut()
+                return request, frame
+
+            replica.mark = mark  # type: ignore[method-assign]
+            await ana.room(room).synced(20)
+            assert len(asked) > 1 and asked[0] not in replica.marks
+            assert ana.connections > 1
+    finally:
+        await relay.stop()
 
 
 async def test_a_refused_change_comes_back_as_such(there: There) -> None:
