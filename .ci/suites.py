@@ -103,7 +103,7 @@ TEST = (
     Suite("chat", 8, (pytest(*CHAT),)),
     Suite("files", 8, (pytest(*FILES),)),
     Suite("stores", 9, (pytest(*STORES),)),
-    Suite("rows", 10, (pytest("tests/rows"),)),
+    Suite("rows", 14, (pytest("tests/rows"),)),
     Suite("proofs", 8, (pytest("tests/proofs"),)),
     Suite("sync", 12, (pytest("tests/sync"),)),
     Suite("interop", 10, (real("tests/interop"),)),

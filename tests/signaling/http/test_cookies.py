@@ -82,7 +82,7 @@ async def test_no_preflight_of_a_stranger_allows_anything(tmp_path: Path) -> Non
             async with there.server.client.options(
                 there.server.url + path, headers=headers
             ) as answer:
-                # Pages of registered clients may ask for a token: these are answered, others not told.
+                # Pages of registered clients may ask for a token; others are told nothing.
                 assert answer.status in ((204,) if path == "/oauth/token" else (404, 405)), path
                 assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
