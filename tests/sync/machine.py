@@ -31,6 +31,7 @@ ANA, BEN = "ana", "ben"
 # How far a fold has come is not what it comes to.
 BESIDE = ("seq", "clock", "changed")
 WHO = st.integers(0, 2)
+STATEMENTS = ("keep", "add", "drop_pending", "stage", "take_staged", "drop_pending_upto")
 
 
 class SyncMachine(RuleBasedStateMachine):
@@ -155,9 +156,23 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(who=WHO, after=st.integers(0, 6))
     def crash_while_receiving(self, who: int, after: int) -> None:
         """Dies in the middle of a transaction, at one of its statements."""
+        self._crash(who, STATEMENTS, after)
+
+    @rule(who=WHO, other=WHO)
+    def crash_at_the_cursor(self, who: int, other: int) -> None:
+        """Entries that follow on the copy came, and it dies before it notes how far it has come."""
+        self.run(self.devices[who].rest())
+        self.act(other, "post")
+        self.run(self.devices[other].rest())
+        self._look()
+        self.run(self.server.hub.poll())
+        self.run(settle())
+        self._crash(who, ("keep",), 0)
+
+    def _crash(self, who: int, statements: tuple[str, ...], after: int) -> None:
         device = self.devices[who]
         self.run(device.connect())
-        device.local = _Dying(device.local, after)  # type: ignore[assignment]
+        device.local = _Dying(device.local, statements, after)  # type: ignore[assignment]
         device.replica._local = device.local
         with contextlib.suppress(Crash):
             self.run(device.receive())
@@ -316,12 +331,12 @@ class SyncMachine(RuleBasedStateMachine):
 class _Dying:
     """A `Local` whose process dies before one of its statements."""
 
-    def __init__(self, local: Any, after: int) -> None:
-        self._inner, self._left = local, after
+    def __init__(self, local: Any, statements: tuple[str, ...], after: int) -> None:
+        self._inner, self._statements, self._left = local, statements, after
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in ("keep", "add", "drop_pending", "stage", "take_staged", "drop_pending_upto"):
+        if name in self._statements:
             if self._left == 0:
                 raise Crash
             self._left -= 1
