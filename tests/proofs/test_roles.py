@@ -83,6 +83,24 @@ async def room(api: Api, token: str, made: Mapping[str, str]) -> str:
     return str((await api.must("POST", "/rooms", {"name": "theirs"}, token))["id"])
 
 
+async def room_invite(api: Api, token: str, made: Mapping[str, str]) -> str:
+    where = made["room_id"]
+    made_now = await api.must("POST", f"/rooms/{where}/invites", {}, token)
+    return str(made_now["invite"]["id"])
+
+
+async def report(api: Api, token: str, made: Mapping[str, str]) -> str:
+    where = made["room_id"]
+    one = made.get("message_id") or await message(api, token, made)
+    path = f"/rooms/{where}/messages/{one}/reports"
+    return str((await api.must("POST", path, {"reason": "spam"}, token))["id"])
+
+
+async def scheduled(api: Api, token: str, made: Mapping[str, str]) -> str:
+    wish = {"at": "2099-01-01T00:00:00Z", "message": {"text": "later"}}
+    return str((await api.must("POST", f"/rooms/{made['room_id']}/scheduled", wish, token))["id"])
+
+
 async def message(api: Api, token: str, made: Mapping[str, str]) -> str:
     where = made["room_id"]
     sent = await api.must("POST", f"/rooms/{where}/messages", {"text": "theirs"}, token)
@@ -112,7 +130,8 @@ async def emoji(api: Api, token: str, made: Mapping[str, str]) -> str:
 MAKERS: Mapping[str, Maker] = {
     "device_id": device, "session_id": session, "passkey_id": passkey, "token_id": call_token,
     "client_id": consented, "group": group, "room_id": room, "room": room, "message_id": message,
-    "account_id": account, "file_id": file, "emoji": emoji,
+    "account_id": account, "file_id": file, "emoji": emoji, "invite_id": room_invite,
+    "report_id": report, "scheduled_id": scheduled,
 }  # fmt: skip
 # Providers are the operator's; everybody may connect to each.
 NOBODYS = {"provider_id"}

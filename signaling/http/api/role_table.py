@@ -57,10 +57,16 @@ def cell(path: str, access: Mapping[str, Any], person: str) -> Cell:
     return Cell.ADMITTED
 
 
+# Of one's own, or open to everybody: the path names a person, not a thing of theirs.
+ABOUT = ("/api/v1/blocks/{account_id}", "/api/v1/presence/{account_id}")
+
+
 def others(path: str, access: Mapping[str, Any]) -> str:
     """A member asks for what is another's: refused like everybody without the role, told that it
     is not there, or there is nothing in the path that could be another's."""
     if path.startswith(SIGNED) or "{" not in path or Auth(access["auth"]) is Auth.NONE:
+        return ""
+    if path in ABOUT:
         return ""
     return "403" if cell(path, access, "member") is Cell.DENIED else "as nobody's"
 
