@@ -101,8 +101,8 @@ class Connection:
         transport.write(binary_frame(message.binary()))
         return True
 
-    def close(self, reason: str) -> None:
-        self._end(WSCloseCode.OK, reason)
+    def close(self, reason: str, *, resume: bool = False) -> None:
+        self._end(WSCloseCode.GOING_AWAY if resume else WSCloseCode.OK, reason)
 
     def _end(self, code: WSCloseCode, reason: str) -> None:
         if self._reason is None:

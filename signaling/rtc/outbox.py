@@ -41,7 +41,9 @@ class Sink(Protocol):
     """A socket as the domain sees it. Never blocks."""
 
     def send(self, message: Outgoing) -> None: ...
-    def close(self, reason: str) -> None: ...
+
+    def close(self, reason: str, *, resume: bool = False) -> None:
+        """`resume`: with a code after which clients resume; after 1000 they take it for the end."""
 
 
 class NoSocket:
@@ -50,7 +52,7 @@ class NoSocket:
     def send(self, message: Outgoing) -> None:
         pass
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, *, resume: bool = False) -> None:
         pass
 
 
@@ -79,11 +81,11 @@ class Outbox:
         self._sink = None
         return True
 
-    def drop(self, reason: str) -> bool:
+    def drop(self, reason: str, *, resume: bool = False) -> bool:
         """Close the socket, if there is one."""
         sink, self._sink = self._sink, None
         if sink is not None:
-            sink.close(reason)
+            sink.close(reason, resume=resume)
         return sink is not None
 
     def send(self, message: Outgoing) -> None:

@@ -186,7 +186,7 @@ class Participant:
 
     def drop_socket(self, reason: str) -> None:
         """Close the socket so that the client resumes; the participant stays."""
-        if self.outbox.drop(reason):
+        if self.outbox.drop(reason, resume=True):
             self.liveness.socket_closed()
 
     def tell_media(self, action: Callable[[], None]) -> None:

@@ -284,7 +284,7 @@ class Client:
             copy.ParseFromString(message.binary())
             self.responses.append(copy)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, *, resume: bool = False) -> None:
         self.closed = self.closed or reason
 
     # Acting

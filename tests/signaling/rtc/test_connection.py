@@ -17,6 +17,7 @@ from livekit.protocol import rtc
 
 from signaling.rtc import RtcLimits, RtcSettings
 from signaling.rtc.dispatch import HANDLERS
+from signaling.rtc.limits import RtcTimes
 from signaling.rtc.routes import CONNECTIONS
 from tests.signaling.rtc.conftest import Served, join_request, token
 
@@ -197,6 +198,15 @@ async def test_a_client_that_never_reads_is_cut(serve: Serve) -> None:
         room.set_metadata(f"{number} " + "x" * 30_000)
     assert await alice.end() == 1013
     assert served.rooms.services.counters.values["sockets_too_slow"] == 1
+
+
+async def test_a_socket_that_fell_silent_is_closed_so_that_the_client_resumes(
+    serve: Serve,
+) -> None:
+    served = await serve(RtcSettings(times=RtcTimes(ping_timeout=1)))
+    alice = await served.join("alice")
+    assert await alice.end() == 1001
+    assert served.rooms.services.counters.values["ping_timeouts"] == 1
 
 
 async def test_unknown_cases_of_newer_clients_are_ignored(served: Served) -> None:
