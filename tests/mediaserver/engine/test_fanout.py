@@ -10,7 +10,7 @@ import json
 import os
 import struct
 import time
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -32,7 +32,7 @@ from tests.mediaserver.engine.clients import (
     wait_for,
 )
 
-PROFILE = "AEAD_AES_128_GCM"
+PROFILE: Final = "AEAD_AES_128_GCM"
 OPUS = Codec(111, "opus", 48_000)
 SOURCE, HEARD = 1_000, 10
 PACKETS = 200  # what the buffer of a socket that nobody reads yet holds
