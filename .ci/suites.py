@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 ENGINE = ROOT / "mediaserver" / "engine"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto"
+_PRINTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Suite:
     name: str
     minutes: int
     commands: tuple[Command, ...]
+    beside: bool = False
+    """May share the machine with one other: nothing in it asks how long anything took."""
 
 
 def tool(*words: str) -> Command:
@@ -98,14 +108,14 @@ TEST = (
     Suite("engine", 15, (cargo("test", "-q", "--locked", "--workspace"),)),
     Suite("client", 3, (npm("test"),)),
     Suite("media", 6, (pytest("tests/mediaserver"),)),
-    Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),)),
-    Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),)),
-    Suite("chat", 8, (pytest(*CHAT),)),
-    Suite("files", 8, (pytest(*FILES),)),
-    Suite("stores", 9, (pytest(*STORES),)),
-    Suite("rows", 14, (pytest("tests/rows"),)),
-    Suite("proofs", 8, (pytest("tests/proofs"),)),
-    Suite("sync", 12, (pytest("tests/sync"),)),
+    Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),), beside=True),
+    Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),), beside=True),
+    Suite("chat", 8, (pytest(*CHAT),), beside=True),
+    Suite("files", 8, (pytest(*FILES),), beside=True),
+    Suite("stores", 9, (pytest(*STORES),), beside=True),
+    Suite("rows", 14, (pytest("tests/rows"),), beside=True),
+    Suite("proofs", 8, (pytest("tests/proofs"),), beside=True),
+    Suite("sync", 12, (pytest("tests/sync"),), beside=True),
     Suite("interop", 10, (real("tests/interop"),)),
     Suite("page", 16, (real("tests/web"),)),
     Suite("network", 12, (real("tests/network"),)),
@@ -153,7 +163,7 @@ LONG = (
 )
 
 
-def run(command: Command, minutes: int) -> bool:
+def run(command: Command, minutes: int, out: TextIO) -> bool:
     """Runs one command in a process group of its own; kills the group at the bound."""
     environment = {
         **os.environ,
@@ -161,37 +171,69 @@ def run(command: Command, minutes: int) -> bool:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         **command.environment,
     }
-    print("$", " ".join(Path(w).name if w.startswith(str(BIN)) else w for w in command.words))
-    sys.stdout.flush()
+    words = " ".join(Path(w).name if w.startswith(str(BIN)) else w for w in command.words)
+    print("$", words, file=out, flush=True)
     process = subprocess.Popen(  # noqa: S603 - the words are constants of this file
-        command.words, cwd=command.directory, env=environment, start_new_session=True
+        command.words,
+        cwd=command.directory,
+        env=environment,
+        start_new_session=True,
+        stdout=out,
+        stderr=subprocess.STDOUT,
     )
     try:
         return process.wait(minutes * 60) == 0
     except subprocess.TimeoutExpired:
-        print(f"not finished within {minutes} minutes")
+        print(f"not finished within {minutes} minutes", file=out, flush=True)
         return False
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def try_command(command: Command, minutes: int) -> bool:
-    if run(command, minutes):
+def try_command(command: Command, minutes: int, out: TextIO) -> bool:
+    if run(command, minutes, out):
         return True
     if not command.again:
         return False
-    print("== what failed is tried once more")
-    return run(replace(command, words=(*command.words, *command.again)), minutes)
+    print("== what failed is tried once more", file=out, flush=True)
+    return run(replace(command, words=(*command.words, *command.again)), minutes, out)
 
 
-def run_suite(suite: Suite) -> bool:
-    print(f"\n== {suite.name}")
+def run_suite(suite: Suite, out: TextIO) -> bool:
+    print(f"\n== {suite.name}", file=out, flush=True)
     started = time.monotonic()
-    results = [try_command(command, suite.minutes) for command in suite.commands]
+    results = [try_command(command, suite.minutes, out) for command in suite.commands]
     verdict = "ok" if all(results) else "FAILED"
-    print(f"== {suite.name}: {verdict} in {time.monotonic() - started:.0f} s")
+    seconds = time.monotonic() - started
+    print(f"== {suite.name}: {verdict} in {seconds:.0f} s", file=out, flush=True)
     return all(results)
+
+
+def run_beside(suite: Suite) -> bool:
+    """Prints all of it when it has ended, so that two never mix their lines."""
+    with tempfile.TemporaryFile("w+") as out:
+        good = run_suite(suite, out)
+        out.seek(0)
+        with _PRINTING:
+            shutil.copyfileobj(out, sys.stdout)
+            sys.stdout.flush()
+    return good
+
+
+def run_all(suites: Iterable[Suite]) -> dict[str, bool]:
+    """In their order; neighbours that may stand beside each other run two at a time."""
+    results: dict[str, bool] = {}
+    for beside, neighbours in itertools.groupby(suites, key=lambda suite: suite.beside):
+        group = list(neighbours)
+        if beside and len(group) > 1:
+            print(f"\n== two at a time: {', '.join(suite.name for suite in group)}", flush=True)
+            with ThreadPoolExecutor(2) as pool:
+                verdicts = list(pool.map(run_beside, group))
+        else:
+            verdicts = [run_suite(suite, sys.stdout) for suite in group]
+        results |= zip((suite.name for suite in group), verdicts, strict=True)
+    return results
 
 
 def main() -> int:
@@ -208,7 +250,7 @@ def main() -> int:
     wanted = options.only.split(",") if options.only else names
     if unknown := set(wanted) - set(names):
         parser.error(f"no suite named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    results = {suite.name: run_suite(suite) for suite in suites if suite.name in wanted}
+    results = run_all(suite for suite in suites if suite.name in wanted)
     failed = [name for name, good in results.items() if not good]
     if failed:
         print(f"\nfailed: {', '.join(failed)}")

@@ -116,6 +116,9 @@ class Connection:
         self._rooms.services.counters.add("sockets_stalled")
         self._end(WSCloseCode.TRY_AGAIN_LATER, "stalled")
         self._queue.clear()
+        self._abort()
+
+    def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
@@ -157,6 +160,8 @@ class Connection:
             await asyncio.wait_for(asyncio.shield(writer), _CLOSE_WAIT)
         except (TimeoutError, ConnectionError):
             writer.cancel()
+            if not self._socket.closed:
+                self._abort()  # else aiohttp would end it with 1000 behind all that is unread
         except asyncio.CancelledError:
             writer.cancel()
             raise
