@@ -4,7 +4,7 @@ import { asOwner, authenticator, guestLink, invitation } from '../accounts';
 import type { Tab } from '../browsers';
 import { appRequest, confirmApp, follow, signIn, signOut, signUp } from '../people';
 import type { Scenarios, World } from '../world';
-import { LOOKS, check } from './screens';
+import { LOOKS, check, lobby } from './screens';
 import type { Look } from './screens';
 
 export const scenarios: Scenarios = {
@@ -12,10 +12,14 @@ export const scenarios: Scenarios = {
   'pages of accounts in order: phone-dark': (world) => everyPage(world, 'phone-dark'),
 };
 
-/** The same in the two looks that differ from those in size or colour alone; for people to look at. */
+/** The same in the looks that differ from those in size or colour alone; for people to look at. */
 export const pictures: Scenarios = {
   'pages of accounts in order: dark': (world) => everyPage(world, 'dark'),
   'pages of accounts in order: phone': (world) => everyPage(world, 'phone'),
+  'pages of accounts in order: tablet': (world) => everyPage(world, 'tablet'),
+  'pages of accounts in order: tablet-dark': (world) => everyPage(world, 'tablet-dark'),
+  'lobby in order: tablet': (world) => lobby(world, 'tablet'),
+  'lobby in order: tablet-dark': (world) => lobby(world, 'tablet-dark'),
 };
 
 async function everyPage(world: World, look: Look): Promise<void> {

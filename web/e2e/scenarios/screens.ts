@@ -15,11 +15,13 @@ import { join } from './talk';
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
-export type Look = 'light' | 'dark' | 'phone' | 'phone-dark';
+export type Look = 'light' | 'dark' | 'tablet' | 'tablet-dark' | 'phone' | 'phone-dark';
 
 export const LOOKS: Readonly<Record<Look, BrowserContextOptions>> = {
-  light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },
-  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+  light: { colorScheme: 'light', viewport: { width: 1440, height: 900 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1440, height: 900 } },
+  tablet: { colorScheme: 'light', viewport: { width: 820, height: 1180 }, hasTouch: true },
+  'tablet-dark': { colorScheme: 'dark', viewport: { width: 820, height: 1180 }, hasTouch: true },
   phone: {
     colorScheme: 'light',
     viewport: { width: 390, height: 844 },
@@ -47,7 +49,7 @@ export const scenarios: Scenarios = {
   'last word in order: phone': (world) => ended(world, 'phone'),
 };
 
-async function lobby(world: World, look: Look): Promise<void> {
+export async function lobby(world: World, look: Look): Promise<void> {
   const tab = await world.chromium.open(LOOKS[look]);
   await tab.goto(`${world.server.origin}/?room=kitchen&name=Ada`);
   await tab.sees('Speak to see');
