@@ -123,6 +123,16 @@ TABLE: tuple[Kept, ...] = (
     Kept("Messages of searchable and encrypted rooms: the room's log", (), Level.PERSONAL,
          "AES-256-GCM, envelope with a key of the room, body with one of room and author, bound "
          "to the room and its place; hash-chained", "the room's retention"),
+    Kept("What waits to be delivered: places in rooms' logs, push notifications; and what "
+         "was given up", ("delivery.item", "delivery.dead"), Level.PERSONAL,
+         "AES-256-GCM, data key of the room or of the app's metadata; found by keyed digests",
+         "until delivered; what was given up for `delivery.dead_letter_days`", True),
+    Kept("Queues of deliveries: how far each came, who works on it", ("delivery.lane",),
+         Level.INTERNAL, _META, "as long as the receiver", True),
+    Kept("Webhooks and routes: addresses, secrets, filters", ("delivery.subscription",),
+         Level.SECRET, _META, "until removed", True),
+    Kept("Incoming webhooks: room and bot", ("delivery.inlet",), Level.SECRET,
+         _META + "; the address as " + _HASH, "until revoked", True),
     Kept("Media of calls", (), Level.PERSONAL,
          "DTLS 1.2 and SRTP (AES-GCM preferred) on the wire; in memory only, never stored",
          "while a packet is passed on"),

@@ -1,0 +1,1 @@
+"""What leaves the server because something happened: push, webhooks, routes; and what comes in."""

@@ -1,0 +1,483 @@
+"""Works off lanes of items over a store: whoever holds a lane's lease sends its next batch.
+
+    lease -> send a batch -> remove it -> ... -> the lane rests, or waits after a failure
+
+An item is removed after it was sent: what dies in between is done again, by this process or by
+another when the lease has ended. Ephemeral items live the same life in a store in memory. What is
+put and taken back is `outbox`'s. Long because the steps of one lane stand here in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec.structs import replace
+
+from signaling.clock import Clock
+from signaling.delivery.port import Dead, Delivered, Gone, Item, Outcome, Retry, Sender
+from signaling.delivery.shelf import Lane, Letter, Shelf
+from signaling.errors import ClientError, Unavailable
+from signaling.keys.port import Sealer
+from signaling.storage.memory import MemoryStore
+from signaling.storage.port import Conflict, Store
+from signaling.storage.table import Missing, Row
+
+log = logging.getLogger(__name__)
+
+# Batches of one lane before others have their turn.
+ROUNDS = 100
+PAGES = 10
+LEAST_READ = 20
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Of one kind. What fails for `give_up_s` becomes a dead letter and is kept for `bury_s`. One
+    send lasts at most `send_s`, which must be at most half of a lease.
+    """
+
+    batch: int = 1
+    size: Callable[[str, str], int] | None = None
+    give_up_s: float = 3 * 86400.0
+    bury_s: float = 30 * 86400.0
+    send_s: float = 15.0
+    retry_s: float = 1.0
+    retry_most_s: float = 900.0
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Of the whole outbox, in seconds: a lease, a look at all lanes; and lanes at once."""
+
+    lease_s: float = 30.0
+    look_s: float = 10.0
+    parallel: int = 16
+
+
+@dataclass(slots=True)
+class _Unsure:
+    """Sent to who may still lose it."""
+
+    settles: float
+    numbers: list[int]
+    epoch: int
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """A lane as this process knows it; `at` is when to look at it next, monotonic."""
+
+    shelf: Shelf
+    app: str
+    name: str
+    at: float = 0.0
+    row: Row[Lane] | None = None
+    held: float = 0.0
+    position: int = 0
+    done: int = 0
+    single: int = 0
+    again: bool = False
+    found: deque[tuple[int, Item]] = field(default_factory=deque)
+    unsure: deque[_Unsure] = field(default_factory=deque)
+    task: asyncio.Task[None] | None = None
+    putting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def start_again(self) -> None:
+        """From the first item that is still there."""
+        self.position = 0
+        self.found.clear()
+        self.unsure.clear()
+
+
+class Worker:
+    """One for each process. `run` until cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        noise: Callable[[], float],
+        holder: str,
+        apps: Sequence[str],
+        pace: Pace | None = None,
+    ) -> None:
+        """`noise` gives numbers from 0 to 1, for jitter; `holder` names this process."""
+        self._lasting = Shelf(store, sealer)
+        self._passing = Shelf(MemoryStore(clock), None)
+        self._clock, self._noise, self._holder = clock, noise, holder
+        self._apps, self._pace = apps, pace or Pace()
+        self._senders: dict[str, tuple[Sender, Limits]] = {}
+        self._lanes: dict[tuple[int, str, str], State] = {}
+        self._wake = asyncio.Event()
+        self._looked = float("-inf")
+        self.counters: Counter[str] = Counter()
+
+    def register(self, kind: str, sender: Sender, limits: Limits | None = None) -> None:
+        """Before `run`."""
+        self._senders[kind] = (sender, limits or Limits())
+
+    async def drop(self, app: str, *, target: str = "", room: str = "", subject: str = "") -> int:
+        """See `port.Outbox`."""
+        names = {"target": target, "room": room, "subject": subject}
+        if not any(names.values()):
+            raise ValueError("name what is to be dropped")
+        dropped = 0
+        for shelf in (self._passing, self._lasting):
+            dropped += await shelf.drop(app, names)
+            if target and not room and not subject:
+                for lane in await shelf.lanes_of(app, target):
+                    await shelf.forget(app, lane.name)
+        for state in self._lanes.values():
+            if state.app == app:
+                state.found.clear()
+        return dropped
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        try:
+            while True:
+                wait = await self._look()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            await self._end()
+
+    async def settle(self) -> None:
+        """Until nothing is due now (tests, and before an end)."""
+        while True:
+            await self._look()
+            tasks = [state.task for state in self._lanes.values() if state.task is not None]
+            if not tasks:
+                return
+            await asyncio.gather(*tasks)
+
+    async def _look(self) -> float:
+        """Starts what is due; the seconds until something is, or may be."""
+        now = self._clock.monotonic()
+        if now >= self._looked + self._pace.look_s:
+            self._looked = now
+            try:
+                await self._find()
+            except (Unavailable, ClientError) as error:
+                log.info("lanes were not looked at now: %s", type(error).__name__)
+        running = sum(state.task is not None for state in self._lanes.values())
+        soon = self._looked + self._pace.look_s
+        for state in sorted(self._lanes.values(), key=lambda one: one.at):
+            if state.task is not None:
+                continue
+            if state.at > now or running >= self._pace.parallel:
+                soon = min(soon, state.at) if state.at > now else soon
+                continue
+            running += 1
+            state.task = asyncio.get_running_loop().create_task(self._work(state))
+        return max(0.01, soon - now)
+
+    async def _find(self) -> None:
+        """Lanes that others left, or that were left by this process before it started."""
+        for app in self._apps:
+            for lane in await self._lasting.busy(app):
+                if (id(self._lasting), app, lane.name) not in self._lanes:
+                    self._state(self._lasting, app, lane.name)
+
+    def _state(self, shelf: Shelf, app: str, name: str) -> State:
+        key = (id(shelf), app, name)
+        if key not in self._lanes:
+            self._lanes[key] = State(shelf, app, name, at=self._clock.monotonic())
+        return self._lanes[key]
+
+    async def _work(self, state: State) -> None:
+        state.again = False
+        wait: float | None
+        try:
+            wait = await self._drain(state)
+        except Missing:
+            state.start_again()
+            state.row, state.done, wait = None, 0, None
+        except (Unavailable, ClientError, Conflict) as error:
+            log.info("a lane waits: %s", type(error).__name__)
+            state.start_again()
+            state.row, wait = None, 1.0
+        except Exception:
+            log.exception("a lane failed")
+            state.start_again()
+            state.row, wait = None, 30.0
+        finally:
+            state.task = None
+        now = self._clock.monotonic()
+        if state.again:
+            state.at = now
+        elif wait is not None:
+            state.at = now + wait
+        elif not state.putting.locked():
+            self._lanes.pop((id(state.shelf), state.app, state.name), None)
+        self._wake.set()
+
+    async def _drain(self, state: State) -> float | None:
+        """Batch after batch; then the seconds to wait, or None when nothing is left."""
+        for _ in range(ROUNDS):
+            wait = await self._hold(state)
+            if wait > 0:
+                return wait
+            assert state.row is not None
+            self._watch_losses(state, state.row.value)
+            await self._settled(state)
+            batch, later = await self._next(state, state.row.value)
+            if batch:
+                outcome = await self._send(state.row.value, batch)
+                wait = await self._after(state, batch, outcome)
+                if wait > 0:
+                    return wait
+            elif state.unsure:
+                state.held = 0.0  # others may put something meanwhile
+                wait = state.unsure[0].settles - self._clock.monotonic()
+                return max(0.05, min(wait, self._pace.look_s))
+            elif later is not None:
+                await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
+                state.row = None
+                return max(0.0, later - self._clock.unix())
+            elif await self._rest(state):
+                return None
+        return 0.0
+
+    async def _hold(self, state: State) -> float:
+        """0 with the lease in hand for one more send; else the seconds until it may be had."""
+        if state.row is not None and state.held > self._clock.monotonic() + self._pace.lease_s / 2:
+            return 0.0
+        while True:
+            with contextlib.suppress(Conflict):  # somebody put something: read it again
+                return await self._take(state)
+
+    async def _take(self, state: State) -> float:
+        """Raises Conflict, and Missing for a lane that rests or was dropped."""
+        pace, now = self._pace, self._clock.monotonic()
+        row = await state.shelf.lane(state.app, state.name)
+        if row is None:
+            raise Missing(state.name)
+        lane, unix = row.value, self._clock.unix()
+        if not lane.busy:
+            raise Missing(state.name)
+        left = lane.until - unix
+        if lane.holder not in ("", self._holder) and 0 < left <= 2 * pace.lease_s:
+            state.row = None
+            state.start_again()
+            return left
+        if state.row is None:
+            state.start_again()
+        _, limits = self._sender(lane.kind)
+        # A clock that was set back must not turn a back-off into hours.
+        if lane.failures and 0 < lane.due - unix <= max(limits.retry_most_s, 3600.0):
+            state.row = None
+            return lane.due - unix
+        taken = replace(
+            lane, holder=self._holder, until=unix + pace.lease_s, done=max(lane.done, state.done)
+        )
+        state.row = await state.shelf.replace(state.app, row, taken)
+        state.held = now + pace.lease_s
+        return 0.0
+
+    async def _next(self, state: State, lane: Lane) -> tuple[list[tuple[int, Item]], float | None]:
+        """A batch of what is due, in order; without one, when the next item is due."""
+        _, limits = self._sender(lane.kind)
+        size = limits.batch if limits.size is None else limits.size(state.app, lane.target)
+        later: float | None = None
+        if not state.found:
+            later = await self._fetch(state, lane.top, max(size, LEAST_READ))
+        take = 1 if state.single else min(size, len(state.found))
+        return [state.found.popleft() for _ in range(min(take, len(state.found)))], later
+
+    async def _fetch(self, state: State, top: int, limit: int) -> float | None:
+        """Fills `found`; drops what expired. When the first item is due that is not yet.
+
+        Beyond `top` others are still putting: there may be gaps.
+        """
+        after, now, later = state.position, self._clock.unix(), None
+        for _ in range(PAGES):
+            items, last = await state.shelf.waiting(state.app, state.name, after, limit)
+            expired = []
+            for number, item in items:
+                if number > top:
+                    last = 0
+                elif item.expires is not None and item.expires <= now:
+                    expired.append(number)
+                elif item.due > now:
+                    later = item.due if later is None else min(later, item.due)
+                else:
+                    state.found.append((number, item))
+            if expired:
+                await state.shelf.remove(state.app, state.name, expired)
+                self.counters["expired"] += len(expired)
+            if state.found or not last:
+                break
+            after = last
+        return later
+
+    async def _send(self, lane: Lane, batch: Sequence[tuple[int, Item]]) -> Outcome:
+        sender, limits = self._sender(lane.kind)
+        items = [item for _, item in batch]
+        try:
+            async with asyncio.timeout(limits.send_s):
+                return await sender.send(items[0].app, lane.target, items)
+        except TimeoutError:
+            return Retry(0.0, "no answer in time")
+        except Unavailable as error:
+            return Retry(float(error.retry_after or 0), error.message)
+        except Exception:
+            log.exception("sending failed")
+            return Retry(0.0, "our error, see the log")
+
+    def _sender(self, kind: str) -> tuple[Sender, Limits]:
+        return self._senders.get(kind, (_NOBODY, Limits()))
+
+    # What became of a batch
+
+    async def _after(self, state: State, batch: list[tuple[int, Item]], outcome: Outcome) -> float:
+        """The seconds until the next batch."""
+        assert state.row is not None
+        lane = state.row.value
+        numbers = [number for number, _ in batch]
+        if isinstance(outcome, Delivered):
+            await self._delivered(state, numbers, outcome)
+            return 0.0
+        if isinstance(outcome, Gone):
+            log.info("a %s is gone: %s", lane.kind, outcome.reason)
+            self.counters["gone"] += await self.drop(state.app, target=lane.target)
+            raise Missing(state.name)
+        if isinstance(outcome, Dead):
+            if len(batch) > 1:
+                # One of them is to blame: each goes alone.
+                state.found.extendleft(reversed(batch))
+                state.single = len(batch)
+            else:
+                await self._bury(state, batch, outcome.reason)
+            return 0.0
+        return await self._failed(state, batch, outcome)
+
+    async def _delivered(self, state: State, numbers: list[int], outcome: Delivered) -> None:
+        assert state.row is not None
+        lane = state.row.value
+        self.counters["delivered"] += len(numbers)
+        state.single = max(0, state.single - 1)
+        if outcome.settle_s > 0:
+            settles = self._clock.monotonic() + outcome.settle_s
+            state.unsure.append(_Unsure(settles, numbers, self._epoch(state, lane)))
+            state.position = numbers[-1]
+        else:
+            await state.shelf.remove(state.app, state.name, numbers)
+            state.done = max(state.done, numbers[-1])
+        if lane.failures:
+            await self._update(state, fresh)
+
+    async def _failed(self, state: State, batch: list[tuple[int, Item]], outcome: Retry) -> float:
+        assert state.row is not None
+        lane, now = state.row.value, self._clock.unix()
+        _, limits = self._sender(lane.kind)
+        self.counters["retried"] += 1
+        since = lane.failing or now
+        if now - since >= limits.give_up_s:
+            await self._bury(state, batch, outcome.reason)
+            await self._update(state, fresh)
+            return 0.0
+        state.start_again()
+        wait = max(outcome.after_s, backoff(limits, lane.failures, self._noise()))
+        await self._update(
+            state,
+            lambda old: replace(
+                old, failures=old.failures + 1, failing=since, due=now + wait, holder="", until=0.0
+            ),
+        )
+        state.row = None
+        return wait
+
+    async def _bury(self, state: State, batch: list[tuple[int, Item]], reason: str) -> None:
+        """Kept first, removed then. Nothing of a transient room is ever kept."""
+        assert state.row is not None
+        _, limits = self._sender(state.row.value.kind)
+        if state.shelf is self._lasting:
+            for number, item in batch:
+                letter = Letter(item=item, number=number, reason=reason, at=self._clock.unix())
+                await state.shelf.bury(letter, limits.bury_s)
+        numbers = [number for number, _ in batch]
+        await state.shelf.remove(state.app, state.name, numbers)
+        state.done = max(state.done, numbers[-1])
+        state.single = max(0, state.single - 1)
+        self.counters["dead"] += len(batch)
+
+    async def _update(self, state: State, change: Callable[[Lane], Lane]) -> None:
+        """Raises Conflict when the lease went to somebody else meanwhile."""
+
+        def mine(lane: Lane) -> Lane:
+            if lane.holder != self._holder:
+                raise Conflict(state.name)
+            return replace(change(lane), done=max(lane.done, state.done))
+
+        state.row = await state.shelf.change(state.app, state.name, mine)
+
+    async def _rest(self, state: State) -> bool:
+        """False when something was put since the lane was read."""
+        assert state.row is not None
+        lane = state.row.value
+        done = max(lane.done, state.done)
+        resting = replace(lane, busy=False, holder="", until=0.0, done=done)
+        try:
+            await state.shelf.replace(state.app, state.row, resting)
+        except Conflict:
+            state.held = 0.0  # reads the row anew
+            return False
+        state.held = 0.0
+        return True
+
+    # Receivers that acknowledge nothing
+
+    def _epoch(self, state: State, lane: Lane) -> int:
+        epoch = getattr(self._sender(lane.kind)[0], "epoch", None)
+        return int(epoch(state.app, lane.target)) if epoch is not None else 0
+
+    def _watch_losses(self, state: State, lane: Lane) -> None:
+        """What went out before a loss and had not settled goes again."""
+        if state.unsure and state.unsure[-1].epoch != self._epoch(state, lane):
+            self.counters["again"] += sum(len(one.numbers) for one in state.unsure)
+            state.start_again()
+
+    async def _settled(self, state: State) -> None:
+        now = self._clock.monotonic()
+        while state.unsure and state.unsure[0].settles <= now:
+            one = state.unsure.popleft()
+            await state.shelf.remove(state.app, state.name, one.numbers)
+            state.done = max(state.done, one.numbers[-1])
+
+    async def _end(self) -> None:
+        tasks = [state.task for state in self._lanes.values() if state.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for state in list(self._lanes.values()):
+            if state.row is not None and state.shelf is self._lasting:
+                with contextlib.suppress(Unavailable, ClientError, Conflict, Missing):
+                    await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
+
+
+class _Nobody:
+    """Of a kind that this server does not send."""
+
+    async def send(self, app: str, target: str, items: Sequence[Item]) -> Outcome:
+        return Retry(60.0, "nobody sends these")
+
+
+_NOBODY = _Nobody()
+
+
+def backoff(limits: Limits, failures: int, noise: float) -> float:
+    """Doubles from `retry_s` to `retry_most_s`; half of it is left to chance (`noise`, 0 to 1)."""
+    whole = min(limits.retry_most_s, limits.retry_s * 2.0 ** min(failures, 30))
+    return whole * (0.5 + noise / 2)
+
+
+def fresh(lane: Lane) -> Lane:
+    return replace(lane, failures=0, failing=0.0, due=0.0)
