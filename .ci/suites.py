@@ -86,7 +86,7 @@ def npm(*words: str) -> Command:
 CALLS = tuple(f"tests/signaling/{room}" for room in ("config", "http", "rtc", "whip"))
 STORES = tuple(f"tests/signaling/{room}" for room in ("bus", "storage"))
 FILES = ("tests/signaling/files",)
-CHAT = ("tests/signaling/chat", "tests/signaling/sync")
+CHAT = tuple(f"tests/signaling/{room}" for room in ("calls", "chat", "sync"))
 ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES, *CHAT))
 
 TEST = (

@@ -179,10 +179,11 @@ class App:
             self._config.keys,
             rtc_settings(self._config),
             ice_servers=relays,
-            hooks=self._call_audit,
+            hooks=calling.ears.over(self._call_audit),
             trail=self._call_audit,
-            admission=calling.admission,
+            admission=calling.ears,
         )
+        calling.listen(self._rooms)
         self._live = Live(self._rooms)
         self._stack.push_async_callback(calling.admission.stop)
         self._stack.push_async_callback(self._rooms.drain)
@@ -217,7 +218,9 @@ class App:
             app, self.core, collected, self._people.authenticator, development=self._development
         )
         self.setup_link = await self._people.start()
-        for work in (keeping.run(), self._filing.run(), *self._people.tasks()):
+        for work in (
+            keeping.run(), self._filing.run(), *self._people.tasks(), *calling.tasks(),
+        ):  # fmt: skip
             self._spawn(work)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority, where)

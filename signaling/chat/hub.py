@@ -13,12 +13,21 @@ from collections.abc import Callable
 import msgspec
 
 from signaling.bus.port import Bus, Subscription
-from signaling.chat.ports import Cancel, CursorMoved, Hint, News, RightsChanged, Typing, Watcher
+from signaling.chat.ports import (
+    Calling,
+    Cancel,
+    CursorMoved,
+    Hint,
+    News,
+    RightsChanged,
+    Typing,
+    Watcher,
+)
 
 log = logging.getLogger(__name__)
 
 Blind = Callable[[str, str], str]
-_HINTS = News | Typing | CursorMoved | RightsChanged
+_HINTS = News | Typing | CursorMoved | Calling | RightsChanged
 
 
 class _Told(msgspec.Struct, frozen=True, array_like=True):

@@ -92,6 +92,16 @@ class CallPolicy(StrEnum):
     REQUIRED = "required"
 
 
+class Lobby(StrEnum):
+    """Who waits until a moderator lets them into a call: nobody, who is no member (guests), or
+    everybody but moderators.
+    """
+
+    OFF = "off"
+    GUESTS = "guests"
+    EVERYBODY = "everybody"
+
+
 class CallState(StrEnum):
     STARTED = "started"
     ENDED = "ended"
@@ -172,6 +182,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     ttl: Seconds | None = None
     retention: Seconds | None = None
     call_encryption: CallPolicy = CallPolicy.NONE
+    lobby: Lobby = Lobby.OFF
 
 
 class Create(_Op, frozen=True, kw_only=True, tag="create"):
@@ -269,6 +280,7 @@ class Set(_Op, frozen=True, kw_only=True, tag="set"):
     ttl: Seconds | UnsetType | None = UNSET
     retention: Seconds | UnsetType | None = UNSET
     call_encryption: CallPolicy | UnsetType = UNSET
+    lobby: Lobby | UnsetType = UNSET
 
 
 class Member(_Op, frozen=True, kw_only=True, tag="member"):
@@ -286,7 +298,9 @@ class ToE2ee(_Op, frozen=True, kw_only=True, tag="mode"):
 
 
 class CallOp(_Op, frozen=True, kw_only=True, tag="call"):
-    """Server only. What became of a call; `ended` and the others outrank `started`."""
+    """Server only. What became of a call; `ended` and the others outrank `started`. `accounts`: who
+    called first, then who took part, or was rung when nobody came.
+    """
 
     id: MessageId
     state: CallState

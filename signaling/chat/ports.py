@@ -115,6 +115,21 @@ class CursorMoved(Hint, frozen=True, kw_only=True, tag="cursor"):
     parent: str | None = None
 
 
+class Calling(Hint, frozen=True, kw_only=True, tag="calling"):
+    """Of an account: something happened in a call that it has to do with, to `account` on `device`.
+    `until` a ring ends, in Unix seconds.
+    """
+
+    call: str
+    room: str
+    event: str
+    caller: str
+    account: str
+    device: str = ""
+    video: bool = False
+    until: float = 0.0
+
+
 class RightsChanged(Hint, frozen=True, kw_only=True, tag="rights"):
     """The members or what they may do changed: ask `may_read` again (sync: 228 when refused)."""
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from signaling.chat.bodies import UUID7
-from signaling.chat.ops import Delete, Entry, Mode, Post
+from signaling.chat.ops import CallOp, CallState, Delete, Entry, Mode, Post
 from signaling.chat.reduce import Messages, MessageView, ThreadView, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
 from signaling.chat.sealing import Sealing, to_ms
@@ -305,10 +305,10 @@ class Rooms:
             subject = subject_of(post)
             if subject is None:
                 continue
-            about = await self.about(room, subject, post.seq)
+            about = await self.about(room, subject, 0 if _ends(post) else post.seq)
             messages = Messages([post, *await self.entries(room, about.seqs)])
             view = messages.message(subject)
-            if view is not None:
+            if view is not None and (view.seq == post.seq or not _ends(post)):
                 found.append(_with_thread(view, about.thread()))
         return found
 
@@ -324,6 +324,11 @@ class Rooms:
         for room in list(self._rooms.values()):
             if room.state.seq > room.saved and not room.transient:
                 await self._save_quietly(room)
+
+
+def _ends(entry: Entry) -> bool:
+    """A call stands where it started, which may be long before."""
+    return isinstance(entry.op, CallOp) and entry.op.state is not CallState.STARTED
 
 
 def _known(entries: Iterable[Entry], ident: str) -> Known | None:

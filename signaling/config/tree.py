@@ -20,6 +20,7 @@ from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, Aud
 from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
+from signaling.config.ringing import Ringing
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
 from signaling.config.store import Bus, Store
@@ -380,6 +381,7 @@ class Config(Section, frozen=True):
     media: Media = field(default_factory=Media)
     turn: Turn = field(default_factory=Turn)
     calls: Calls = field(default_factory=Calls)
+    ringing: Ringing = field(default_factory=Ringing)
     webhooks: Webhooks = field(default_factory=Webhooks)
     api: Api = field(default_factory=Api)
     accounts: Accounts = field(default_factory=Accounts)

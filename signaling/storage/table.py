@@ -100,13 +100,15 @@ class Table(Generic[T]):
         found = await self._meta.scan(app, self._kind, term=term, after=after, limit=limit)
         return [await self._open(app, document) for document in found]
 
-    async def readable(self, app: str, *, after: str = "", limit: int = 100) -> list[Row[T]]:
+    async def readable(
+        self, app: str, *, term: str | None = None, after: str = "", limit: int = 100
+    ) -> list[Row[T]]:
         """As `scan`, without the rows whose key is disabled or destroyed: one locked row must not
         hide all others from whoever lists them.
         """
         found: list[Row[T]] = []
         while len(found) < limit:
-            page = await self._meta.scan(app, self._kind, after=after, limit=limit)
+            page = await self._meta.scan(app, self._kind, term=term, after=after, limit=limit)
             for document in page:
                 with contextlib.suppress(KeyInactive, KeyDestroyed):
                     found.append(await self._open(app, document))

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from signaling.chat.ports import Below, CursorMoved, Hint, News, RightsChanged, Typing
+from msgspec import UNSET
+
+from signaling.chat.ports import Below, Calling, CursorMoved, Hint, News, RightsChanged, Typing
 from signaling.errors import ClientError, Unavailable
 from signaling.sync.batch import Batch
 from signaling.sync.engine import PAGE
 from signaling.sync.errors import Action, Fault, SyncCode
 from signaling.sync.frames import encode
-from signaling.sync.session_frames import PartitionCursor, PartitionTyping
+from signaling.sync.session_frames import PartitionCall, PartitionCursor, PartitionTyping
 
 if TYPE_CHECKING:
     from signaling.sync.binding import Bound
@@ -85,6 +88,26 @@ class Feed:
                 )
         elif isinstance(hint, CursorMoved):
             self._cursor(hint)
+        elif isinstance(hint, Calling):
+            self._calling(hint)
+
+    def _calling(self, hint: Calling) -> None:
+        """A device is told itself whether another of its account did it."""
+        until = datetime.fromtimestamp(hint.until, UTC) if hint.until else UNSET
+        for live in tuple(self.sessions):
+            own = bool(hint.device) and hint.account == live.actor.account
+            frame = PartitionCall(
+                session=live.number,
+                call=hint.call,
+                room=hint.room,
+                event=hint.event,
+                caller=hint.caller,
+                account=hint.account,
+                elsewhere=own and hint.device != live.actor.device,
+                video=hint.video,
+                until=until,
+            )
+            live.tell(encode(frame))
 
     def _cursor(self, hint: CursorMoved) -> None:
         for live in tuple(self.sessions):

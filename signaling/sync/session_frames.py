@@ -25,7 +25,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signaling.chat.account_ops import AccountOp
-from signaling.chat.ops import ClientOp, Clock, Op, Part, Version
+from signaling.chat.ops import CallPolicy, ClientOp, Clock, Op, Part, Version
 
 MOST_CHANGES = 1000
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -179,9 +179,28 @@ class PartitionCursor(Struct, frozen=True, kw_only=True, tag="cursor"):
     parent: str | None = None
 
 
+class PartitionCall(Struct, frozen=True, kw_only=True, tag="call"):
+    """Of `account`, the own data: a call rings, or what became of it. `event`: `ring`; of a callee
+    (`account`) `accepted`, `rejected`, `busy`, `not_supported`, `timed_out`, `cancelled`; `ended`;
+    of a lobby `knock`, `admitted`, `denied`. `elsewhere`: on another device than this. A hint; the
+    REST API has the state (`listCalls`)."""
+
+    session: int
+    call: str
+    room: str
+    event: str
+    caller: str
+    account: str
+    elsewhere: bool = False
+    video: bool = False
+    encryption: CallPolicy = CallPolicy.NONE
+    until: datetime | UnsetType = UNSET
+
+
 SENT: tuple[tuple[type[Struct], str], ...] = (
     (PartitionDownload, "Ops of a partition, and how far the upload has come"),
     (PartitionUnbound, "The session on a partition ended"),
     (PartitionTyping, "Somebody writes"),
     (PartitionCursor, "Somebody read, or got, up to here"),
+    (PartitionCall, "A call rings, or what became of it"),
 )

@@ -96,10 +96,9 @@ class CallTokens:
         """Raises Refused (401, 403)."""
         require_scope(principal, SCOPE)
         account, session = principal.account, principal.session
-        view = None if account is None else await self._directory.view(principal.app, account)
-        if account is None or session is None or view is None:
-            raise Refused(Code.NOT_PERMITTED, 403, "Only an account joins a call.")
-        grant = await self.policy(principal, view, room)
+        view, grant = await self.grant(principal, room)
+        if account is None or session is None:
+            raise _nobody()
         now, device = self._service.clock.unix(), principal.device or session
         binding = Binding(self._ids.new(), principal.app, account, device, session)
         record = CallToken(session=session, account=account, device=device, room=room)
@@ -121,6 +120,14 @@ class CallTokens:
             id=binding.id, token=token, identity=identity, expires_in=int(self._life), turn=turn
         )
 
+    async def grant(self, principal: Principal, room: str) -> tuple[AccountView, VideoGrant]:
+        """What this account may do in the room's call now. Raises Refused (403)."""
+        account = principal.account
+        view = None if account is None else await self._directory.view(principal.app, account)
+        if view is None:
+            raise _nobody()
+        return view, await self.policy(principal, view, room)
+
     async def take_back(self, principal: Principal, token: str) -> None:
         """One's own. Raises ClientError (404)."""
         app = principal.app
@@ -135,6 +142,10 @@ class CallTokens:
         except Missing:
             raise _no_token() from None
         await self._revocations.revoke(Revocation(app=app, token=token, reason="revoked"))
+
+
+def _nobody() -> Refused:
+    return Refused(Code.NOT_PERMITTED, 403, "Only an account joins a call.")
 
 
 def _no_token() -> ClientError:
@@ -177,9 +188,15 @@ class SessionAdmission:
     """Implements `rtc.Admission`. See the module."""
 
     def __init__(
-        self, tokens: Table[CallToken], service: SessionService, revocations: Revocations
+        self,
+        tokens: Table[CallToken],
+        service: SessionService,
+        revocations: Revocations,
+        grant: Callable[[Principal, str], Awaitable[object]] | None = None,
     ) -> None:
+        """`grant` raises Refused for who may not be in the room's call any more."""
         self._tokens = tokens
+        self._grant = grant
         self._service = service
         self._register = revocations.register
         self._held: dict[str, Callable[[], None]] = {}
@@ -196,7 +213,18 @@ class SessionAdmission:
             return False
         held = Principal(app=binding.app, session=binding.session)
         principal = await self._service.look_again(held)
-        return principal is not None and SCOPE in principal.scopes
+        if principal is None or SCOPE not in principal.scopes:
+            return False
+        return await self._may(principal, row.value.room)
+
+    async def _may(self, principal: Principal, room: str) -> bool:
+        """A token outlives what its owner was in the room."""
+        try:
+            if self._grant is not None:
+                await self._grant(principal, room)
+        except ClientError:
+            return False
+        return True
 
     def joined(self, participant: Participant) -> None:
         binding = participant.claims.binding

@@ -28,6 +28,7 @@ from signaling.chat.ops import (
     Custom,
     Join,
     Kind,
+    Lobby,
     Member,
     Mode,
     Name,
@@ -87,6 +88,7 @@ class ChangedRoom(Body, frozen=True, kw_only=True):
     ttl: Seconds | UnsetType | None = UNSET
     retention: Seconds | UnsetType | None = UNSET
     call_encryption: CallPolicy | UnsetType = UNSET
+    lobby: Lobby | UnsetType = UNSET
 
 
 class ModeWish(Body, frozen=True, kw_only=True):

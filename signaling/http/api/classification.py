@@ -60,6 +60,10 @@ TABLE: tuple[Kept, ...] = (
     Kept("One-time tickets of sockets", ("ticket",), Level.SECRET, _HASH, "seconds"),
     Kept("Tokens of calls that were issued: whose, for which room", ("call_token",),
          Level.PERSONAL, _META + "; the token itself is kept nowhere", "as a session", True),
+    Kept("Calls of rooms: who rang whom, who took part, when; who waits in a lobby; which call a "
+         "room has now", ("call", "call.open"), Level.PERSONAL,
+         "AES-256-GCM, data key of the room or of the app's metadata; found by keyed digests",
+         "`ringing.history_days`; of transient rooms until the call ends", True),
     Kept("OAuth codes, device codes, DPoP proofs seen",
          ("oauth_code", "oauth_device", "oauth_user_code", "dpop_jti"), Level.SECRET,
          _HASH + "; codes that people type by keyed digest", "minutes"),

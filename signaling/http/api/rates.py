@@ -40,6 +40,7 @@ RATES: dict[str, Rate] = {
     "token": Rate(120, 60, 60, "The OAuth endpoints."),
     "signed": Rate(6000, 60, 600, "Servers that sign with a secret key, each address."),
     "sensitive": Rate(20, 60, 10, "Acts that ask for a fresh proof of who you are."),
+    "ring": Rate(30, 60, 10, "Beginning calls and ringing people."),
     "search": Rate(60, 60, 20, "Searches and filters that read much."),
     "upload": Rate(2400, 60, 400, "Pieces of files that are uploaded."),
     "export": Rate(10, 600, 3, "Exports of many records."),

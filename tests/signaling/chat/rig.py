@@ -34,6 +34,7 @@ from signaling.errors import Code, Refused
 from signaling.http.api.cursor import Cursors
 from signaling.http.api.endpoint import Ports
 from signaling.http.api.idempotency import Idempotency, Kept
+from signaling.http.api.operation import Operation
 from signaling.http.api.rates import RateLimiter
 from signaling.http.api.router import add_routes
 from signaling.http.edge import origin_check
@@ -136,8 +137,11 @@ class House:
         middleware = Middleware(Config(), hsts=False)
         app = web.Application(middlewares=middleware.chain())
         app.on_response_prepare.append(middleware.finish)
-        add_routes(app, self.chatting.operations(self.door), ports)
+        add_routes(app, self.operations(), ports)
         return app
+
+    def operations(self) -> list[Operation]:
+        return self.chatting.operations(self.door)
 
 
 @dataclass

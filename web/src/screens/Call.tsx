@@ -1,5 +1,5 @@
 // The call: who is there, large; what you can do, below. Always dark, so that pictures stand out.
-import { Link2 } from 'lucide-react';
+import { Link2, LockOpen } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { DIALOG_AFTER_MS, LOST_AFTER_MS } from '../client/call/interruption';
 import { actionOf } from '../client/shortcuts';
@@ -65,6 +65,7 @@ function Header() {
         <bdi>{room}</bdi>
       </h1>
       <span className={styles['count']}>{t('call.people.count', { count })}</span>
+      <Encryption />
       <CopyButton
         className={styles['copy']}
         icon={<Link2 size={18} aria-hidden />}
@@ -73,6 +74,20 @@ function Header() {
         done={t('call.copied')}
       />
     </header>
+  );
+}
+
+/** Calls are encrypted between each device and the server, and nobody shall think otherwise. */
+function Encryption() {
+  return (
+    <span
+      className={styles['encryption']}
+      data-e2ee="none"
+      title={t('call.encryption.none.body')}
+    >
+      <LockOpen size={16} aria-hidden />
+      <span className={styles['encryptionText']}>{t('call.encryption.none')}</span>
+    </span>
   );
 }
 

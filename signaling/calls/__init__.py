@@ -1,0 +1,1 @@
+"""Calls of rooms: ringing, their messages in the timeline, their history and their lobby."""
