@@ -182,10 +182,15 @@ def without(call: Call, account: str) -> Call:
         call,
         caller=call.caller if kept(call.caller) else "",
         device=call.device if kept(call.caller) else "",
-        callees={a: callee for a, callee in call.callees.items() if kept(a)},
+        callees={
+            a: replace(callee, by=callee.by if kept(callee.by) else "")
+            for a, callee in call.callees.items()
+            if kept(a)
+        },
         present={sid: a if kept(a) else "" for sid, a in call.present.items()},
         took=tuple(filter(kept, call.took)),
         admitted=tuple(filter(kept, call.admitted)),
         denied=tuple(filter(kept, call.denied)),
         waiting={a: at for a, at in call.waiting.items() if kept(a)},
+        says=tuple(replace(s, accounts=tuple(filter(kept, s.accounts))) for s in call.says),
     )

@@ -199,8 +199,8 @@ def operations(deps: Deps) -> list[Operation]:
         Operation(
             "POST", here, "beginCall", "Begin a room's call, or join it", do.begin,
             body=CallBegin, answer=JoinAnswer, idempotent=False, rate="ring",
-            description="Without a token and with `call.waiting` you are in the lobby: ask again when "
-            "told `admitted`. A call that begins in a direct room rings the other.",
+            description="Without a token and with `call.waiting` you are in the lobby: ask again "
+            "when told `admitted`. A call that begins in a direct room rings the other.",
             **{**own, "errors": (*_ERRORS, Code.ENCRYPTION_UNAVAILABLE)},
         ),
         Operation("GET", here, "getRoomCall", "A room's call, if one is going on", do.look,

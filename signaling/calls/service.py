@@ -127,9 +127,7 @@ class Calls:
         """Members who are not in the call: some, or all."""
         room = await self.room(actor, name, Operation.PUBLISH_IN_CALL)
         call = (await self.named(actor.app, room.id, None)).value
-        if actor.account not in {call.caller, *call.busy} or self._waits(
-            room, call, actor.account
-        ):
+        if actor.account not in {call.caller, *call.busy} or self._waits(room, call, actor.account):
             raise rights.refused("Join the call before you ring others.")
         members = set(room.state.accounts())
         if not members.issuperset(accounts):

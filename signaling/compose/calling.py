@@ -1,5 +1,5 @@
-"""Calls of who signed in or has an access token: their call tokens, whose end reaches the rooms, and
-the calls of chat's rooms: ringing, timeline, history, lobby.
+"""Calls of who signed in or has an access token: their call tokens, whose end reaches the rooms,
+and the calls of chat's rooms: ringing, timeline, history, lobby.
 """
 
 from __future__ import annotations

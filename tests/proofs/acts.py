@@ -26,7 +26,7 @@ from tests.signaling.accounts.test_mail import Box
 # texts that were sent in as canaries, ids, states and kinds, times.
 _SECRET = """
 access_token refresh_token device_token ticket secret uri recovery_codes secret_key token url
-credential challenge device_code user_code
+credential challenge device_code user_code reject_token
 """
 _HARMLESS = """
 name label login mail room rooms identity details network target actor address text message meta

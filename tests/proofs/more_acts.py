@@ -221,6 +221,18 @@ async def sockets(stage: Stage) -> None:
         await api.send("POST", f"/{path}/{new('whip.room')}", data=sdp, headers=fields)
 
 
+async def ringing(stage: Stage) -> None:
+    """A call of a room that rings and is left ringing."""
+    api = stage.api
+    owner = (await api.must("GET", "/account", token=stage.owner))["id"]
+    wish = {"kind": "direct", "members": [owner]}
+    room = (await api.must("POST", "/rooms", wish, stage.person))["id"]
+    begun = {"name": stage.new("call.shown")}
+    await api.must("POST", f"/rooms/{room}/call", begun, stage.person)
+    listed = await api.must("GET", "/calls?open=true", token=stage.owner)
+    assert listed["items"][0]["reject_token"]
+
+
 async def join(stage: Stage, token: str) -> None:
     base = stage.api.installation.url.replace("https", "wss", 1)
     url = f"{base}/rtc?access_token={token}&protocol=17"

@@ -59,8 +59,9 @@ CONFIGURED = {
 WRITTEN_BY = {
     "account": "people", "account_claim": "people", "account_device": "people",
     "account_link": "links", "account_pending": "second_factors", "account_flow": "provider",
-    "session": "people", "ticket": "sockets", "call_token": "sockets", "oauth_code": "oauth",
-    "oauth_device": "oauth", "oauth_user_code": "oauth", "dpop_jti": "oauth",
+    "session": "people", "ticket": "sockets", "call_token": "sockets", "call": "ringing",
+    "call.open": "ringing", "oauth_code": "oauth", "oauth_device": "oauth",
+    "oauth_user_code": "oauth", "dpop_jti": "oauth",
     "access.keyset": "access", "access.grant": "access", "access.group": "access",
     "access.tag_key": "access", "idempotency": "access", "shared_secret": "", "key": "",
     "key_app": "", "audit": "", "audit_app": "", "audit_signer": "",
@@ -104,7 +105,10 @@ def provider_toml(port: int, pki: Pki) -> str:
 async def act(stage: acts.Stage) -> None:
     for step in (acts.people, acts.letters, acts.links, acts.provider, more_acts.oauth):
         await step(stage)
-    for step in (more_acts.access, more_acts.sockets, acts.second_factors, more_acts.astray):
+    for step in (
+        more_acts.access, more_acts.sockets, more_acts.ringing, acts.second_factors,
+        more_acts.astray,
+    ):  # fmt: skip
         await step(stage)
     await spray(stage)
     await more_acts.reading(stage)

@@ -123,6 +123,11 @@ async def file(api: Api, token: str, made: Mapping[str, str]) -> str:
     return answer.headers["Location"].rpartition("/")[2]
 
 
+async def call(api: Api, token: str, made: Mapping[str, str]) -> str:
+    begun = await api.must("POST", f"/rooms/{made['room_id']}/call", {}, token)
+    return str(begun["call"]["id"])
+
+
 async def emoji(api: Api, token: str, made: Mapping[str, str]) -> str:
     return "%F0%9F%91%8D"
 
@@ -131,7 +136,7 @@ MAKERS: Mapping[str, Maker] = {
     "device_id": device, "session_id": session, "passkey_id": passkey, "token_id": call_token,
     "client_id": consented, "group": group, "room_id": room, "room": room, "message_id": message,
     "account_id": account, "file_id": file, "emoji": emoji, "invite_id": room_invite,
-    "report_id": report, "scheduled_id": scheduled,
+    "report_id": report, "scheduled_id": scheduled, "call_id": call,
 }  # fmt: skip
 # Providers are the operator's; everybody may connect to each.
 NOBODYS = {"provider_id"}

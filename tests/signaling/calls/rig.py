@@ -1,5 +1,5 @@
-"""Rooms with calls behind the real framework of the API: people with several devices, a media server
-that says what a test says, and what each account's devices and sleeping phones were told.
+"""Rooms with calls behind the real framework of the API: people with several devices, a media
+server that says what a test says, and what each account's devices and phones were told.
 
 A token is a name, or a name and a device: `bob`, `bob/laptop`.
 """
@@ -64,9 +64,7 @@ class Tokens:
 
     async def issue(self, principal: Principal, room: str, name: str = "") -> IssuedCall:
         identity = f"{principal.account}:{principal.device}"
-        return IssuedCall(
-            id="1", token=f"{room} {name}", identity=identity, expires_in=60, turn=[]
-        )
+        return IssuedCall(id="1", token=f"{room} {name}", identity=identity, expires_in=60, turn=[])
 
 
 class CallHouse(House):
@@ -155,7 +153,7 @@ class Calls(Served):
         """What its messages say of calls, the oldest first."""
         answer = await self.ask(who, "GET", f"/rooms/{room}/messages")
         assert answer.status == 200, answer.body
-        return [m["call"] for m in reversed(answer.body["items"]) if m["kind"] == "call"]
+        return [m["call"] for m in reversed(answer.body["items"]) if "call" in m]
 
     async def direct(self, one: str = "ann", other: str = "bob") -> str:
         answer = await self.ask(one, "POST", "/rooms", {"kind": "direct", "members": [other]})
@@ -175,3 +173,6 @@ async def calling(ground: Ground, bus: Bus | None = None) -> AsyncIterator[Calls
         await server.close()
         await house.calls.idle()
         await house.chatting.close()
+
+
+__all__ = ["APP", "CallHouse", "Calls", "calling"]

@@ -120,9 +120,7 @@ async def test_hanging_up_is_told_from_being_cut_off() -> None:
         assert not ears.here()
 
 
-async def test_one_word_for_who_came_and_went_at_once_and_none_is_lost_while_the_store_is_away() -> (
-    None
-):  # fmt: skip
+async def test_who_came_and_went_at_once_is_one_word_and_none_is_lost() -> None:
     ears, listener = ears_of(inside("PA_1", "ann"), away=2)
     ears.notify(event("participant_joined", "PA_1"))
     ears.notify(event("participant_left", "PA_1", reason=Reason.CLIENT_INITIATED))

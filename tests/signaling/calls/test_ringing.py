@@ -1,5 +1,5 @@
-"""Ring, accept, reject, busy, cancel, time-out, answered elsewhere: over HTTP, with several devices,
-in virtual time, and as each account's devices are told.
+"""Ring, accept, reject, busy, cancel, time-out, answered elsewhere: over HTTP, with several
+devices, in virtual time, and as each account's devices are told.
 """
 
 from __future__ import annotations

@@ -5,6 +5,11 @@ export interface Accept {
   readonly secret: string;
 }
 
+export interface AcceptWish {
+  readonly call?: string | null;
+  readonly name?: string;
+}
+
 export interface AccountAnswer {
   readonly id: string;
   readonly login: string;
@@ -19,6 +24,10 @@ export interface AccountAnswer {
 export interface AccountChange {
   readonly roles?: readonly Role[] | null;
   readonly disabled?: boolean | null;
+}
+
+export interface AdmitWish {
+  readonly accounts?: readonly string[];
 }
 
 export interface AgainCode {
@@ -75,6 +84,32 @@ export interface BotTokenList {
   readonly items: readonly BotTokenAnswer[];
 }
 
+export interface CallAnswer {
+  readonly id: string;
+  readonly room: string;
+  readonly state: Phase;
+  readonly video: boolean;
+  readonly waiting: boolean;
+  readonly made_at: string;
+  readonly caller?: string | null;
+  readonly started_at?: string | null;
+  readonly ended_at?: string | null;
+  readonly seconds?: number;
+  readonly outcome?: End | null;
+  readonly mine?: signaling_calls_call_Outcome | null;
+  readonly reject_token?: string | null;
+  readonly callees?: readonly CalleeAnswer[];
+  readonly inside?: readonly string[];
+  readonly took_part?: readonly string[];
+  readonly encryption?: CallPolicy;
+}
+
+export interface CallBegin {
+  readonly ring?: boolean | null;
+  readonly video?: boolean;
+  readonly name?: string;
+}
+
 export interface CallOp {
   readonly type: 'call';
   readonly id: string;
@@ -109,6 +144,19 @@ export interface CallWish {
   readonly name?: string;
 }
 
+export interface CalleeAnswer {
+  readonly account: string;
+  readonly outcome: signaling_calls_call_Outcome;
+  readonly by: string;
+  readonly until: string;
+  readonly at?: string | null;
+}
+
+export interface CancelWish {
+  readonly call?: string | null;
+  readonly accounts?: readonly string[];
+}
+
 export interface ChangedKeySet {
   readonly name?: string | null;
   readonly listing?: boolean | null;
@@ -131,6 +179,7 @@ export interface ChangedRoom {
   readonly ttl?: number | null;
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
+  readonly lobby?: Lobby;
 }
 
 export interface ClientChange {
@@ -246,6 +295,10 @@ export interface DeliveredUpto {
   readonly seq: number;
 }
 
+export interface DenyWish {
+  readonly account: string;
+}
+
 export interface DeviceAnswer {
   readonly id: string;
   readonly name: string;
@@ -289,6 +342,8 @@ export interface EditedMessage {
   readonly body?: Plain | Sealed | null;
   readonly mentions?: Mentions | null;
 }
+
+export type End = 'cancelled' | 'ended' | 'missed' | 'nothing' | 'rejected';
 
 export interface Ended {
   readonly ended: number;
@@ -488,12 +543,6 @@ export interface InvitesAnswer {
 
 export type Join = 'invite' | 'open' | 'request';
 
-export interface JoinAnswer {
-  readonly token: string;
-  readonly url: string;
-  readonly identity: string;
-}
-
 export interface JoinRequest {
   readonly room: string;
   readonly name: string;
@@ -552,6 +601,15 @@ export interface Listing {
   readonly message: string;
   readonly tokens: readonly signaling_access_grants_Listed[];
   readonly next: string | null;
+}
+
+export type Lobby = 'everybody' | 'guests' | 'off';
+
+export interface LobbyAnswer {
+  readonly call: string;
+  readonly waiting: readonly Waiting[];
+  readonly admitted: readonly string[];
+  readonly denied: readonly string[];
 }
 
 export interface LogAnswer {
@@ -719,10 +777,8 @@ export interface NotifyWish {
 
 export type Operation = 'add_reaction' | 'add_to_group' | 'delete_file' | 'delete_group' | 'delete_messages' | 'download_file' | 'get_all_channels' | 'get_all_users' | 'get_channel' | 'get_channel_members' | 'get_memberships' | 'get_reactions' | 'get_state' | 'get_user' | 'here_now' | 'history' | 'join_call' | 'list_files' | 'list_group' | 'message_counts' | 'moderate_call' | 'publish' | 'publish_in_call' | 'register_push' | 'remove_channel' | 'remove_channel_members' | 'remove_from_group' | 'remove_memberships' | 'remove_reaction' | 'remove_user' | 'send_file' | 'set_channel' | 'set_channel_members' | 'set_memberships' | 'set_state' | 'set_user' | 'signal' | 'subscribe' | 'subscribe_group' | 'subscribe_presence' | 'time' | 'typing' | 'unsubscribe' | 'unsubscribe_with_state' | 'where_now';
 
-export type Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
-
 export interface OutcomeWish {
-  readonly outcome: Outcome;
+  readonly outcome: signaling_chat_reports_Outcome;
 }
 
 export interface OwnAccount {
@@ -792,6 +848,8 @@ export interface PasswordStep {
   readonly login: string;
   readonly password: string;
 }
+
+export type Phase = 'ended' | 'idle' | 'ringing' | 'up';
 
 export interface Pin {
   readonly type: 'pin';
@@ -946,6 +1004,16 @@ export interface RecordShown {
   readonly details: Readonly<Record<string, string>>;
 }
 
+export interface RejectByToken {
+  readonly token: string;
+  readonly reason?: 'busy' | 'rejected';
+}
+
+export interface RejectWish {
+  readonly call?: string | null;
+  readonly reason?: 'busy' | 'not_supported' | 'rejected';
+}
+
 export interface Relay {
   readonly urls: readonly string[];
   readonly username: string;
@@ -966,7 +1034,7 @@ export interface Report {
   readonly reason: string;
   readonly text: string;
   readonly at: string;
-  readonly outcome?: Outcome;
+  readonly outcome?: signaling_chat_reports_Outcome;
   readonly by?: string | null;
 }
 
@@ -997,6 +1065,10 @@ export interface ResetAsk {
 export interface ResetStep {
   readonly link: string;
   readonly password: string;
+}
+
+export interface RingWish {
+  readonly accounts?: readonly string[];
 }
 
 export type Role = 'administrator' | 'auditor' | 'bot' | 'compliance' | 'guest' | 'member' | 'owner';
@@ -1112,6 +1184,7 @@ export interface Set {
   readonly ttl?: number | null;
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
+  readonly lobby?: Lobby;
 }
 
 export interface Settings {
@@ -1126,6 +1199,7 @@ export interface Settings {
   readonly ttl?: number | null;
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
+  readonly lobby?: Lobby;
 }
 
 export interface Shape {
@@ -1321,6 +1395,12 @@ export interface Vote {
   readonly choices?: readonly number[];
 }
 
+export interface Waiting {
+  readonly account: string;
+  readonly name: string;
+  readonly since: string;
+}
+
 export type Who = 'members' | 'moderators';
 
 export interface signaling_access_explain_Part {
@@ -1373,11 +1453,25 @@ export interface signaling_accounts_sessions_operations_Listed {
   readonly current: boolean;
 }
 
+export type signaling_calls_call_Outcome = 'accepted' | 'busy' | 'cancelled' | 'not_supported' | 'rejected' | 'ringing' | 'timed_out';
+
+export interface signaling_calls_shapes_JoinAnswer {
+  readonly call: CallAnswer;
+  readonly token?: string | null;
+  readonly url?: string | null;
+  readonly identity?: string | null;
+  readonly expires_in?: number | null;
+  readonly ice_servers?: readonly Relay[];
+  readonly encryption?: CallPolicy;
+}
+
 export type signaling_chat_ops_Kind = 'announcement' | 'direct' | 'group' | 'private' | 'public';
 
 export type signaling_chat_ops_Part = 'banned' | 'guest' | 'member' | 'moderator' | 'none' | 'owner' | 'service';
 
 export type signaling_chat_presence_State = 'away' | 'busy' | 'invisible' | 'offline' | 'online';
+
+export type signaling_chat_reports_Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
 
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
@@ -1388,10 +1482,23 @@ export interface signaling_files_operations_LinkAnswer {
 
 export type signaling_files_port_State = 'quarantined' | 'ready' | 'refused' | 'uploaded' | 'uploading';
 
+export interface signaling_http_guests_JoinAnswer {
+  readonly token: string;
+  readonly url: string;
+  readonly identity: string;
+}
+
 export type signaling_keys_lifecycle_State = 'active' | 'decrypt_only' | 'destroyed' | 'disabled' | 'pre_active' | 'scheduled';
 
 /** Every operation: where it is, what it takes, what it answers. */
 export interface Operations {
+  acceptCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/accept';
+    body: AcceptWish;
+    query: undefined;
+    answer: signaling_calls_shapes_JoinAnswer;
+  };
   acceptRoomInvite: {
     method: 'POST';
     path: '/api/v1/room-invites/accept';
@@ -1422,6 +1529,13 @@ export interface Operations {
     };
     answer: MessageView;
   };
+  admitToCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/lobby/admit';
+    body: AdmitWish;
+    query: undefined;
+    answer: LobbyAnswer;
+  };
   answerRequest: {
     method: 'POST';
     path: '/api/v1/rooms/{room_id}/requests/{account_id}';
@@ -1442,6 +1556,13 @@ export interface Operations {
     body: ResetAsk;
     query: undefined;
     answer: undefined;
+  };
+  beginCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call';
+    body: CallBegin;
+    query: undefined;
+    answer: signaling_calls_shapes_JoinAnswer;
   };
   beginEnrolmentOfPasskey: {
     method: 'POST';
@@ -1519,6 +1640,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  cancelCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/cancel';
+    body: CancelWish;
+    query: undefined;
+    answer: CallAnswer;
   };
   cancelKeyDestruction: {
     method: 'DELETE';
@@ -1736,7 +1864,7 @@ export interface Operations {
     path: '/api/join';
     body: JoinRequest;
     query: undefined;
-    answer: JoinAnswer;
+    answer: signaling_http_guests_JoinAnswer;
   };
   createGuestLink: {
     method: 'POST';
@@ -1858,6 +1986,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  denyCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/lobby/deny';
+    body: DenyWish;
+    query: undefined;
+    answer: LobbyAnswer;
+  };
   describeUploads: {
     method: 'OPTIONS';
     path: '/api/v1/uploads';
@@ -1889,6 +2024,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  endCall: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/call';
+    body: undefined;
+    query: undefined;
+    answer: CallAnswer;
   };
   endOneSession: {
     method: 'DELETE';
@@ -1992,6 +2134,13 @@ export interface Operations {
     query: undefined;
     answer: BotAnswer;
   };
+  getCall: {
+    method: 'GET';
+    path: '/api/v1/calls/{call_id}';
+    body: undefined;
+    query: undefined;
+    answer: CallAnswer;
+  };
   getFile: {
     method: 'GET';
     path: '/api/v1/files/{file_id}';
@@ -2032,6 +2181,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeySetView;
+  };
+  getLobby: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/call/lobby';
+    body: undefined;
+    query: undefined;
+    answer: LobbyAnswer;
   };
   getMessage: {
     method: 'GET';
@@ -2078,6 +2234,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: RoomAnswer;
+  };
+  getRoomCall: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/call';
+    body: undefined;
+    query: undefined;
+    answer: CallAnswer;
   };
   getSession: {
     method: 'GET';
@@ -2226,6 +2389,21 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly BotAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listCalls: {
+    method: 'GET';
+    path: '/api/v1/calls';
+    body: undefined;
+    query: {
+      readonly open?: boolean;
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly CallAnswer[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -2696,6 +2874,20 @@ export interface Operations {
     query: undefined;
     answer: Sotto;
   };
+  rejectCall: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/reject';
+    body: RejectWish;
+    query: undefined;
+    answer: CallAnswer;
+  };
+  rejectCallByToken: {
+    method: 'POST';
+    path: '/api/v1/calls/reject';
+    body: RejectByToken;
+    query: undefined;
+    answer: undefined;
+  };
   removeDevice: {
     method: 'DELETE';
     path: '/api/v1/account/devices/{device_id}';
@@ -2852,6 +3044,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Moved;
+  };
+  ringMembers: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/call/ring';
+    body: RingWish;
+    query: undefined;
+    answer: CallAnswer;
   };
   rotateBotToken: {
     method: 'POST';
