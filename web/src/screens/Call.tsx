@@ -80,11 +80,7 @@ function Header() {
 /** Calls are encrypted between each device and the server, and nobody shall think otherwise. */
 function Encryption() {
   return (
-    <span
-      className={styles['encryption']}
-      data-e2ee="none"
-      title={t('call.encryption.none.body')}
-    >
+    <span className={styles['encryption']} data-e2ee="none" title={t('call.encryption.none.body')}>
       <LockOpen size={16} aria-hidden />
       <span className={styles['encryptionText']}>{t('call.encryption.none')}</span>
     </span>
