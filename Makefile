@@ -5,7 +5,7 @@ SETUP := bash .ci/setup
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help run test test-long bench check fmt wheel clean
+.PHONY: help run test test-long bench check fmt sbom wheel clean
 
 help:
 	@sed -n 's/^##//p' Makefile
@@ -42,6 +42,11 @@ fmt:
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix -q . || true
 	@cd mediaserver/engine && cargo fmt
 	@cd web && npx prettier --log-level warn --write .
+
+## make sbom       what a release is made of (CycloneDX), in dist/sbom/
+sbom:
+	@$(SETUP) test
+	@$(PY) .ci/sbom.py
 
 ## make wheel      the wheel alone, in dist/
 wheel:

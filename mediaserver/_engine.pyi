@@ -60,6 +60,9 @@ class Engine:
     def send_dtls(self, transport: int, datagram: bytes) -> None:
         """Send on the selected pair; dropped when there is none yet."""
 
+    def cap_transport(self, transport: int, bitrate: int) -> None:
+        """Plan at most so many bit/s for its subscriptions; 0: what the path takes."""
+
     def close_transport(self, transport: int) -> None:
         """Also ends its publications and subscriptions."""
 

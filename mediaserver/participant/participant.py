@@ -219,6 +219,13 @@ class Participant:
         if self.subscribing is not None:
             self.subscribing.unsubscribe(track_id)
 
+    def cap(self, bitrate: int) -> None:
+        sends = self.connections.get(Target.SUBSCRIBER) or self._connection(Target.PUBLISHER)
+        try:
+            self._context.engine.cap_transport(sends.transport, bitrate)
+        except EngineError as error:
+            raise _unavailable(error) from error
+
     def restart_ice(self, target: Target) -> None:
         """DUAL subscriber: offer new credentials. Elsewhere the client restarts."""
         connection = self._connection(target)

@@ -13,6 +13,7 @@ from signaling.rtc.participant import Action, Participant
 Reason = models.DisconnectReason
 _MAX_SPEAKING_SECONDS = 60
 _LEVEL = 0.9
+_MAX_BITRATE = 1 << 40  # bit/s; more is no bound
 
 
 def simulate(participant: Participant, request: rtc.SimulateScenario) -> None:
@@ -36,6 +37,9 @@ def simulate(participant: Participant, request: rtc.SimulateScenario) -> None:
         participant.cut_on_resume(with_messages=True)
     elif scenario == "disconnect_signal_on_resume_no_messages":
         participant.cut_on_resume(with_messages=False)
+    elif scenario == "subscriber_bandwidth":
+        bitrate = min(max(request.subscriber_bandwidth, 0), _MAX_BITRATE)
+        participant.tell_media(lambda: participant.media.cap(bitrate))
     else:
         participant.refuse(
             rtc.RequestResponse.Reason.UNSUPPORTED_TYPE,

@@ -95,6 +95,9 @@ class FakeEngine:
     def set_remote_ice(self, transport: int, ufrag: str, pwd: str) -> None:
         self._record("set_remote_ice", transport, ufrag, pwd)
 
+    def cap_transport(self, transport: int, bitrate: int) -> None:
+        self._record("cap_transport", transport, bitrate)
+
     def restart_ice(self, transport: int) -> LocalIce:
         self._record("restart_ice", transport)
         ice = LocalIce(transport, f"00again{self._id()}", "q" * 24, 0)

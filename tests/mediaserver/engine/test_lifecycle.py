@@ -109,6 +109,7 @@ def test_commands_to_unknown_ids_are_refused() -> None:
             lambda: engine.restart_ice(99),
             lambda: engine.set_srtp(99, KEYS),
             lambda: engine.send_dtls(99, b"x"),
+            lambda: engine.cap_transport(99, 1),
             lambda: engine.publish(99, AUDIO),
             lambda: engine.update_publication(99, AUDIO),
             lambda: engine.set_publication_muted(99, True),

@@ -70,6 +70,7 @@ class FakeParticipantMedia:
         self.muted: dict[str, bool] = {}
         self.subscriptions: dict[str, SubscribeSettings] = {}
         self.restarts: list[Target] = []
+        self.capped: list[int] = []
         self.sent: list[tuple[Channel, bytes]] = []
         self.sending = asyncio.Event()
         self.closed = False
@@ -114,6 +115,9 @@ class FakeParticipantMedia:
 
     def unsubscribe(self, track_id: str) -> None:
         self.subscriptions.pop(track_id, None)
+
+    def cap(self, bitrate: int) -> None:
+        self.capped.append(bitrate)
 
     def restart_ice(self, target: Target) -> None:
         self.restarts.append(target)

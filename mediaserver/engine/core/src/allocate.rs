@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::io::Io;
 use crate::spec::Kind;
 use crate::time::{MILLIS, SECONDS, Time};
+use crate::transport::Transport;
 
 const INTERVAL: u64 = 200 * MILLIS;
 /// After a layer was taken away, this long nothing rises: the queue must drain first.
@@ -82,9 +83,11 @@ impl Core {
         let ((whole, lean), videos) = self.audio(now, index);
         let mut candidates: Vec<Candidate> =
             videos.iter().map(|v| self.candidate(now, *v)).collect();
-        let bandwidth = &self.transports[index].bandwidth;
-        let limited = bandwidth.is_limited(now);
-        let estimate = bandwidth.estimate();
+        let Transport { bandwidth, cap, .. } = &self.transports[index];
+        let found = bandwidth.estimate();
+        let capped = cap.is_some_and(|cap| found.is_none_or(|found| found > cap));
+        let limited = capped || bandwidth.is_limited(now);
+        let estimate = if capped { *cap } else { found };
         let low = candidates.iter().map(|c| lowest(&c.choices)).sum();
         let audio = self.set_audio(now, index, (whole, lean), low);
         let budget = estimate.map_or(UNLIMITED, |e| e.saturating_sub(audio));
@@ -100,7 +103,7 @@ impl Core {
             self.act_on(now, *video, candidate, limited, io);
         }
         self.set_pace(now, index, estimate, spent, limited);
-        if estimate.is_some() {
+        if estimate.is_some() && !capped {
             self.probe(now, index, (best + whole) * AMBITION);
         }
     }

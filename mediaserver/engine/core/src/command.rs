@@ -44,6 +44,11 @@ pub enum Command {
         id: TransportId,
         bytes: Vec<u8>,
     },
+    /// At most this much is planned for its subscriptions, bit/s; 0: what the path takes.
+    CapTransport {
+        id: TransportId,
+        bitrate: u64,
+    },
     /// Also ends its publications and subscriptions.
     CloseTransport {
         id: TransportId,

@@ -45,6 +45,7 @@ impl Core {
                 self.set_srtp(now, id, profile, local, remote, io)
             }
             Command::SendDtls { id, bytes } => self.send_dtls(id, &bytes, io),
+            Command::CapTransport { id, bitrate } => self.cap_transport(now, id, bitrate),
             Command::CloseTransport { id } => self.close_transport(now, id, io),
             Command::SetCall { call, settings } => {
                 self.set_call(now, call, settings, io);
@@ -125,6 +126,13 @@ impl Core {
         self.transport_ids.insert(id, index);
         self.ufrags.insert(ufrag.as_bytes().into(), index);
         self.schedule(index, now + SECONDS);
+        Ok(())
+    }
+
+    fn cap_transport(&mut self, now: Time, id: TransportId, bitrate: u64) -> Done {
+        let index = self.transport(id)?;
+        self.transports[index].cap = (bitrate > 0).then_some(bitrate);
+        self.allocate_soon(index, now);
         Ok(())
     }
 

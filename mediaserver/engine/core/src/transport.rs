@@ -133,6 +133,8 @@ pub struct Transport {
     pub tick_at: Option<Time>,
     pub nack_pending: bool,
     pub allocate_due: Option<Time>,
+    /// bit/s that the owner allows at most, whatever the path takes.
+    pub cap: Option<u64>,
     /// bit/s that the last allocation spends.
     pub allocated: u64,
 }
@@ -180,6 +182,7 @@ impl Transport {
             tick_at: None,
             nack_pending: false,
             allocate_due: None,
+            cap: None,
             allocated: 0,
         }
     }

@@ -196,6 +196,13 @@ impl Engine {
         self.send(&registry, worker, Command::SendDtls { id, bytes })
     }
 
+    /// See `Command::CapTransport`.
+    pub fn cap_transport(&self, id: TransportId, bitrate: u64) -> Result<()> {
+        let registry = self.registry()?;
+        let worker = registry.transport(id)?;
+        self.send(&registry, worker, Command::CapTransport { id, bitrate })
+    }
+
     pub fn close_transport(&self, id: TransportId) -> Result<()> {
         let mut registry = self.registry()?;
         match registry.remove_transport(id) {

@@ -122,6 +122,10 @@ impl Engine {
         self.run(py, |engine| engine.send_dtls(transport, datagram))
     }
 
+    fn cap_transport(&self, py: Python<'_>, transport: u64, bitrate: u64) -> PyResult<()> {
+        self.run(py, |engine| engine.cap_transport(transport, bitrate))
+    }
+
     fn close_transport(&self, py: Python<'_>, transport: u64) -> PyResult<()> {
         self.run(py, |engine| engine.close_transport(transport))
     }

@@ -1,5 +1,6 @@
 //! Subscribers on paths that carry little, then more: who gets what, and how soon.
 
+use sotto_engine_core::command::Command;
 use sotto_engine_core::event::Event;
 use sotto_engine_core::time::{MILLIS, SECONDS, Time};
 
@@ -125,6 +126,34 @@ fn f13_bandwidth_falls_and_comes_back() {
         world.run(15 * SECONDS);
         let seen = layers(&world.clients[1].sinks[&20], world.now - 500 * MILLIS);
         assert_eq!(seen, vec![2_020], "the upper layer again within 15 s");
+    }
+}
+
+/// What SimulateScenario's `subscriber_bandwidth` asks for: the path has room, the owner does not.
+#[test]
+fn a_cap_holds_on_a_wide_path_and_is_lifted() {
+    for seed in seeds() {
+        let mut world = two_subscribers(seed);
+        for link in &mut world.down {
+            link.rate = 5_000_000;
+        }
+        world.run(8 * SECONDS);
+        let id = world.clients[1].transport;
+        let cap = |bitrate| Command::CapTransport { id, bitrate };
+        world.command(0, cap(300_000));
+        world.run(4 * SECONDS);
+        let capped = world.now;
+        world.run(8 * SECONDS);
+        let lifted = world.now;
+        let sink = |client: usize, world: &World| layers(&world.clients[client].sinks[&20], capped);
+        assert_eq!(sink(1, &world), vec![2_000], "the low layer, and no other");
+        assert_eq!(sink(2, &world), vec![2_020], "nobody else is held back");
+        world.command(0, cap(0));
+        world.run(15 * SECONDS);
+        let after = layers(&world.clients[1].sinks[&20], world.now - SECONDS);
+        assert_eq!(after, vec![2_020], "risen again");
+        let since = Time::from_millis(1_500);
+        assert!(audio_loss(&world.clients[1].sinks[&10], since, lifted) == 0.0);
     }
 }
 
