@@ -1,6 +1,7 @@
 """A media server that only remembers what it was told, and a client without network.
 
-Drives the call domain in virtual time: nothing here sleeps, and no packet exists.
+Drives the call domain in virtual time: nothing here sleeps, and no packet exists. Long because it
+fakes both ends of everything that signaling talks to.
 """
 
 from __future__ import annotations
