@@ -205,7 +205,9 @@ class App:
         self._filing = await make_filing(self.core, self._people, where)
         self._stack.push_async_callback(self._filing.stop)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
-        guests = Guests(self._config, self._keys, self._new_identity)
+        guests = Guests(
+            self._config, self._keys, self._new_identity, is_room=calling.ringing.is_room
+        )
         collected.operations += [
             *guests.operations(),
             *self._people.operations(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -34,18 +34,23 @@ class PassAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
+Gate = Callable[[str, str, str], Awaitable[None]]
+"""Of app, account and room. Raises Refused for who was banned, whatever they hold."""
+
+
 class Deps(msgspec.Struct, frozen=True):
     """`socket_url`: where LiveKit clients connect, for who asked by this request."""
 
     door: Door
     passes: Passes
     socket_url: Callable[[web.Request], str]
+    gate: Gate | None = None
 
 
 class Handlers:
     def __init__(self, deps: Deps) -> None:
         self._door, self._passes = deps.door, deps.passes
-        self._socket_url = deps.socket_url
+        self._socket_url, self._gate = deps.socket_url, deps.gate
 
     async def issue(self, call: Call[PassWish]) -> PassAnswer:
         room, name, uuid = call.body.room, call.body.name, call.query.uuid
@@ -56,6 +61,8 @@ class Handlers:
         if not isinstance(holder, Granted):
             # Whoever signed in has a way of their own, which knows their account and device.
             raise Refused(Code.NOT_PERMITTED, 403, "Use /api/v1/calls/tokens when signed in.")
+        if self._gate is not None:
+            await self._gate(holder.app, uuid or holder.bound or "", room)
         made = self._passes.issue(holder, room, uuid, name)
         return PassAnswer(
             token=made.token,
@@ -75,6 +82,7 @@ def operations(deps: Deps) -> list[Operation]:
             errors=(
                 Code.ACCESS_DENIED, Code.ACCESS_TOKEN_INVALID, Code.ACCESS_TOKEN_EXPIRED,
                 Code.ACCESS_TOKEN_REVOKED, Code.NOT_PERMITTED, Code.INSUFFICIENT_SCOPE,
+                Code.BANNED,
             ),
         )
     ]  # fmt: skip

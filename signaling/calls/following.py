@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -29,6 +30,7 @@ from signaling.calls.port import (
 from signaling.calls.records import NoCall, Records
 from signaling.calls.refusals import refusal
 from signaling.calls.verbs import Late, Rules, Verb, Written
+from signaling.chat.bodies import UUID7
 from signaling.chat.ops import CallOp, CallState
 from signaling.chat.ports import Calling
 from signaling.chat.room import Room
@@ -40,6 +42,7 @@ from signaling.storage.table import Row
 
 log = logging.getLogger(__name__)
 
+_ROOM_ID = re.compile(UUID7)
 DAY = 86400.0
 # A missed call is worth telling for so long.
 MISSED_SECONDS = 86400
@@ -195,6 +198,9 @@ class Following:
         await self.records.close(app, row, expires)
 
     async def room(self, app: str, name: str) -> Room | None:
+        """None for any name that is no room's id."""
+        if _ROOM_ID.fullmatch(name) is None:
+            return None
         try:
             return await self.chat.rooms.find(app, name)
         except KeyDestroyed:

@@ -228,6 +228,12 @@ class Calls:
         if row is None or account not in row.value.admitted:
             raise rights.refused("Wait in the lobby of this room until you are let in.")
 
+    async def refuse_banned(self, app: str, account: str, name: str) -> None:
+        """A ban stands above every token."""
+        room = await self.following.room(app, name)
+        if room is not None and room.state.part(account) is Part.BANNED:
+            raise rights.banned()
+
     # What is looked at
 
     async def room(

@@ -73,6 +73,11 @@ class Ringing:
     chatting: Chatting
     directory: Directory
 
+    async def is_room(self, name: str) -> bool:
+        """Whether a room of chat has this name."""
+        following = self.calls.following
+        return await following.room(self.chatting.core.app, name) is not None
+
     def operations(
         self, tokens: CallTokens, socket_url: Callable[[web.Request], str]
     ) -> list[Operation]:
@@ -117,7 +122,8 @@ class Calling:
     ringing: Ringing
 
     def operations(self, socket_url: Callable[[web.Request], str]) -> list[Operation]:
-        by_token = access_operations.Deps(self.door, self.passes, socket_url)
+        gate = self.ringing.calls.refuse_banned
+        by_token = access_operations.Deps(self.door, self.passes, socket_url, gate)
         return [
             *call_operations.operations(call_operations.CallDeps(self.tokens, socket_url)),
             *access_operations.operations(by_token),

@@ -6,7 +6,7 @@ Off in production unless `calls.guest_join` is on; accounts replace it later. Dr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -42,11 +42,14 @@ class Guests:
         keys: ApiKeys,
         new_identity: Callable[[], str],
         clock: Callable[[], float] = time.time,  # noqa: TID251 - the adapter that reads it
+        is_room: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
+        """`is_room`: whether a lasting room has this name; it has members, and guests by link."""
         self._config = config
         self._keys = keys
         self._new_identity = new_identity
         self._clock = clock
+        self._is_room = is_room
 
     def operations(self) -> list[Operation]:
         """One, which reads its body itself: newer pages may send more than we know."""
@@ -78,6 +81,8 @@ class Guests:
             )
         wish = await read_json(request, self._config.limits, JoinRequest)
         room, name = _clean(wish.room, "room"), _clean(wish.name, "name")
+        if self._is_room is not None and await self._is_room(room):
+            raise ClientError(Code.NOT_PERMITTED, 403, "Only who belongs to this room joins it.")
         identity = self._new_identity()
         grant = VideoGrant(room=room, room_join=True, update_own_metadata=True)
         claims = Claims(

@@ -130,3 +130,19 @@ async def test_lobby_is_a_setting_of_the_owner(served: Calls) -> None:
     done = await served.ask("ann", "PATCH", f"/rooms/{room}", wish, If_Match=etag)
     assert done.body["settings"]["lobby"] == "guests"
     assert (await served.good("bob", room))["token"]
+
+
+async def test_a_ban_stands_above_every_token(served: Calls) -> None:
+    """The gate before a call token that is asked for with an access token."""
+    room = await served.room("bob")
+    refuse = served.house.calls.refuse_banned
+    for name in ("bob", "anybody", ""):
+        await refuse(APP, name, room)
+    assert (
+        await served.ask("ann", "PUT", f"/rooms/{room}/members/bob", {"part": "banned"})
+    ).status == 200
+    with pytest.raises(Refused) as refused:
+        await refuse(APP, "bob", room)
+    assert refused.value.code == "banned"
+    for elsewhere in ("01a00000-0000-7000-8000-000000000000", "a call that is no room"):
+        await refuse(APP, "bob", elsewhere)

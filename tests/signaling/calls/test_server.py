@@ -312,6 +312,19 @@ async def test_guest_waits_in_the_lobby_until_let_in(
                 await peer.until(gone, 2, "the guest out of the call")
 
 
+async def test_no_other_door_leads_into_the_call_of_a_room(there: Visit) -> None:
+    token, _ = await there.joined()
+    async with listening(there, token) as (ann,):
+        room = await group(ann)
+        for name, status in ((room, 403), ("standup", 200)):
+            body = {"room": name, "name": "Mallory"}
+            answer = await there.send("POST", "/api/join", json=body)
+            assert answer.status == status, answer.text
+        stranger, _ = await there.joined()
+        answer = await there.ask("POST", "/calls/tokens", {"room": room}, stranger)
+        assert answer.status == 403
+
+
 async def test_identity_and_room_are_those_of_the_account_and_the_room(there: Visit) -> None:
     token, _ = await there.joined()
     async with listening(there, token) as (ann,):
