@@ -64,6 +64,15 @@ class Answer(Struct, frozen=True):
     url: str
 
 
+class Place(Struct, frozen=True):
+    """An address that was looked up and may be called, and the name that it must prove."""
+
+    address: str
+    port: int
+    name: str
+    context: ssl.SSLContext
+
+
 def is_public(address: IpAddress) -> bool:
     """May anybody on the Internet be meant by it? An IPv4 address inside IPv6 counts as itself."""
     plain = _plain(address)
@@ -86,6 +95,7 @@ class _Way:
             cafile=allow.ca_file if allow is not None and allow.ca_file else None
         )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context = context
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=context,
@@ -158,6 +168,32 @@ class Egress:
                 raise EgressRefused("too many redirects")
         except TimeoutError:
             raise EgressFailed(f"no answer within {seconds} s") from None
+
+    async def place(self, host: str, port: int, *, plain: bool = False) -> Place:
+        """Where to connect for what is no HTTP: an address that may be called, looked up now, and
+        what its certificate is checked with. Raises EgressRefused, EgressFailed.
+        """
+        name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        where = _checked(f"https://{name}:{port}")
+        addresses = await self._addresses(where, port)
+        for way in self._ways:
+            if plain and way is self._ways[-1]:
+                raise EgressRefused("without TLS only where egress.allow says so")
+            for address in addresses:
+                if way.admits(address, port):
+                    return Place(str(address), port, where.host or host, way.context)
+        raise EgressRefused("the address is private or special")
+
+    async def check(self, url: str) -> None:
+        """Raises EgressRefused for what `fetch` would refuse now. A name that means nothing yet is
+        looked at when it is called.
+        """
+        where = _checked(url)
+        try:
+            await self._way(where)
+        except EgressFailed:
+            if where.scheme == "http":
+                raise EgressRefused("plain http is for what egress.allow names") from None
 
     async def _once(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, most: int
