@@ -12,7 +12,7 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from signaling.compliance.audit.entry import Record
@@ -23,6 +23,8 @@ from signaling.errors import Unavailable
 SEVERITY = {"allowed": 6, "denied": 4, "failed": 3}
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 20.0
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Streams]]
 _NOT_PRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -56,10 +58,10 @@ def message(record: Record, target: SyslogTarget) -> bytes:
         (
             f"<{priority}>1",
             timestamp(record.at),
-            _field(target.host_name, 255),
+            field_of(target.host_name, 255),
             "sotto",
-            _field(target.process, 128),
-            _field(record.action, 32),
+            field_of(target.process, 128),
+            field_of(record.action, 32),
             '[origin software="sotto"]',
         )
     )
@@ -70,63 +72,42 @@ def frame(text: bytes) -> bytes:
     return str(len(text)).encode("ascii") + b" " + text
 
 
-def _field(text: str, most: int) -> str:
+def field_of(text: str, most: int) -> str:
     return _NOT_PRINTABLE.sub("_", text)[:most] or "-"
 
 
-class SyslogSink:
-    """States: closed, connected, lost. Connects at the first send and again after a loss."""
+class Line:
+    """A connection on which nothing is acknowledged. States: closed, connected, lost. `connect` is
+    asked at the first write and again after a loss.
+    """
 
-    name = "syslog"
-
-    def __init__(self, target: SyslogTarget) -> None:
-        self._target = target
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
         self._writer: asyncio.StreamWriter | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
-    def overlap(self) -> float:
-        return self._target.overlap
+    def lost(self) -> bool:
+        return self._watch is not None and self._watch.done()
 
-    async def send(self, app: str, records: Sequence[Record]) -> None:
+    async def write(self, frames: Iterable[bytes]) -> None:
+        """Raises Unavailable; then some of it may have arrived."""
         writer = await self._connected()
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                writer.writelines(frame(message(record, self._target)) for record in records)
+                writer.writelines(frames)
                 await writer.drain()
         except (OSError, TimeoutError) as error:
-            await self._drop()
+            await self.close()
             raise Unavailable(f"the connection was lost: {_reason(error)}") from error
         await self.check()
 
     async def check(self) -> None:
-        if self._watch is not None and self._watch.done():
-            await self._drop()
+        if self.lost:
+            await self.close()
             raise Unavailable("the receiver ended the connection")
 
     async def close(self) -> None:
-        await self._drop()
-
-    async def _connected(self) -> asyncio.StreamWriter:
-        if self._writer is not None:
-            return self._writer
-        target = self._target
-        name = (target.server_name or target.host) if target.context is not None else None
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(
-                    target.host, target.port, ssl=target.context, server_hostname=name
-                )
-        except (OSError, TimeoutError) as error:
-            raise Unavailable(f"no connection: {_reason(error)}") from error
-        _notice_silence(writer)
-        # `drain` then waits until our own buffer is empty. At 0 asyncio's TLS pauses for ever.
-        writer.transport.set_write_buffer_limits(high=1, low=0)
-        self._writer = writer
-        self._watch = asyncio.create_task(_until_end(reader))
-        return writer
-
-    async def _drop(self) -> None:
         writer, self._writer = self._writer, None
         watch, self._watch = self._watch, None
         if watch is not None:
@@ -136,6 +117,51 @@ class SyslogSink:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(2.0):
                     await writer.wait_closed()
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        if self._writer is not None:
+            return self._writer
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, writer = await self._connect()
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(f"no connection: {_reason(error)}") from error
+        _notice_silence(writer)
+        # `drain` then waits until our own buffer is empty. At 0 asyncio's TLS pauses for ever.
+        writer.transport.set_write_buffer_limits(high=1, low=0)
+        self._writer = writer
+        self._watch = asyncio.create_task(_until_end(reader))
+        return writer
+
+
+class SyslogSink:
+    """Records of the audit over one line."""
+
+    name = "syslog"
+
+    def __init__(self, target: SyslogTarget) -> None:
+        self._target = target
+        self._line = Line(self._connect)
+
+    @property
+    def overlap(self) -> float:
+        return self._target.overlap
+
+    async def send(self, app: str, records: Sequence[Record]) -> None:
+        await self._line.write(frame(message(record, self._target)) for record in records)
+
+    async def check(self) -> None:
+        await self._line.check()
+
+    async def close(self) -> None:
+        await self._line.close()
+
+    async def _connect(self) -> Streams:
+        target = self._target
+        name = (target.server_name or target.host) if target.context is not None else None
+        return await asyncio.open_connection(
+            target.host, target.port, ssl=target.context, server_hostname=name
+        )
 
 
 async def _until_end(reader: asyncio.StreamReader) -> None:
