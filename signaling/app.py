@@ -23,6 +23,7 @@ from signaling import rtc
 from signaling.addresses import lan_addresses
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
+from signaling.compose.delivery import make_delivery
 from signaling.compose.files import listeners, make_filing, origin_for
 from signaling.compose.keeping import make_call_audit, make_keeping
 from signaling.compose.people import make_people, reach_out
@@ -204,6 +205,9 @@ class App:
         where = origin_for(self._config, lambda: self._ports)
         self._filing = await make_filing(self.core, self._people, where)
         self._stack.push_async_callback(self._filing.stop)
+        delivering = make_delivery(self.core, self._people, self._public_url())
+        await delivering.start()
+        self._stack.push_async_callback(delivering.stop)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(
             self._config, self._keys, self._new_identity, is_room=calling.ringing.is_room
@@ -214,15 +218,15 @@ class App:
             *calling.operations(lambda request: socket_url(request, self._config)),
             *keeping.operations(),
             *self._filing.operations(),
+            *delivering.operations(),
         ]
         self._people.oauth.add_routes(app)
         await serve_api(
             app, self.core, collected, self._people.authenticator, development=self._development
         )
         self.setup_link = await self._people.start()
-        for work in (
-            keeping.run(), self._filing.run(), *self._people.tasks(), *calling.tasks(),
-        ):  # fmt: skip
+        tasks = (*self._people.tasks(), *calling.tasks(), *delivering.tasks())
+        for work in (keeping.run(), self._filing.run(), *tasks):
             self._spawn(work)
         http = self._config.http
         client = Client(find_client(http.client_dir), http.public_url, self._authority, where)

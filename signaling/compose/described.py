@@ -15,6 +15,7 @@ from signaling.clock import SystemClock
 from signaling.compose.api import Collected, documents
 from signaling.compose.calling import make_calling
 from signaling.compose.core import Core
+from signaling.compose.delivery import make_delivery
 from signaling.compose.files import described_files
 from signaling.compose.keeping import described_keeping
 from signaling.compose.people import described_people
@@ -60,6 +61,7 @@ def collected() -> Collected:
     made.operations += make_calling(people, ApiKeys({}), lambda name: ()).operations(_nowhere)
     made.operations += described_keeping()
     made.operations += described_files(core, people)
+    made.operations += make_delivery(core, people, "").operations()
     documents(config, made)
     return made
 

@@ -17,6 +17,7 @@ from signaling.config.accounts import Accounts, Mail
 from signaling.config.acme import Acme
 from signaling.config.api import Api
 from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, AuditWebhook
+from signaling.config.delivery import Delivery
 from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
@@ -387,6 +388,7 @@ class Config(Section, frozen=True):
     accounts: Accounts = field(default_factory=Accounts)
     mail: Mail = field(default_factory=Mail)
     egress: Egress = field(default_factory=Egress)
+    delivery: Delivery = field(default_factory=Delivery)
     sessions: Sessions = field(default_factory=Sessions)
     oauth: OAuth = field(default_factory=OAuth)
     sync: Sync = field(default_factory=Sync)

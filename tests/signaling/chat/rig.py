@@ -204,8 +204,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(ground: Ground, bus: Bus | None = None) -> AsyncIterator[Served]:
-    house = House(ground, bus)
+async def serving(
+    ground: Ground, bus: Bus | None = None, house: House | None = None
+) -> AsyncIterator[Served]:
+    house = house or House(ground, bus)
     server = TestServer(house.application())
     await server.start_server(access_log=None)
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.peers.mongo.stand_in import StandIn
 from tests.signaling.access.rig import Ground, ground
+from tests.signaling.delivery.house import Post, delivering
 from tests.signaling.storage import places
 
 
@@ -42,3 +43,15 @@ async def lasting(
     async with ground(place, tmp_path) as made:
         yield made
     await place.clear()
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> AsyncIterator[Ground]:
+    async with ground(places.EmbeddedPlace(tmp_path / "store"), tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def post(embedded: Ground) -> AsyncIterator[Post]:
+    async with delivering(embedded) as made:
+        yield made

@@ -49,6 +49,18 @@ export interface Allowed {
   readonly allowed: boolean;
 }
 
+export interface Amqp {
+  readonly type: 'amqp';
+  readonly host: string;
+  readonly port?: number;
+  readonly tls?: boolean;
+  readonly vhost?: string;
+  readonly user: string;
+  readonly password: string;
+  readonly exchange?: string;
+  readonly routing_key?: string;
+}
+
 export interface Attachment {
   readonly id: string;
   readonly size?: number;
@@ -182,6 +194,22 @@ export interface ChangedRoom {
   readonly lobby?: Lobby;
 }
 
+export interface ChangedRoute {
+  readonly to?: ToHttps | S3 | Sqs | Syslog | Amqp;
+  readonly name?: string;
+  readonly filter?: EventFilter;
+  readonly batch?: number;
+  readonly enabled?: boolean;
+}
+
+export interface ChangedWebhook {
+  readonly url?: string;
+  readonly name?: string;
+  readonly filter?: EventFilter;
+  readonly transient?: boolean;
+  readonly enabled?: boolean;
+}
+
 export interface ClientChange {
   readonly name?: string;
   readonly scopes?: readonly string[];
@@ -242,6 +270,10 @@ export interface ConsentView {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly granted_at: number;
+}
+
+export interface Count {
+  readonly count: number;
 }
 
 export interface Counts {
@@ -382,6 +414,13 @@ export interface Erased {
   readonly type: 'erased';
 }
 
+export interface EventFilter {
+  readonly events?: readonly string[];
+  readonly accounts?: readonly string[];
+  readonly kinds?: readonly string[];
+  readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+}
+
 export interface Explanation {
   readonly operation: string;
   readonly allowed: boolean;
@@ -515,6 +554,15 @@ export interface HideWish {
   readonly seq: number;
 }
 
+export interface InletAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly room: string;
+  readonly bot: string;
+  readonly created_at: number;
+  readonly url?: string | null;
+}
+
 export interface Invitation {
   readonly roles?: readonly Role[];
   readonly uses?: number;
@@ -563,6 +611,13 @@ export interface KeyShown {
   readonly id: string;
   readonly scope: string;
   readonly versions: readonly VersionShown[];
+}
+
+export interface LetterAnswer {
+  readonly id: string;
+  readonly room: string;
+  readonly reason: string;
+  readonly at: number;
 }
 
 export interface LinkMade {
@@ -718,6 +773,12 @@ export interface NewFile {
   readonly keep_location?: boolean;
 }
 
+export interface NewInlet {
+  readonly room: string;
+  readonly name: string;
+  readonly bot?: string | null;
+}
+
 export interface NewInvite {
   readonly invite: Invite;
   readonly secret: string;
@@ -764,9 +825,26 @@ export interface NewRoom {
   readonly members?: readonly string[];
 }
 
+export interface NewRoute {
+  readonly to: ToHttps | S3 | Sqs | Syslog | Amqp;
+  readonly name?: string;
+  readonly room?: string | null;
+  readonly filter?: EventFilter;
+  readonly transient?: boolean;
+  readonly batch?: number;
+}
+
 export interface NewSecret {
   readonly key_set: KeySetView;
   readonly secret_key: string;
+}
+
+export interface NewWebhook {
+  readonly url: string;
+  readonly name?: string;
+  readonly room?: string | null;
+  readonly filter?: EventFilter;
+  readonly transient?: boolean;
 }
 
 export type Notify = 'all' | 'mentions' | 'nothing';
@@ -1101,6 +1179,31 @@ export interface RoomsBody {
   readonly remove?: readonly string[];
 }
 
+export interface RouteAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly to: Readonly<Record<string, string | number | boolean>>;
+  readonly room: string | null;
+  readonly filter: EventFilter;
+  readonly transient: boolean;
+  readonly batch: number;
+  readonly enabled: boolean;
+  readonly reason: string;
+  readonly failing_since: number | null;
+  readonly created_at: number;
+  readonly secret?: string | null;
+}
+
+export interface S3 {
+  readonly type: 's3';
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly region?: string;
+  readonly access_key: string;
+  readonly secret_key: string;
+  readonly prefix?: string;
+}
+
 export interface Said {
   readonly seq: number;
   readonly at: string;
@@ -1155,6 +1258,10 @@ export interface Sealed {
 
 export interface SealedReaction {
   readonly body?: Sealed | null;
+}
+
+export interface SecretRotation {
+  readonly overlap_seconds?: number;
 }
 
 export interface SecretView {
@@ -1280,6 +1387,14 @@ export interface Sotto {
   readonly features: Readonly<Record<string, boolean>>;
 }
 
+export interface Sqs {
+  readonly type: 'sqs';
+  readonly queue_url: string;
+  readonly region?: string;
+  readonly access_key: string;
+  readonly secret_key: string;
+}
+
 export interface Standing {
   readonly head: HeadShown | null;
   readonly keys: readonly PublicKey[];
@@ -1290,6 +1405,19 @@ export interface StatusWish {
   readonly text?: string;
   readonly emoji?: string;
   readonly until?: string | null;
+}
+
+export interface Syslog {
+  readonly type: 'syslog';
+  readonly host: string;
+  readonly port?: number;
+  readonly facility?: number;
+  readonly overlap_seconds?: number;
+}
+
+export interface TestAnswer {
+  readonly delivered: boolean;
+  readonly reason?: string;
 }
 
 export interface ThreadView {
@@ -1314,6 +1442,11 @@ export interface TicketStep {
 export interface ToE2ee {
   readonly type: 'mode';
   readonly mode?: Mode;
+}
+
+export interface ToHttps {
+  readonly type: 'https';
+  readonly url: string;
 }
 
 export interface TokenWish {
@@ -1399,6 +1532,20 @@ export interface Waiting {
   readonly account: string;
   readonly name: string;
   readonly since: string;
+}
+
+export interface WebhookAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly url: string;
+  readonly room: string | null;
+  readonly filter: EventFilter;
+  readonly transient: boolean;
+  readonly enabled: boolean;
+  readonly reason: string;
+  readonly failing_since: number | null;
+  readonly created_at: number;
+  readonly secret?: string | null;
 }
 
 export type Who = 'members' | 'moderators';
@@ -1733,6 +1880,20 @@ export interface Operations {
     };
     answer: RoomAnswer;
   };
+  changeRoute: {
+    method: 'PATCH';
+    path: '/api/v1/routes/{route_id}';
+    body: ChangedRoute;
+    query: undefined;
+    answer: RouteAnswer;
+  };
+  changeWebhook: {
+    method: 'PATCH';
+    path: '/api/v1/webhooks/{webhook_id}';
+    body: ChangedWebhook;
+    query: undefined;
+    answer: WebhookAnswer;
+  };
   checkAccess: {
     method: 'POST';
     path: '/api/v1/access/check';
@@ -1873,6 +2034,13 @@ export interface Operations {
     query: undefined;
     answer: LinkMade;
   };
+  createIncomingWebhook: {
+    method: 'POST';
+    path: '/api/v1/incoming-webhooks';
+    body: NewInlet;
+    query: undefined;
+    answer: InletAnswer;
+  };
   createInvitation: {
     method: 'POST';
     path: '/api/v1/invitations';
@@ -1915,6 +2083,13 @@ export interface Operations {
     query: undefined;
     answer: NewInvite;
   };
+  createRoute: {
+    method: 'POST';
+    path: '/api/v1/routes';
+    body: NewRoute;
+    query: undefined;
+    answer: RouteAnswer;
+  };
   createSyncTicket: {
     method: 'POST';
     path: '/api/v1/sync/tickets';
@@ -1930,6 +2105,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: undefined;
+  };
+  createWebhook: {
+    method: 'POST';
+    path: '/api/v1/webhooks';
+    body: NewWebhook;
+    query: undefined;
+    answer: WebhookAnswer;
   };
   deleteAccount: {
     method: 'DELETE';
@@ -1982,6 +2164,20 @@ export interface Operations {
   deleteOneAccount: {
     method: 'DELETE';
     path: '/api/v1/accounts/{account_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  deleteRoute: {
+    method: 'DELETE';
+    path: '/api/v1/routes/{route_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  deleteWebhook: {
+    method: 'DELETE';
+    path: '/api/v1/webhooks/{webhook_id}';
     body: undefined;
     query: undefined;
     answer: undefined;
@@ -2242,6 +2438,13 @@ export interface Operations {
     query: undefined;
     answer: CallAnswer;
   };
+  getRoute: {
+    method: 'GET';
+    path: '/api/v1/routes/{route_id}';
+    body: undefined;
+    query: undefined;
+    answer: RouteAnswer;
+  };
   getSession: {
     method: 'GET';
     path: '/api/v1/session';
@@ -2271,6 +2474,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: undefined;
+  };
+  getWebhook: {
+    method: 'GET';
+    path: '/api/v1/webhooks/{webhook_id}';
+    body: undefined;
+    query: undefined;
+    answer: WebhookAnswer;
   };
   grantToken: {
     method: 'POST';
@@ -2443,6 +2653,20 @@ export interface Operations {
     query: undefined;
     answer: Links;
   };
+  listIncomingWebhooks: {
+    method: 'GET';
+    path: '/api/v1/incoming-webhooks';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly InletAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listInvitations: {
     method: 'GET';
     path: '/api/v1/invitations';
@@ -2612,6 +2836,34 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listRouteDeadLetters: {
+    method: 'GET';
+    path: '/api/v1/routes/{route_id}/dead-letters';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly LetterAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listRoutes: {
+    method: 'GET';
+    path: '/api/v1/routes';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RouteAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listSaved: {
     method: 'GET';
     path: '/api/v1/saved';
@@ -2670,6 +2922,34 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly RoomCounts[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listWebhookDeadLetters: {
+    method: 'GET';
+    path: '/api/v1/webhooks/{webhook_id}/dead-letters';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly LetterAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listWebhooks: {
+    method: 'GET';
+    path: '/api/v1/webhooks';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly WebhookAnswer[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -2776,6 +3056,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: undefined;
+  };
+  postIncoming: {
+    method: 'POST';
+    path: '/api/v1/incoming/{hook_token}';
+    body: undefined;
+    query: undefined;
+    answer: Blob;
   };
   postMessage: {
     method: 'POST';
@@ -2976,6 +3263,20 @@ export interface Operations {
     query: undefined;
     answer: Codes;
   };
+  replayRoute: {
+    method: 'POST';
+    path: '/api/v1/routes/{route_id}/replay';
+    body: undefined;
+    query: undefined;
+    answer: Count;
+  };
+  replayWebhook: {
+    method: 'POST';
+    path: '/api/v1/webhooks/{webhook_id}/replay';
+    body: undefined;
+    query: undefined;
+    answer: Count;
+  };
   reportMessage: {
     method: 'POST';
     path: '/api/v1/rooms/{room_id}/messages/{message_id}/reports';
@@ -3021,6 +3322,13 @@ export interface Operations {
   revokeCallToken: {
     method: 'DELETE';
     path: '/api/v1/calls/tokens/{token_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  revokeIncomingWebhook: {
+    method: 'DELETE';
+    path: '/api/v1/incoming-webhooks/{incoming_id}';
     body: undefined;
     query: undefined;
     answer: undefined;
@@ -3072,6 +3380,13 @@ export interface Operations {
     body: signaling_access_operations_Rotation;
     query: undefined;
     answer: NewSecret;
+  };
+  rotateWebhookSecret: {
+    method: 'POST';
+    path: '/api/v1/webhooks/{webhook_id}/rotation';
+    body: SecretRotation;
+    query: undefined;
+    answer: WebhookAnswer;
   };
   saveMessage: {
     method: 'PUT';
@@ -3181,6 +3496,20 @@ export interface Operations {
     body: SignUpPasskeyStep;
     query: undefined;
     answer: SignInAnswer;
+  };
+  testRoute: {
+    method: 'POST';
+    path: '/api/v1/routes/{route_id}/test';
+    body: undefined;
+    query: undefined;
+    answer: TestAnswer;
+  };
+  testWebhook: {
+    method: 'POST';
+    path: '/api/v1/webhooks/{webhook_id}/test';
+    body: undefined;
+    query: undefined;
+    answer: TestAnswer;
   };
   type: {
     method: 'POST';

@@ -1,0 +1,1 @@
+"""Kinds of receivers: HTTPS, and the operator's own systems."""
