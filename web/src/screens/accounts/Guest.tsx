@@ -1,11 +1,11 @@
 // Coming in by a guest link: a name, and then the lobby of the one room that the link is for.
 import { useState } from 'react';
-import type { FormEvent } from 'react';
 import { MAX_NAME, roomPath, tidy } from '../../client/address';
 import { shownName } from '../../client/accounts/who';
 import { Failure } from '../../client/errors';
 import { Button } from '../../components/Button';
 import { Field } from '../../components/Field';
+import { useForm } from '../../components/form';
 import { useClient, useWho } from '../../components/hooks';
 import { Page, Soft, Title } from '../../components/Page';
 import { isolate, t } from '../../i18n';
@@ -30,15 +30,10 @@ function Start() {
   const failure = useSignIn((state) => state.failure);
   const account = useWho((state) => state.account);
   const [name, setName] = useState(client.preferences.get().name);
-  const [checked, setChecked] = useState(false);
-  const error = nameError(name);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if (error !== null) return;
+  const { shown, onSubmit } = useForm({ name: nameError(name) }, () => {
     client.preferences.set({ name: tidy(name) });
     void signIn.guest(secret, tidy(name));
-  };
+  });
   if (secret === '') {
     return (
       <section>
@@ -54,14 +49,14 @@ function Start() {
         <Soft>{t('guest.already', { name: isolate(shownName(account)) })}</Soft>
       )}
       <Trouble failure={failure} />
-      <form onSubmit={submit} noValidate>
+      <form onSubmit={onSubmit} noValidate>
         <Field
           label={t('lobby.name.label')}
           hint={t('guest.name.hint')}
           name="name"
           value={name}
           onChange={setName}
-          error={checked ? error : null}
+          error={shown('name')}
           autoComplete="nickname"
         />
         <Button type="submit" look="primary" wide busy={busy} disabled={busy}>

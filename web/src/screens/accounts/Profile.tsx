@@ -5,6 +5,7 @@ import { MAX_NAME, tidy } from '../../client/address';
 import type { OwnAccount } from '../../client/accounts/answers';
 import { Button } from '../../components/Button';
 import { Field } from '../../components/Field';
+import { useForm } from '../../components/form';
 import { useClient } from '../../components/hooks';
 import { PasswordField } from '../../components/PasswordField';
 import { ThemeSelect } from '../../components/ThemeSelect';
@@ -133,26 +134,23 @@ function PasswordForm({ has, onClose }: PasswordFormProps) {
   const busy = useAccount((state) => state.busy === 'password');
   const [current, setCurrent] = useState('');
   const [password, setPassword] = useState('');
-  const [checked, setChecked] = useState(false);
   const wrong = {
     current: has && current === '' ? t('sign-in.password.missing') : null,
     password: passwordError(password, shortest),
   };
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if ((wrong.current ?? wrong.password) !== null) return;
+  const send = async () => {
     if (await desk.account.setPassword(current, password)) onClose();
   };
+  const { shown, onSubmit } = useForm(wrong, () => void send());
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate>
+    <form onSubmit={onSubmit} noValidate>
       {has && (
         <PasswordField
           label={t('settings.password.current')}
           name="current"
           value={current}
           onChange={setCurrent}
-          error={checked ? wrong.current : null}
+          error={shown('current')}
           autoComplete="current-password"
         />
       )}
@@ -162,7 +160,7 @@ function PasswordForm({ has, onClose }: PasswordFormProps) {
         name="password"
         value={password}
         onChange={setPassword}
-        error={checked ? wrong.password : null}
+        error={shown('password')}
         autoComplete="new-password"
       />
       <Actions>

@@ -1,10 +1,10 @@
 // Asks once more who somebody is, before something sensitive is done.
 import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
-import type { FormEvent } from 'react';
 import { Button } from '../../components/Button';
 import type { CodeKind } from '../../components/CodeField';
 import { Dialog } from '../../components/Dialog';
+import { useForm } from '../../components/form';
 import { Or } from '../../components/Page';
 import { PasswordField } from '../../components/PasswordField';
 import { t } from '../../i18n';
@@ -78,21 +78,16 @@ function PasswordForm() {
   const { proof } = useDesk();
   const busy = useProof((state) => state.busy);
   const [password, setPassword] = useState('');
-  const [checked, setChecked] = useState(false);
-  const error = password === '' ? t('sign-in.password.missing') : null;
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if (error === null) void proof.password(password);
-  };
+  const missing = password === '' ? t('sign-in.password.missing') : null;
+  const { shown, onSubmit } = useForm({ password: missing }, () => void proof.password(password));
   return (
-    <form onSubmit={submit} noValidate>
+    <form onSubmit={onSubmit} noValidate>
       <PasswordField
         label={t('sign-in.password.label')}
         name="proof"
         value={password}
         onChange={setPassword}
-        error={checked ? error : null}
+        error={shown('password')}
         autoComplete="current-password"
       />
       <Button type="submit" look="primary" wide busy={busy} disabled={busy}>

@@ -1,8 +1,8 @@
 // A new password: by the link of a letter or of an administrator, or asking for such a letter.
 import { useState } from 'react';
-import type { FormEvent } from 'react';
 import { Button } from '../../components/Button';
-import { Field } from '../../components/Field';
+import { useForm } from '../../components/form';
+import { LoginField } from '../../components/LoginField';
 import { Page, Soft, Title } from '../../components/Page';
 import { PasswordField } from '../../components/PasswordField';
 import { t } from '../../i18n';
@@ -20,15 +20,13 @@ function Set() {
   const about = useAbout();
   const { busy, failure, run } = useWork();
   const [password, setPassword] = useState('');
-  const [checked, setChecked] = useState(false);
   const [done, setDone] = useState(false);
   const shortest = about.page?.password_shortest ?? 1;
   const error = passwordError(password, shortest);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if (error === null && (await run(() => desk.reset(password)))) setDone(true);
+  const send = async () => {
+    if (await run(() => desk.reset(password))) setDone(true);
   };
+  const { shown, onSubmit } = useForm({ password: error }, () => void send());
   if (done) {
     return (
       <section key="done">
@@ -45,14 +43,14 @@ function Set() {
       <Title>{t('reset.title')}</Title>
       <Soft>{t('reset.body')}</Soft>
       <Trouble failure={failure ?? about.failure} />
-      <form onSubmit={(event) => void submit(event)} noValidate>
+      <form onSubmit={onSubmit} noValidate>
         <PasswordField
           label={t('reset.password.label')}
           hint={t('sign-up.password.hint', { min: shortest })}
           name="password"
           value={password}
           onChange={setPassword}
-          error={checked ? error : null}
+          error={shown('password')}
           autoComplete="new-password"
         />
         <Button type="submit" look="primary" wide busy={busy} disabled={busy}>
@@ -90,26 +88,15 @@ function AskForm({ onDone }: { readonly onDone: () => void }) {
   const desk = useDesk();
   const { busy, failure, run } = useWork();
   const [login, setLogin] = useState('');
-  const [checked, setChecked] = useState(false);
   const error = login.trim() === '' ? t('sign-in.login.missing') : null;
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if (error === null && (await run(() => desk.askReset(login)))) onDone();
+  const send = async () => {
+    if (await run(() => desk.askReset(login))) onDone();
   };
+  const { shown, onSubmit } = useForm({ login: error }, () => void send());
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate>
+    <form onSubmit={onSubmit} noValidate>
       <Trouble failure={failure} />
-      <Field
-        label={t('sign-in.login.label')}
-        name="login"
-        value={login}
-        onChange={setLogin}
-        error={checked ? error : null}
-        autoComplete="username"
-        autoCapitalize="none"
-        spellCheck={false}
-      />
+      <LoginField value={login} onChange={setLogin} error={shown('login')} />
       <Button type="submit" look="primary" wide busy={busy} disabled={busy}>
         {t('reset.ask.submit')}
       </Button>

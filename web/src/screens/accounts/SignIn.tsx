@@ -1,11 +1,11 @@
 // Signing in: a passkey that says whose it is, a password, or an outside provider.
 import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
-import type { FormEvent } from 'react';
 import { shownName } from '../../client/accounts/who';
 import { Button } from '../../components/Button';
-import { Field } from '../../components/Field';
+import { useForm } from '../../components/form';
 import { useWho } from '../../components/hooks';
+import { LoginField } from '../../components/LoginField';
 import { Or, Page, Title } from '../../components/Page';
 import { PasswordField } from '../../components/PasswordField';
 import { isolate, t } from '../../i18n';
@@ -74,34 +74,20 @@ function PasswordForm() {
   const busy = useSignIn((state) => state.busy);
   const [login, setLogin] = useState('');
   const [password, setPassword] = useState('');
-  const [checked, setChecked] = useState(false);
   const missing = {
     login: login.trim() === '' ? t('sign-in.login.missing') : null,
     password: password === '' ? t('sign-in.password.missing') : null,
   };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setChecked(true);
-    if ((missing.login ?? missing.password) === null) void signIn.password(login, password);
-  };
+  const { shown, onSubmit } = useForm(missing, () => void signIn.password(login, password));
   return (
-    <form onSubmit={submit} noValidate>
-      <Field
-        label={t('sign-in.login.label')}
-        name="login"
-        value={login}
-        onChange={setLogin}
-        error={checked ? missing.login : null}
-        autoComplete="username"
-        autoCapitalize="none"
-        spellCheck={false}
-      />
+    <form onSubmit={onSubmit} noValidate>
+      <LoginField value={login} onChange={setLogin} error={shown('login')} />
       <PasswordField
         label={t('sign-in.password.label')}
         name="password"
         value={password}
         onChange={setPassword}
-        error={checked ? missing.password : null}
+        error={shown('password')}
         autoComplete="current-password"
       />
       <Button type="submit" look="primary" wide busy={busy} disabled={busy}>

@@ -9,6 +9,7 @@ import { Button } from '../../components/Button';
 import { FailurePanel } from '../../components/FailurePanel';
 import { Field } from '../../components/Field';
 import { useClient, useWho } from '../../components/hooks';
+import { LoginField } from '../../components/LoginField';
 import { Or, Page, Soft, Title } from '../../components/Page';
 import { PasswordField } from '../../components/PasswordField';
 import { t } from '../../i18n';
@@ -98,16 +99,11 @@ function Form({ shortest, open }: FormProps) {
   };
   return (
     <form onSubmit={submit} noValidate>
-      <Field
-        label={t('sign-in.login.label')}
+      <LoginField
         hint={t(open ? 'sign-up.login.open' : 'sign-up.login.hint')}
-        name="login"
         value={login}
         onChange={setLogin}
         error={checked === null ? null : wrong.login}
-        autoComplete="username"
-        autoCapitalize="none"
-        spellCheck={false}
       />
       <Field
         label={t('sign-up.name.label')}
