@@ -84,7 +84,8 @@ def providers(config: Config, state: Path, clock: Clock, entropy: Entropy) -> di
     seconds = config.kms.timeout_seconds
     found: dict[str, Kms] = {"local": _local(config, state, entropy, os.environ)}
     if (aws := config.kms_aws).region and aws.access_key_id and aws.secret_access_key:
-        from signaling.keys.providers.aws import AwsKms, Credentials
+        from signaling.keys.providers.aws import AwsKms
+        from signaling.sigv4 import Credentials
 
         credentials = Credentials(
             aws.access_key_id.reveal(), aws.secret_access_key, aws.session_token

@@ -16,10 +16,11 @@ from collections import deque
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from signaling.errors import ClientError, Unavailable
+from signaling.http.websocket import binary_frame
 from signaling.logs import bind
 from signaling.rtc.dispatch import handle
 from signaling.rtc.entry import Entry
-from signaling.rtc.frames import Outgoing, binary_frame, decode
+from signaling.rtc.frames import Outgoing, decode
 from signaling.rtc.pacing import TokenBucket
 from signaling.rtc.participant import Participant
 from signaling.rtc.rooms import Rooms

@@ -12,7 +12,6 @@ from livekit.protocol import rtc
 
 from signaling.errors import ClientError, Code
 
-_BINARY = 0x82  # FIN and opcode 2
 _JSON_DEPTH = 32  # the deepest real request has 5 levels
 
 
@@ -40,16 +39,6 @@ class Outgoing:
         if self._json is None:
             self._json = json_format.MessageToJson(self.response, indent=None)
         return self._json
-
-
-def binary_frame(data: bytes) -> bytes:
-    """One whole WebSocket message of a server, which does not mask (RFC 6455 section 5.2)."""
-    size = len(data)
-    if size < 126:
-        return bytes((_BINARY, size)) + data
-    if size < 65536:
-        return bytes((_BINARY, 126)) + size.to_bytes(2, "big") + data
-    return bytes((_BINARY, 127)) + size.to_bytes(8, "big") + data
 
 
 def decode(frame: bytes | str) -> rtc.SignalRequest:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import io
 import logging
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
@@ -23,6 +21,7 @@ from yarl import URL
 from signaling.clock import Clock
 from signaling.errors import Unavailable
 from signaling.secret import Secret
+from signaling.sigv4 import Credentials, Request, Scope, sign
 from signaling.storage import checks
 
 log = logging.getLogger(__name__)
@@ -57,6 +56,8 @@ class S3Blobs:
     def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket, self._clock = bucket, clock
         self._host = urlsplit(bucket.endpoint).netloc
+        self._credentials = Credentials(bucket.access_key, bucket.secret_key)
+        self._scope = Scope(bucket.region, "s3")
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
@@ -133,7 +134,8 @@ class S3Blobs:
     async def _once(self, method: str, path: str, data: bytes) -> tuple[int, bytes]:
         bucket = self._bucket
         now = datetime.fromtimestamp(self._clock.unix(), UTC)
-        headers = sign(bucket, method, self._host, path, data, now)
+        request = Request(method, self._host, path, data)
+        headers = sign(self._credentials, self._scope, request, now)
         url = URL(bucket.endpoint.rstrip("/") + path, encoded=True)
         body = io.BytesIO(data) if method == "PUT" else None
         async with self._open().request(
@@ -146,27 +148,3 @@ class S3Blobs:
         # A wrong key, a missing bucket, a skewed clock: for the operator to mend.
         log.error("S3 refuses %s with %d", method, status)
         return Unavailable("the S3 bucket refuses this server", 60)
-
-
-def sign(
-    bucket: Bucket, method: str, host: str, path: str, data: bytes, now: datetime
-) -> Mapping[str, str]:
-    """Headers with AWS Signature Version 4, the payload's digest included; `path` is encoded."""
-    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    digest = hashlib.sha256(data).hexdigest()
-    headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    request = f"{method}\n{path}\n\n{lines}\n{names}\n{digest}"
-    scope = f"{day}/{bucket.region}/s3/aws4_request"
-    key = b"AWS4" + bucket.secret_key.reveal().encode()
-    for part in (day, bucket.region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    hashed = hashlib.sha256(request.encode()).hexdigest()
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}"
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={bucket.access_key}/{scope}, "
-        f"SignedHeaders={names}, Signature={signature}"
-    )
-    return headers

@@ -20,6 +20,7 @@ from aiohttp import WSMsgType, web
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Revocation
 from signaling.config.sessions import Sync
+from signaling.http.websocket import text_frame
 from signaling.rtc.pacing import TokenBucket
 from signaling.sync import frames
 from signaling.sync.errors import Action, Close, Fault, SyncCode, translate
@@ -31,17 +32,6 @@ log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """What a closing handshake may take; then the connection is cut."""
-_TEXT = 0x81  # FIN and opcode 1 (RFC 6455 section 5.2); a server does not mask
-
-
-def text_frame(data: bytes) -> bytes:
-    """RFC 6455 section 5.2."""
-    size = len(data)
-    if size < 126:
-        return bytes((_TEXT, size)) + data
-    if size < 65536:
-        return bytes((_TEXT, 126)) + size.to_bytes(2, "big") + data
-    return bytes((_TEXT, 127)) + size.to_bytes(8, "big") + data
 
 
 class Connection:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.rows.house import Answer, House, Visit, visiting
+from tests.websocket import upgrade
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -21,20 +22,7 @@ async def knock(
     there: Visit, token: str = "", path: str = "/sync", **headers: str | None
 ) -> Answer:
     """An upgrade by hand, that should be refused."""
-    fields: dict[str, str] = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Protocol": "sotto.1",
-    }
-    if token:
-        fields["Authorization"] = f"Bearer {token}"
-    for name, value in headers.items():
-        fields.pop(name.replace("_", "-"), None)
-        if value is not None:
-            fields[name.replace("_", "-")] = value
-    return await there.send("GET", path, headers=fields)
+    return await there.send("GET", path, headers=upgrade(token, **headers))
 
 
 @pytest.mark.parametrize(

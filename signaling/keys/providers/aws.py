@@ -7,10 +7,7 @@ disabled or pending deletion is our KeyInactive; throttling and time-outs are Un
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +18,7 @@ from signaling.clock import Clock
 from signaling.errors import Unavailable
 from signaling.keys.port import Context, IntegrityError, KeyInactive, UnknownKey
 from signaling.keys.providers.http import Answer, KmsHttp, patiently
-from signaling.secret import Secret
+from signaling.sigv4 import Credentials, Request, Scope, sign
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +35,6 @@ _PASSING = frozenset(
         "ServiceUnavailableException",
     }
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Credentials:
-    access_key: str
-    secret_key: Secret
-    session_token: Secret | None = None
 
 
 class AwsKms:
@@ -65,7 +55,7 @@ class AwsKms:
         url = endpoint or f"https://kms.{region}.amazonaws.com"
         self._http = KmsHttp(url, seconds, authority)
         self._host = urlsplit(url).netloc
-        self._region = region
+        self._scope = Scope(region, "kms")
         self._credentials = credentials
         self._clock = clock
 
@@ -106,13 +96,13 @@ class AwsKms:
 
     async def _ask(self, target: str, body: dict[str, Any]) -> dict[str, Any]:
         payload = msgspec.json.encode(body)
+        said = {"content-type": CONTENT_TYPE, "x-amz-target": f"TrentService.{target}"}
+        request = Request("POST", self._host, payload=payload, headers=said)
 
         async def attempt() -> Answer:
             # Signed for each attempt: AWS refuses a stamp that is five minutes old.
-            headers = sign(
-                self._credentials, self._region, self._host, f"TrentService.{target}",
-                payload, datetime.fromtimestamp(self._clock.unix(), UTC),
-            )  # fmt: skip
+            now = datetime.fromtimestamp(self._clock.unix(), UTC)
+            headers = sign(self._credentials, self._scope, request, now)
             answer = await self._http.send("POST", "/", headers, payload)
             if answer.status >= 500 or answer.status == 429 or _error(answer) in _PASSING:
                 raise Unavailable(f"AWS KMS: {_error(answer) or answer.status}.", 5)
@@ -122,41 +112,6 @@ class AwsKms:
         if answer.status == 200:
             return answer.body
         raise _refusal(_error(answer), answer.status)
-
-
-def sign(
-    credentials: Credentials,
-    region: str,
-    host: str,
-    target: str,
-    payload: bytes,
-    now: datetime,
-) -> dict[str, str]:
-    """The headers of a POST to `/`, with AWS Signature Version 4 (service `kms`)."""
-    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    headers = {
-        "content-type": CONTENT_TYPE,
-        "host": host,
-        "x-amz-date": stamp,
-        "x-amz-target": target,
-    }
-    if credentials.session_token is not None:
-        headers["x-amz-security-token"] = credentials.session_token.reveal()
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
-    scope = f"{day}/{region}/kms/aws4_request"
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    key = b"AWS4" + credentials.secret_key.reveal().encode()
-    for part in (day, region, "kms", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-        f"SignedHeaders={names}, Signature={signature}"
-    )
-    return headers
 
 
 def _error(answer: Answer) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from signaling.secret import Secret
 from signaling.storage.blobs import DiskBlobs
 from signaling.storage.memory import MemoryStore
 from signaling.storage.port import MAX_VALUE, Blobs
-from signaling.storage.s3 import Bucket, S3Blobs, sign
+from signaling.storage.s3 import Bucket, S3Blobs
 from tests.signaling.files import s3_server
 from tests.signaling.files.rig import every_byte, people
 from tests.signaling.files.s3_server import ACCESS, BUCKET, SECRET
@@ -110,26 +109,6 @@ async def test_s3_that_is_away_is_an_outage() -> None:
         await made.put("app", "a", b"x")
     assert said.value.retry_after
     await made.close()
-
-
-async def test_the_signature_is_that_of_botocore() -> None:
-    """The same request, signed by AWS's own library, which moto brings."""
-    from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
-    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-    from botocore.credentials import Credentials  # type: ignore[import-untyped]
-
-    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    where = Bucket("https://s3.example", "b", "eu-central-1", "AKID", Secret("secret"))
-    ours = sign(where, "GET", "s3.example", "/b/sotto/ab/cd.e_f-g", b"", now)
-    url = "https://s3.example/b/sotto/ab/cd.e_f-g"
-    request = AWSRequest("GET", url, headers={"host": "s3.example"})
-    signer = S3SigV4Auth(Credentials("AKID", "secret"), "s3", "eu-central-1")
-    request.context["timestamp"] = "20260102T030405Z"
-    request.headers["X-Amz-Date"] = "20260102T030405Z"
-    request.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
-    canonical = signer.canonical_request(request)
-    text = signer.string_to_sign(request, canonical)
-    assert ours["authorization"].endswith("Signature=" + signer.signature(text, request))
 
 
 async def test_files_in_a_bucket_through_the_server(

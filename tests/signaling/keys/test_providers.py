@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -23,12 +22,13 @@ from signaling.errors import ClientError, ConfigError, Unavailable
 from signaling.ids import SystemEntropy
 from signaling.keys.masters import Masters
 from signaling.keys.port import IntegrityError, KeyDestroyed, KeyInactive, Kms, UnknownKey
-from signaling.keys.providers.aws import AwsKms, Credentials, sign
+from signaling.keys.providers.aws import AwsKms
 from signaling.keys.providers.local import LocalKms
 from signaling.keys.providers.pkcs11 import Pkcs11Kms
 from signaling.keys.providers.vault import VaultKms
 from signaling.keys.table import KeyTable
 from signaling.secret import Secret
+from signaling.sigv4 import Credentials
 from signaling.storage.memory import MemoryStore
 from tests.signaling.keys.fake_kms import FakeAws, FakeVault, served
 from tests.signaling.keys.rig import Rig
@@ -155,28 +155,6 @@ async def test_a12_each_provider_carries_the_whole_envelope(kms: Kms, tmp_path: 
     assert (await rig.rewrap.run()).failed == 0
     rig.envelope.forget_all()
     assert await rig.envelope.open("one", b"aad", sealed) == b"text"
-
-
-def test_a12_requests_are_signed_as_aws_expects() -> None:
-    from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
-    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-    from botocore.credentials import Credentials as Theirs  # type: ignore[import-untyped]
-
-    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    for token in (None, "session+token/="):
-        ours = Credentials("AKIDEXAMPLE", Secret("secret/+key"), Secret(token) if token else None)
-        headers = sign(
-            ours, "eu-west-1", "kms.eu-west-1.amazonaws.com", "TrentService.Encrypt", b"{}", now
-        )
-        request = AWSRequest(
-            "POST", "https://kms.eu-west-1.amazonaws.com/", data=b"{}",
-            headers={k: v for k, v in headers.items() if k not in ("authorization", "host")},
-        )  # fmt: skip
-        theirs = SigV4Auth(Theirs("AKIDEXAMPLE", "secret/+key", token), "kms", "eu-west-1")
-        request.context["timestamp"] = "20260102T030405Z"
-        text = theirs.canonical_request(request)
-        signature = theirs.signature(theirs.string_to_sign(request, text), request)
-        assert headers["authorization"].endswith(f"Signature={signature}")
 
 
 async def aws(url: str) -> AwsKms:

@@ -20,6 +20,7 @@ from signaling.sync.presence import Presence
 from signaling.sync.registry import Registry
 from tests.signaling.sessions.house import House, a_store
 from tests.signaling.sessions.served import OWN, Served, served
+from tests.websocket import upgrade
 
 VERSION = {"Sec-WebSocket-Protocol": "sotto.1"}
 
@@ -50,19 +51,7 @@ class Doorstep:
 
     async def knock(self, token: str = "", path: str = "/sync", **headers: str | None) -> Any:
         """An upgrade that should be refused: status, body, headers."""
-        fields: dict[str, str] = {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Protocol": "sotto.1",
-        }
-        if token:
-            fields["Authorization"] = f"Bearer {token}"
-        for name, value in headers.items():
-            fields.pop(name.replace("_", "-"), None)
-            if value is not None:
-                fields[name.replace("_", "-")] = value
+        fields = upgrade(token, **headers)
         async with self.api.client.get(self.api.url + path, headers=fields) as answer:
             body = await answer.json(content_type=None) if answer.status != 101 else None
             return answer.status, body, answer.headers

@@ -11,13 +11,9 @@ import pytest
 from signaling.sync.connection import CLOSE_SECONDS
 from signaling.sync.errors import Close
 from tests.signaling.house import Running, serving
+from tests.websocket import close_codes, spelled
 
 PASSWORD = "a password for the socket over tls"
-UPGRADE = (
-    "GET /sync HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    "Sec-WebSocket-Protocol: sotto.1\r\nAuthorization: Bearer {}\r\n\r\n"
-)
 
 
 async def sign_up(running: Running) -> str:
@@ -60,7 +56,7 @@ async def test_who_reads_only_after_the_server_gave_up_still_learns_why(
         reader, writer = await asyncio.open_connection(
             "localhost", port, ssl=running.trust, limit=4096
         )
-        writer.write(UPGRADE.format(token).encode())
+        writer.write(spelled(token))
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
         headers = {"Authorization": f"Bearer {token}"}
@@ -79,9 +75,7 @@ async def test_who_reads_only_after_the_server_gave_up_still_learns_why(
                 while part := await reader.read(4096):
                     seen += part
         writer.transport.abort()
-        close = b"\x88" + bytes([seen[seen.rindex(b"\x88") + 1]])
-        at = seen.rindex(close)
-        assert int.from_bytes(seen[at + 2 : at + 4], "big") == Close.SIGNED_OUT
+        assert close_codes(seen) == [Close.SIGNED_OUT]
 
 
 async def test_a_call_token_of_a_session_is_issued_by_a_whole_server(tmp_path: Path) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket as sockets
+import time
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import WSMsgType
-from hypothesis import given
-from hypothesis import strategies as st
 
 from signaling.accounts.principal import Role
 from signaling.accounts.sessions.service import changed
 from signaling.errors import Code, Refused, Unavailable
 from signaling.sync import frames
-from signaling.sync.connection import Connection, text_frame
+from signaling.sync.connection import CLOSE_SECONDS, Connection
 from signaling.sync.errors import Close, SyncCode, translate
 from signaling.sync.registry import Registry
 from tests.signaling.sessions.house import ALICE, APP, BOB
 from tests.signaling.sessions.test_sessions import grant, look
 from tests.signaling.sync.conftest import Doorstep, closed
+from tests.websocket import close_codes, spelled
 
 
 async def error(socket: Any) -> Any:
@@ -163,22 +164,8 @@ async def test_a_client_in_the_background_is_pinged_less(doorstep: Any) -> None:
 
 async def test_5b_a_slow_reader_is_cut_and_the_buffer_is_bounded(doorstep: Any) -> None:
     async with doorstep(outbox_bytes=65536) as step:
-        token = await step.house.sign_in()
         await step.open(await step.house.sign_in(BOB))
-        reader, writer = await asyncio.open_connection(
-            *step.api.url.removeprefix("http://").split(":"), limit=1024
-        )
-        sock: sockets.socket = writer.get_extra_info("socket")
-        sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        writer.write(
-            b"GET /sync HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            b"Sec-WebSocket-Protocol: sotto.1\r\nAuthorization: Bearer "
-            + token.encode()
-            + b"\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
-        slow = await only(step, ALICE)
+        _, writer, slow = await stalled(step)
         for _ in range(2000):
             slow.send(frames.Ping(1, None))
             slow.send_bytes(b'"' + b"x" * 60000 + b'"')
@@ -187,6 +174,44 @@ async def test_5b_a_slow_reader_is_cut_and_the_buffer_is_bounded(doorstep: Any) 
         assert slow.close_code == Close.TRY_LATER
         await until_empty(step, ALICE)
         writer.close()
+
+
+async def test_5b_a_stalled_reader_whose_session_ends_is_never_told_an_ordinary_end(
+    step: Doorstep,
+) -> None:
+    """Not 1000, which a client takes for good; what it left unread is dropped in time."""
+    reader, writer, slow = await stalled(step, small=False)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+    while slow.backlog < 300_000:
+        slow.send_bytes(b'"' + b"x" * 60_000 + b'"')
+        await asyncio.sleep(0)
+    assert not slow.over
+    started = time.monotonic()
+    slow.end(Close.SIGNED_OUT, "over")
+    await until_empty(step, ALICE, CLOSE_SECONDS + 3)
+    assert time.monotonic() - started < CLOSE_SECONDS + 2 and slow.backlog == 0
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    seen = b""
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(5):
+            while part := await reader.read(65536):
+                seen += part
+    assert set(close_codes(seen)) <= {Close.SIGNED_OUT}
+    writer.transport.abort()
+
+
+async def stalled(
+    step: Doorstep, *, small: bool = True
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Connection]:
+    """A peer that reads nothing by itself, and whose kernel takes little; and its socket here."""
+    host, port = step.api.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    sock: sockets.socket = writer.get_extra_info("socket")
+    if small:
+        sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    writer.write(spelled(await step.house.sign_in()))
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    return reader, writer, await only(step, ALICE)
 
 
 async def only(step: Doorstep, account: str) -> Connection:
@@ -198,8 +223,8 @@ async def only(step: Doorstep, account: str) -> Connection:
     raise AssertionError("no socket")
 
 
-async def until_empty(step: Doorstep, account: str) -> None:
-    for _ in range(100):
+async def until_empty(step: Doorstep, account: str, seconds: float = 1.0) -> None:
+    for _ in range(int(seconds * 100)):
         if not [c for c in step.door._open if c.principal.account == account]:
             return
         await asyncio.sleep(0.01)
@@ -354,15 +379,3 @@ def test_a_type_is_registered_once_and_has_a_name() -> None:
 
 def test_our_own_errors_are_not_translated() -> None:
     assert translate(RuntimeError("x")) is None
-
-
-@given(st.integers(0, 70000))
-def test_frames_have_the_length_that_they_say(size: int) -> None:
-    made = text_frame(b"x" * size)
-    assert made[0] == 0x81 and made.endswith(b"x" * size)
-    said = made[1]
-    if said == 126:
-        said = int.from_bytes(made[2:4], "big")
-    elif said == 127:
-        said = int.from_bytes(made[2:10], "big")
-    assert said == size
