@@ -20,6 +20,7 @@ from signaling.errors import ClientError, Unavailable
 from signaling.sync.batch import Batch
 from signaling.sync.engine import PAGE
 from signaling.sync.errors import Action, Fault, SyncCode
+from signaling.sync.faults import reset
 from signaling.sync.frames import encode
 from signaling.sync.session_frames import PartitionCall, PartitionCursor, PartitionTyping
 
@@ -31,7 +32,9 @@ log = logging.getLogger(__name__)
 
 
 class Feed:
-    """Owned by the hub. `last` is the newest entry that its sessions were given."""
+    """Owned by the hub. `last` is the newest entry that its sessions were given; `epoch` says of
+    which log.
+    """
 
     def __init__(self, bound: Bound) -> None:
         self.partition = bound.partition
@@ -40,9 +43,11 @@ class Feed:
         self.sessions: set[Live] = set()
         self.last = 0
         self.floor = 0
+        self.epoch = ""
         self._started: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
+        self._checking: asyncio.Task[None] | None = None
         self._review: asyncio.Task[None] | None = None
         self._review_again = False
         self._cancel = self.partition.watch(self.app, self.name, self.hear)
@@ -58,12 +63,13 @@ class Feed:
             raise
 
     async def _begin(self) -> None:
+        self.epoch = await self.partition.epoch(self.app, self.name)
         head = await self.partition.head(self.app, self.name)
         self.last, self.floor = max(self.last, head.seq), head.floor
 
     def close(self) -> None:
         self._cancel()
-        for task in (self._task, self._review):
+        for task in (self._task, self._review, self._checking):
             if task is not None:
                 task.cancel()
 
@@ -122,7 +128,12 @@ class Feed:
             live.tell(encode(frame))
 
     def _news(self, news: News) -> None:
-        if news.to_seq <= self.last or not self.sessions:
+        if not self.sessions:
+            return
+        if self._is_started and news.epoch != self.epoch:
+            self._recheck()
+            return
+        if news.to_seq <= self.last:
             return
         fits = news.from_seq <= self.last + 1 and news.entries and news.chain
         if self._task is not None or not fits or not self._is_started:
@@ -180,9 +191,25 @@ class Feed:
             return Batch(found.entries, found.chain)
         return None
 
+    def _recheck(self) -> None:
+        """News of another log: perhaps this one began anew, perhaps it is another process's."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self.poll())
+
+    async def _check_epoch(self) -> None:
+        """A log that began anew has none of what its sessions were given. Raises Unavailable."""
+        epoch = await self.partition.epoch(self.app, self.name)
+        if epoch == self.epoch:
+            return
+        log.info("a log began anew")
+        self.epoch, self.last, self.floor = epoch, 0, 0
+        for live in tuple(self.sessions):
+            live.fail(reset(SyncCode.DIVERGING_HISTORIES, "This log began anew."))
+
     async def poll(self) -> None:
         """A head below what was given out is a restored store: everybody begins again."""
         try:
+            await self._check_epoch()
             head = await self.partition.head(self.app, self.name)
         except Unavailable:
             return

@@ -7,8 +7,6 @@ a session does is its engine's to say (`engine`); this only finds who is meant.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,8 +15,8 @@ from msgspec import UNSET
 from signaling.access.door import whose
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Holders
-from signaling.bus.follow import AT_ONCE, EAGER_POLL, EAGER_SECONDS, POLL
-from signaling.bus.port import Bus, BusState, Reach
+from signaling.bus.polling import Polling
+from signaling.bus.port import Bus
 from signaling.clock import Clock
 from signaling.sync.binding import Binder, Bound
 from signaling.sync.connection import Connection
@@ -38,8 +36,6 @@ from signaling.sync.session_frames import (
     RawUpload,
 )
 
-log = logging.getLogger(__name__)
-
 MOST_SESSIONS = 200
 """On one socket: a room each, for who is in many."""
 # asyncio's timers are for less than a day or so; a token may live for thirty.
@@ -58,15 +54,12 @@ class Hub:
         self._binder = binder
         self._idents = idents
         self._holders = holders
-        self._bus = bus
         self._clock = clock
         self._feeds: dict[tuple[str, str, str], Feed] = {}
         self._sessions: dict[Connection, dict[int, Live]] = {}
         self._files: dict[tuple[str, str], Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._eager_until = 0.0
-        self._changed = asyncio.Event()
-        bus.on_state(self._on_state)
+        self._polling = Polling(bus, clock, self._feeds.values)
 
     def register(self, registry: Registry) -> None:
         registry.register(
@@ -236,33 +229,12 @@ class Hub:
 
     # The poll
 
-    def _on_state(self, state: BusState) -> None:
-        if state.reach is Reach.SHARED:
-            self._eager_until = self._clock.monotonic() + EAGER_SECONDS
-        self._changed.set()
-
-    def interval(self) -> float:
-        if self._clock.monotonic() < self._eager_until:
-            return EAGER_POLL
-        return POLL[self._bus.state().reach]
-
     async def run(self) -> None:
         """Until it is cancelled: what the bus loses is found by looking."""
-        while True:
-            self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self.interval())
-            await self.poll()
+        await self._polling.run()
 
     async def poll(self) -> None:
-        feeds = list(self._feeds.values())
-        for start in range(0, len(feeds), AT_ONCE):
-            done = await asyncio.gather(
-                *(feed.poll() for feed in feeds[start : start + AT_ONCE]), return_exceptions=True
-            )
-            for error in done:
-                if isinstance(error, Exception):
-                    log.error("a feed could not be polled", exc_info=error)
+        await self._polling.poll()
 
     def close(self) -> None:
         for feed in self._feeds.values():

@@ -63,6 +63,8 @@ class PlainRooms:
         self.fails: Exception | None = None
         self.integrations = 0
         self.kept: dict[tuple[str, str], RoomState] = {}
+        self.began = ""
+        """The log's epoch."""
 
     async def may_read(self, actor: Actor, name: str) -> None:
         if self.fails is not None:
@@ -132,6 +134,9 @@ class PlainRooms:
     async def head(self, app: str, name: str) -> Head:
         return await self.store.log.head(app, name)
 
+    async def epoch(self, app: str, name: str) -> str:
+        return self.began
+
     async def cursor(self, app: str, name: str, ident: str) -> int:
         return await self.store.log.cursor(app, name, ident)
 
@@ -169,6 +174,7 @@ class PlainRooms:
                     to_seq=found.last,
                     entries=[entry_of(op) for op in found.stored],
                     chain=found.chain,
+                    epoch=self.began,
                 )
             watcher(hint)
 
