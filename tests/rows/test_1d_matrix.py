@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.rows.house import Visit, closed
-from tests.rows.pam import ROOM, SERVICE, bind, is_error, members, refusal, said
+from tests.rows.pam import bind, is_error
 from tests.signaling.access import oracle
 from tests.signaling.access.cells import every_cell
+from tests.signaling.access.words import ROOM, SERVICE, members, refusal, said
 
 
 async def test_s1d_every_cell_both_ways(there: Visit) -> None:

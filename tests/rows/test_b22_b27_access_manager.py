@@ -13,10 +13,11 @@ import pytest
 from livekit.protocol import models, rtc
 
 from tests.rows.house import House, Visit, closed, pump, visiting
-from tests.rows.pam import ROOM, bind, is_error, members, refusal, said
+from tests.rows.pam import bind, is_error
 from tests.signaling.access import oracle
 from tests.signaling.access.rig import Signer
 from tests.signaling.access.test_server import _with_pubnub as with_pubnub
+from tests.signaling.access.words import ROOM, members, refusal, said
 
 BY = "Client and server produced different signatures for the same inputs."
 

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from signaling.access import operations, signature, signed
@@ -25,27 +24,19 @@ from signaling.accounts.principal import Kind, Principal, Role, Via
 from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.scopes import ALL
 from signaling.accounts.signin import Directory
-from signaling.bus.local import LocalBus
 from signaling.bus.port import Bus
 from signaling.clock import Clock, FakeClock
 from signaling.compliance.audit.port import MemoryAudit
-from signaling.config import Config, Limits
+from signaling.config import Limits
 from signaling.errors import Code, Refused
-from signaling.http.api.cursor import Cursors
-from signaling.http.api.endpoint import Ports
-from signaling.http.api.idempotency import Idempotency, Kept
 from signaling.http.api.operation import Operation
-from signaling.http.api.rates import RateLimiter
-from signaling.http.api.router import add_routes
-from signaling.http.edge import origin_check
-from signaling.http.middleware import Middleware
 from signaling.ids import SeededIds, SystemEntropy
 from signaling.keys.envelope import Envelope
 from signaling.keys.masters import Masters
 from signaling.keys.providers.local import LocalKms
 from signaling.keys.table import KeyTable
 from signaling.storage.port import Store
-from signaling.storage.table import Table
+from tests.signaling.http.api.behind import answering, application, ports_of
 from tests.signaling.storage.places import Place
 
 APP = "default"
@@ -116,25 +107,11 @@ class Process:
         return [*signed.operations(deps), *operations.operations(ours)]
 
     def application(self) -> web.Application:
-        ports = Ports(
-            app=APP,
-            authenticator=self,
-            audit=self.audit,
-            rates=RateLimiter(LocalBus(self.clock), 1000.0),
-            idempotency=Idempotency(Table(self.ground.store, "idempotency", Kept), self.clock),
-            cursors=Cursors(bytes(32), SystemEntropy().token),
-            clock=self.clock,
-            limits=Limits(),
-            reauth_seconds=300,
-            client_address=lambda request: "192.0.2.77",
-            check_transport=lambda request: None,
-            check_origin=origin_check("", ["https://friend.example"]),
-        )
-        middleware = Middleware(Config(), hsts=False)
-        app = web.Application(middlewares=middleware.chain())
-        app.on_response_prepare.append(middleware.finish)
-        add_routes(app, self.operations(), ports)
-        return app
+        ports = ports_of(
+            APP, self, self.audit, self.ground.store, self.clock,
+            friends=["https://friend.example"],
+        )  # fmt: skip
+        return application(self.operations(), ports)
 
 
 @dataclass
@@ -238,14 +215,6 @@ async def ground(place: Place, directory: Path) -> AsyncIterator[Ground]:
 
 @contextlib.asynccontextmanager
 async def serving(process: Process, keyset: KeySet | None = None) -> AsyncIterator[Client]:
-    server = TestServer(process.application())
-    # As in production, where nobody logs paths: they hold tokens and names of rooms.
-    await server.start_server(access_log=None)
-    try:
-        async with aiohttp.ClientSession() as session:
-            made = keyset or await process.keysets.create(APP, "tests")
-            yield Client(
-                session, str(server.make_url("")).rstrip("/"), process.clock, made, process
-            )
-    finally:
-        await server.close()
+    async with answering(process.application()) as (session, url):
+        made = keyset or await process.keysets.create(APP, "tests")
+        yield Client(session, url, process.clock, made, process)

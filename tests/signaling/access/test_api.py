@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tests.signaling.access.rig import APP, Client, serving
-from tests.signaling.access.test_wire import ROOM, pubnubs
+from tests.signaling.access.words import ROOM, members
 
 
 async def test_b22_groups_over_http(client: Client) -> None:
@@ -41,7 +41,7 @@ async def test_b22_groups_over_http(client: Client) -> None:
     there = await ask(reader, "GET")
     assert (await ask(manager, "DELETE")).status == 204
     gone = await ask(reader, "GET")
-    assert pubnubs(there.body) == pubnubs(gone.body)
+    assert members(there) == members(gone)
     assert (await ask(manager, "DELETE")).status == 204
     assert (await ask(manager, "GET")).body["rooms"] == []
     assert (await ask(manager, "POST", {"add": ["a\n"]})).status == 422

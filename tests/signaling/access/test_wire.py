@@ -11,28 +11,7 @@ from signaling.access.grant import read_grant
 from tests.signaling.access import oracle
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.rig import APP, Client
-
-ROOM = {"resources": {"channels": {"room": 3}}}
-SERVICE = "Access Manager"
-
-
-def pubnubs(body: dict[str, Any]) -> dict[str, Any]:
-    """The body without the members of a problem, which must all be there."""
-    problem = {"type", "title", "code", "detail", "request_id"}
-    assert problem <= body.keys(), body
-    return {name: value for name, value in body.items() if name not in problem | {"errors"}}
-
-
-def refused(details: str, word: str, source: str, location: str, kind: str, status: int) -> Any:
-    return {
-        "error": {
-            "message": f"Invalid {word}",
-            "source": source,
-            "details": [{"message": details, "location": location, "locationType": kind}],
-        },
-        "service": SERVICE,
-        "status": status,
-    }
+from tests.signaling.access.words import ROOM, SERVICE, members, refusal
 
 
 async def test_b25_a_signed_grant(client: Client) -> None:
@@ -54,8 +33,8 @@ async def test_b26_ttl_refused(client: Client, ttl: Any) -> None:
     answer = await client.signed("POST", "/grant", {"ttl": ttl, "permissions": ROOM})
     assert answer.status == 400
     assert answer.headers["Content-Type"].startswith("application/problem+json")
-    assert pubnubs(answer.body) == refused(
-        "Range should be 1 to 43200 minute(s).", "ttl", "grant", "ttl", "body", 400
+    assert members(answer) == refusal(
+        "ttl", "grant", "ttl", "body", "Range should be 1 to 43200 minute(s).", 400
     )
     assert answer.body["code"] == "grant_invalid"
 
@@ -68,7 +47,7 @@ async def test_b26_ttl_accepted(client: Client, ttl: int) -> None:
     client.process.clock.advance(1)
     answer = await client.check(token, "publish", channels=["room"])
     assert answer.status == 403
-    assert pubnubs(answer.body) == {
+    assert members(answer) == {
         "message": "Token is expired", "error": True, "service": SERVICE, "status": 403,
     }  # fmt: skip
 
@@ -90,7 +69,7 @@ async def test_b26_ttl_accepted(client: Client, ttl: int) -> None:
 async def test_b26_grants_refused(client: Client, permissions: Any) -> None:
     answer = await client.signed("POST", "/grant", {"ttl": 5, "permissions": permissions})
     assert answer.status == 400
-    assert pubnubs(answer.body)["error"]["source"] == "grant"
+    assert members(answer)["error"]["source"] == "grant"
 
 
 async def test_b22_an_exponential_pattern_is_accepted(client: Client) -> None:
@@ -112,9 +91,9 @@ async def test_b25_wrong_signatures_are_alike(client: Client, wrong: str) -> Non
     body = {"ttl": 5, "permissions": ROOM}
     answer = await client.signed("POST", "/grant", body, **WRONG[wrong])
     assert answer.status == 403
-    assert pubnubs(answer.body) == refused(
-        "Client and server produced different signatures for the same inputs.",
-        "signature", "grant", "signature", "query", 403,
+    assert members(answer) == refusal(
+        "signature", "grant", "signature", "query",
+        "Client and server produced different signatures for the same inputs.", 403,
     )  # fmt: skip
     assert client.process.audit.actions()[-1] == ("grantToken", "denied")
 
@@ -124,7 +103,7 @@ async def test_b25_no_signature(client: Client) -> None:
     for query in ("", "?timestamp=1", "?signature=", "?signature=v2."):
         answer = await client.send("POST", path + query, data=b"{}")
         assert answer.status == 403
-        assert pubnubs(answer.body)["error"]["message"] == "Invalid signature"
+        assert members(answer)["error"]["message"] == "Invalid signature"
 
 
 async def test_b25_the_secret_of_another_key_set(client: Client) -> None:
@@ -139,7 +118,7 @@ async def test_b25_a_skewed_clock(client: Client, seconds: int) -> None:
     at = client.process.clock.unix() + seconds
     answer = await client.signed("POST", "/grant", {"ttl": 5, "permissions": ROOM}, timestamp=at)
     assert answer.status == 400
-    assert pubnubs(answer.body)["error"]["message"] == "Invalid timestamp"
+    assert members(answer)["error"]["message"] == "Invalid timestamp"
     unsigned = await client.signed(
         "POST", "/grant", {"ttl": 5, "permissions": ROOM}, timestamp=at, secret="sec_wrong"
     )
@@ -180,7 +159,7 @@ async def test_b26_revocation(client: Client) -> None:
     for name in ("room", "nowhere"):
         answer = await client.check(token, "publish", channels=[name])
         assert answer.status == 403
-        assert pubnubs(answer.body) == {
+        assert members(answer) == {
             "message": "Token is revoked", "error": True, "service": SERVICE, "status": 403,
         }  # fmt: skip
 
@@ -199,13 +178,11 @@ async def test_b26_what_cannot_be_revoked(client: Client) -> None:
     ):
         answer = await client.signed("DELETE", f"/grant/{text}")
         assert answer.status == 400
-        assert pubnubs(answer.body) == refused(detail, "token", "revoke", "token", "path", 400)
+        assert members(answer) == refusal("token", "revoke", "token", "path", detail, 400)
     client.process.clock.advance(60)
     answer = await client.signed("DELETE", f"/grant/{token}")
     assert answer.status == 400
-    assert pubnubs(answer.body) == refused(
-        "Token is expired.", "token", "revoke", "token", "path", 400
-    )
+    assert members(answer) == refusal("token", "revoke", "token", "path", "Token is expired.", 400)
 
 
 async def test_b26_parse(client: Client) -> None:
@@ -311,7 +288,7 @@ async def test_b24_refusals_of_bad_tokens(client: Client) -> None:
             continue
         answer = await client.check(bad.encode().decode("latin-1"), "publish", channels=["room"])
         assert answer.status == 403, bad
-        assert pubnubs(answer.body) == invalid
+        assert members(answer) == invalid
         assert "WWW-Authenticate" not in answer.headers
     forbidden = {
         "message": "Forbidden", "payload": {"channels": ["room"]}, "error": True,
@@ -319,7 +296,7 @@ async def test_b24_refusals_of_bad_tokens(client: Client) -> None:
     }  # fmt: skip
     for uuid in (None, "bob", "ADA"):
         answer = await client.check(token, "publish", channels=["room"], uuid=uuid)
-        assert pubnubs(answer.body) == forbidden
+        assert members(answer) == forbidden
     assert (await client.check(token, "publish", channels=["room"], uuid="ada")).status == 200
     assert (await client.check(other, "publish", channels=["room"], uuid="bob")).status == 200
 
@@ -328,7 +305,7 @@ async def test_b23_without_a_token(client: Client) -> None:
     for operation in oracle.MATRIX:
         answer = await client.check(None, operation, channels=["room"], groups=["g"], uuids=["u"])
         assert answer.status == 403
-        assert pubnubs(answer.body) == {
+        assert members(answer) == {
             "message": "Forbidden",
             "payload": {"channels": ["room"], "channel-groups": ["g"], "uuids": ["u"]},
             "error": True, "service": SERVICE, "status": 403,
@@ -346,7 +323,7 @@ async def test_b22_a_subscription_names_the_refused(client: Client) -> None:
     answer = await client.check(
         token, "subscribe", channels=["a", "not-permitted-channel"], groups=["g", "h"]
     )
-    assert pubnubs(answer.body) == {
+    assert members(answer) == {
         "message": "Forbidden",
         "payload": {"channels": ["not-permitted-channel"], "channel-groups": ["h"]},
         "error": True, "service": SERVICE, "status": 403,

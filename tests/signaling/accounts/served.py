@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from signaling.accounts.oidc import Provider
 from signaling.accounts.operations import bots, operations
@@ -22,17 +20,9 @@ from signaling.accounts.sessions.revocation import Revocations
 from signaling.accounts.sessions.service import SessionService, table
 from signaling.accounts.sessions.tickets import Tickets
 from signaling.accounts.sessions.tokens import derived_keys
-from signaling.config import Config, Limits
-from signaling.http.api.cursor import Cursors
-from signaling.http.api.endpoint import Ports
-from signaling.http.api.idempotency import Idempotency, Kept
-from signaling.http.api.rates import RateLimiter
-from signaling.http.api.router import add_routes
-from signaling.http.edge import origin_check
-from signaling.http.middleware import Middleware
 from signaling.ids import SystemIds
-from signaling.storage.table import Table
 from tests.signaling.accounts.rig import APP, PASSWORD, Rig, secret_of
+from tests.signaling.http.api.behind import ADDRESS, answering, application, ports_of
 
 OWN = "http://localhost"
 
@@ -105,35 +95,17 @@ async def served(rig: Rig, providers: Sequence[Provider] = ()) -> AsyncIterator[
     service = Service(rig.parts, rig.registry, sessions, revocations, providers)
     who = RequestAuthenticator(sessions, lambda request: APP, lambda request: frozenset({OWN}))
     revocations.listen(who.forget)
-    ports = Ports(
-        app=APP,
-        authenticator=who,
-        audit=rig.audit,
-        rates=RateLimiter(rig.bus, 1000.0),
-        idempotency=Idempotency(Table(rig.store, "idempotency", Kept), rig.clock),
-        cursors=Cursors(bytes(32), rig.entropy.token),
-        clock=rig.clock,
-        limits=Limits(),
-        reauth_seconds=300,
-        client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.77"),
-        check_transport=lambda request: None,
-        check_origin=origin_check(OWN, []),
-    )
-    middleware = Middleware(Config(), hsts=False)
-    app = web.Application(middlewares=middleware.chain())
-    app.on_response_prepare.append(middleware.finish)
+    ports = ports_of(
+        APP, who, rig.audit, rig.store, rig.clock, bus=rig.bus, entropy=rig.entropy, own=OWN,
+        client_address=lambda request: request.headers.get("X-Test-Address", ADDRESS),
+    )  # fmt: skip
     tokens = BotTokens(sessions, SystemIds(rig.clock))
     of_bots = bots.Deps(rig.registry, tokens, rig.clock, SystemIds(rig.clock))
     own = session_operations.Deps(sessions, Tickets(rig.store, sessions, SystemIds(rig.clock)))
     every = [*operations(service), *bots.operations(of_bots), *session_operations.operations(own)]
-    add_routes(app, every, ports)
-    server = TestServer(app)
-    await server.start_server()
     revocations.start(sessions.look_again)
     try:
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(cookie_jar=jar) as client:
-            yield Served(rig, service, client, str(server.make_url("")).rstrip("/"))
+        async with answering(application(every, ports)) as (client, url):
+            yield Served(rig, service, client, url)
     finally:
         await revocations.stop()
-        await server.close()

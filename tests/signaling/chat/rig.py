@@ -15,7 +15,6 @@ from typing import Any, cast
 import aiohttp
 import msgspec
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from signaling.access.door import Door
 from signaling.access.grants import Grants
@@ -29,19 +28,12 @@ from signaling.bus.port import Bus
 from signaling.compliance.audit.port import MemoryAudit
 from signaling.compose.chat import Chatting, make_chat
 from signaling.compose.core import Core
-from signaling.config import Config, Limits
+from signaling.config import Config
 from signaling.errors import Code, Refused
-from signaling.http.api.cursor import Cursors
-from signaling.http.api.endpoint import Ports
-from signaling.http.api.idempotency import Idempotency, Kept
 from signaling.http.api.operation import Operation
-from signaling.http.api.rates import RateLimiter
-from signaling.http.api.router import add_routes
-from signaling.http.edge import origin_check
-from signaling.http.middleware import Middleware
 from signaling.ids import SeededIds, SystemEntropy
-from signaling.storage.table import Table
 from tests.signaling.access.rig import Ground
+from tests.signaling.http.api.behind import answering, application, ports_of
 
 APP = "default"
 NAMES = ("ann", "bob", "cy", "dora", "eve")
@@ -120,25 +112,9 @@ class House:
         )  # fmt: skip
 
     def application(self) -> web.Application:
-        ports = Ports(
-            app=APP,
-            authenticator=self,
-            audit=self.audit,
-            rates=RateLimiter(LocalBus(self.clock), 100_000.0),
-            idempotency=Idempotency(Table(self.ground.store, "idempotency", Kept), self.clock),
-            cursors=Cursors(bytes(32), SystemEntropy().token),
-            clock=self.clock,
-            limits=Limits(),
-            reauth_seconds=300,
-            client_address=lambda request: "192.0.2.77",
-            check_transport=lambda request: None,
-            check_origin=origin_check("", []),
-        )
-        middleware = Middleware(Config(), hsts=False)
-        app = web.Application(middlewares=middleware.chain())
-        app.on_response_prepare.append(middleware.finish)
-        add_routes(app, self.operations(), ports)
-        return app
+        store = self.ground.store
+        ports = ports_of(APP, self, self.audit, store, self.clock, factor=100_000.0)
+        return application(self.operations(), ports)
 
     def operations(self) -> list[Operation]:
         return self.chatting.operations(self.door)
@@ -208,11 +184,8 @@ async def serving(
     ground: Ground, bus: Bus | None = None, house: House | None = None
 ) -> AsyncIterator[Served]:
     house = house or House(ground, bus)
-    server = TestServer(house.application())
-    await server.start_server(access_log=None)
     try:
-        async with aiohttp.ClientSession() as session:
-            yield Served(house, session, str(server.make_url("")).rstrip("/"))
+        async with answering(house.application()) as (session, url):
+            yield Served(house, session, url)
     finally:
-        await server.close()
         await house.chatting.close()

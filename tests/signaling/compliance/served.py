@@ -10,24 +10,14 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from signaling.accounts.principal import Kind, Principal, Role
 from signaling.accounts.sessions.scopes import ALL
-from signaling.bus.local import LocalBus
 from signaling.compliance.audit import operations as audit_operations
-from signaling.config import Config, Limits
 from signaling.errors import Code, Refused
-from signaling.http.api.cursor import Cursors
-from signaling.http.api.endpoint import Ports
-from signaling.http.api.idempotency import Idempotency, Kept
-from signaling.http.api.rates import RateLimiter
-from signaling.http.api.router import add_routes
-from signaling.http.edge import origin_check
-from signaling.http.middleware import Middleware
 from signaling.keys import operations as key_operations
-from signaling.storage.table import Table
 from tests.signaling.compliance.rig import AuditRig
+from tests.signaling.http.api.behind import answering, application, ports_of
 
 
 @dataclass
@@ -95,34 +85,14 @@ async def served(directory: Path) -> AsyncIterator[Served]:
     # What keys do and what the API records goes into the one log here.
     rig.keys.masters._audit = rig.keys.custodian._audit = rig.keys.envelope._audit = rig.audit
     store = rig.store
-    ports = Ports(
-        app="one",
-        authenticator=People(rig),
-        audit=rig.audit,
-        rates=RateLimiter(LocalBus(rig.clock), 1000.0),
-        idempotency=Idempotency(Table(store, "idempotency", Kept), rig.clock),
-        cursors=Cursors(bytes(32), rig.keys.entropy.token),
-        clock=rig.clock,
-        limits=Limits(),
-        reauth_seconds=300,
-        client_address=lambda request: "192.0.2.77",
-        check_transport=lambda request: None,
-        check_origin=origin_check("", []),
-    )
+    ports = ports_of("one", People(rig), rig.audit, store, rig.clock, entropy=rig.keys.entropy)
     deps = audit_operations.Deps(
         store.meta, store.log, rig.reader, rig.audit, rig.signers, rig.clock
     )
     manage = key_operations.Deps(rig.keys.custodian, rig.keys.rewrap, home="one")
-    middleware = Middleware(Config(), hsts=False)
-    app = web.Application(middlewares=middleware.chain())
-    app.on_response_prepare.append(middleware.finish)
     listed = [*audit_operations.operations(deps), *key_operations.operations(manage)]
-    add_routes(app, listed, ports)
-    server = TestServer(app)
-    await server.start_server()
     try:
-        async with aiohttp.ClientSession() as client:
-            yield Served(rig, client, str(server.make_url("")).rstrip("/"))
+        async with answering(application(listed, ports)) as (client, url):
+            yield Served(rig, client, url)
     finally:
-        await server.close()
         await rig.stop()

@@ -11,25 +11,15 @@ from typing import Annotated, Any
 import aiohttp
 import msgspec
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from signaling.accounts.principal import Kind, Principal, Role
-from signaling.bus.local import LocalBus
 from signaling.clock import FakeClock
 from signaling.compliance.audit.port import MemoryAudit
-from signaling.config import Config, Limits
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.http.api import Auth, Body, Call, Operation, Page, Query, Recording, Reply
-from signaling.http.api.cursor import Cursors
 from signaling.http.api.endpoint import Ports
-from signaling.http.api.idempotency import Idempotency, Kept
-from signaling.http.api.rates import RateLimiter
-from signaling.http.api.router import add_routes
-from signaling.http.edge import origin_check
-from signaling.http.middleware import Middleware
-from signaling.ids import SystemEntropy
 from signaling.storage.memory import MemoryStore
-from signaling.storage.table import Table
+from tests.signaling.http.api.behind import answering, application, ports_of
 
 
 class NewThing(Body, frozen=True, kw_only=True):
@@ -199,28 +189,9 @@ class Open:
 async def opened(**changes: Any) -> AsyncIterator[Open]:
     shop = Shop()
     store = MemoryStore(shop.clock)
-    ports = Ports(
-        app="one",
-        authenticator=shop,
-        audit=shop.audit,
-        rates=RateLimiter(LocalBus(shop.clock), changes.pop("factor", 1.0)),
-        idempotency=Idempotency(Table(store, "idempotency", Kept), shop.clock),
-        cursors=Cursors(bytes(32), SystemEntropy().token),
-        clock=shop.clock,
-        limits=Limits(),
-        reauth_seconds=300,
-        client_address=lambda request: "192.0.2.77",
-        check_transport=lambda request: None,
-        check_origin=origin_check("", ["https://friend.example"]),
-    )
-    middleware = Middleware(Config(), hsts=False)
-    app = web.Application(middlewares=middleware.chain())
-    app.on_response_prepare.append(middleware.finish)
-    add_routes(app, operations(shop), ports)
-    server = TestServer(app)
-    await server.start_server()
-    try:
-        async with aiohttp.ClientSession() as client:
-            yield Open(shop, client, str(server.make_url("")).rstrip("/"), ports)
-    finally:
-        await server.close()
+    ports = ports_of(
+        "one", shop, shop.audit, store, shop.clock, factor=changes.pop("factor", 1.0),
+        friends=["https://friend.example"],
+    )  # fmt: skip
+    async with answering(application(operations(shop), ports)) as (client, url):
+        yield Open(shop, client, url, ports)
