@@ -11,7 +11,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULES = ("bodies", "ops", "account_ops", "state", "reduce")
+MODULES = ("bodies", "ops", "account_ops", "state", "account_state", "reduce")
 SOURCE = Path(__file__).resolve().parent.parent / "signaling" / "chat"
 
 

@@ -6,6 +6,7 @@ async with Client(url, Local("me.db"), token) as me:
     await room.synced()
 """
 
+from sotto_client.account import Account
 from sotto_client.api import Api, Refused, sign_in
 from sotto_client.backoff import Backoff
 from sotto_client.client import Client
@@ -13,4 +14,14 @@ from sotto_client.local import Local
 from sotto_client.ring import LogRing
 from sotto_client.room import Room
 
-__all__ = ["Api", "Backoff", "Client", "Local", "LogRing", "Refused", "Room", "sign_in"]
+__all__ = [
+    "Account",
+    "Api",
+    "Backoff",
+    "Client",
+    "Local",
+    "LogRing",
+    "Refused",
+    "Room",
+    "sign_in",
+]

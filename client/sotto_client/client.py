@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
+from sotto_client import account as own
+from sotto_client.account import Account
 from sotto_client.api import Api
 from sotto_client.backoff import Backoff
 from sotto_client.local import Local
@@ -219,7 +221,8 @@ class Client:
         """Follow a partition from now on."""
         found = self._replicas.get(path)
         if found is None:
-            found = Replica(self.local, path, self._milliseconds, self._number, advanced)
+            folds = own.advanced if path == own.PATH else advanced
+            found = Replica(self.local, path, self._milliseconds, self._number, folds)
             self._replicas[path] = found
             self._send(found.begin() if self._socket is not None else [])
         return found
@@ -255,6 +258,10 @@ class Client:
 
     def room(self, room: str) -> Room:
         return Room(self, room)
+
+    def own(self) -> Account:
+        """One's own data, the same on all one's devices."""
+        return Account(self)
 
     def new_id(self) -> str:
         """UUIDv7 of now (RFC 9562 section 5.7): a message's id is its author's device's to make."""

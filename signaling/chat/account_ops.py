@@ -14,9 +14,9 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signaling.chat.bodies import AccountId, Body, MessageId, RoomId
-from signaling.chat.ops import Clock, Custom, Version
+from signaling.chat.ops import Clock, Custom, Erased, Version, Void
 
-# Of each sort; the oldest saved, hidden and draft entries beyond it are refused, not dropped.
+# Of each sort. What is beyond is refused; what was given up counts no more.
 MOST_DRAFTS = 1000
 MOST_SAVED = 5000
 MOST_HIDDEN = 20_000
@@ -91,10 +91,8 @@ class NotifyOp(_Op, frozen=True, kw_only=True, tag="notify"):
     level: Notify
 
 
-class Prefer(_Op, frozen=True, kw_only=True, tag="prefer"):
-    """Changes what is named. Who does not show a thing does not see it of others either
-    (receipts, typing, presence).
-    """
+class PreferenceFields(Struct, frozen=True, kw_only=True):
+    """Of an account's preferences, each a register of its own."""
 
     read_receipts: bool | UnsetType = UNSET
     delivered_receipts: bool | UnsetType = UNSET
@@ -105,7 +103,15 @@ class Prefer(_Op, frozen=True, kw_only=True, tag="prefer"):
     custom: Custom | UnsetType = UNSET
 
 
+class Prefer(_Op, PreferenceFields, frozen=True, kw_only=True, tag="prefer"):
+    """Changes what is named. Who does not show a thing does not see it of others either
+    (receipts, typing, presence).
+    """
+
+
+# What a device may send, and what may stand in an account's log.
 AccountOp = Draft | Save | Hide | HideUpto | Block | NotifyOp | Prefer
+AccountLogOp = AccountOp | Void | Erased
 
 
 class AccountChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,7 +130,7 @@ class AccountEntry(Struct, frozen=True, kw_only=True):
     version: int
     clock: int
     at: datetime
-    op: AccountOp
+    op: AccountLogOp
 
     @property
     def stamp(self) -> tuple[int, str, int]:

@@ -6,7 +6,7 @@ state stays in the account's row, so its log can be cut short at any time.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -14,11 +14,8 @@ from msgspec import UNSET, Struct
 from signaling.chat.account_ops import (
     MOST_BLOCKED,
     MOST_DRAFTS,
-    MOST_HIDDEN,
-    MOST_NOTIFY,
     MOST_SAVED,
     AccountEntry,
-    AccountOp,
     Block,
     Draft,
     Hide,
@@ -30,7 +27,6 @@ from signaling.chat.account_ops import (
     Visibility,
 )
 from signaling.chat.state import Stamp
-from signaling.errors import ClientError, Code
 
 
 class Preferences(Struct, frozen=True, kw_only=True):
@@ -49,15 +45,27 @@ class DraftState(Struct, frozen=True, kw_only=True):
     stamp: Stamp
     draft: Draft
 
+    @property
+    def is_empty(self) -> bool:
+        return self.draft.body is None
+
 
 class SaveState(Struct, frozen=True, kw_only=True):
     stamp: Stamp
     save: Save
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.save.on
+
 
 class BlockState(Struct, frozen=True, kw_only=True):
     stamp: Stamp
     on: bool
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.on
 
 
 class NotifyState(Struct, frozen=True, kw_only=True):
@@ -83,13 +91,15 @@ class AccountState(Struct, kw_only=True, omit_defaults=True):
         op, stamp = entry.op, entry.stamp
         self.seq, self.clock = max(self.seq, entry.seq), max(self.clock, entry.clock)
         if isinstance(op, Draft):
-            key = f"{op.room}/{op.parent or ''}"
+            key = draft_key(op)
             if _newer(self.drafts.get(key), stamp):
                 self.drafts[key] = DraftState(stamp=stamp, draft=op)
+                bound(self.drafts, MOST_DRAFTS)
         elif isinstance(op, Save):
-            key = f"{op.room}/{op.id}"
+            key = save_key(op)
             if _newer(self.saved.get(key), stamp):
                 self.saved[key] = SaveState(stamp=stamp, save=op)
+                bound(self.saved, MOST_SAVED)
         elif isinstance(op, Hide):
             ids = self.hidden.setdefault(op.room, [])
             if op.id not in ids:
@@ -99,10 +109,11 @@ class AccountState(Struct, kw_only=True, omit_defaults=True):
         elif isinstance(op, Block):
             if _newer(self.blocked.get(op.account), stamp):
                 self.blocked[op.account] = BlockState(stamp=stamp, on=op.on)
+                bound(self.blocked, MOST_BLOCKED)
         elif isinstance(op, NotifyOp):
             if _newer(self.notify.get(op.room), stamp):
                 self.notify[op.room] = NotifyState(stamp=stamp, level=op.level)
-        else:
+        elif isinstance(op, Prefer):
             self._prefer(op, stamp)
 
     def _prefer(self, op: Prefer, stamp: Stamp) -> None:
@@ -120,19 +131,26 @@ class AccountState(Struct, kw_only=True, omit_defaults=True):
         return seq <= self.hidden_upto.get(room, 0) or ident in self.hidden.get(room, ())
 
 
-def check_account(state: AccountState, op: AccountOp) -> None:
-    """Raises ClientError for what would let one account fill the store."""
-    held = {
-        Draft: (len(state.drafts), MOST_DRAFTS),
-        Save: (len(state.saved), MOST_SAVED),
-        Hide: (sum(map(len, state.hidden.values())), MOST_HIDDEN),
-        Block: (len(state.blocked), MOST_BLOCKED),
-        NotifyOp: (len(state.notify), MOST_NOTIFY),
-        HideUpto: (len(state.hidden_upto), MOST_NOTIFY),
-    }
-    count, most = held.get(type(op), (0, 1))
-    if count >= most:
-        raise ClientError(Code.CONFLICT, 409, f"There are {most} of these; remove some first.")
+def draft_key(op: Draft) -> str:
+    return f"{op.room}/{op.parent or ''}"
+
+
+def save_key(op: Save) -> str:
+    return f"{op.room}/{op.id}"
+
+
+Emptiable = TypeVar("Emptiable", DraftState, SaveState, BlockState)
+
+
+def bound(held: dict[str, Emptiable], most: int) -> None:
+    """What was given up stays, so that an older change cannot bring it back; of too many of these
+    the oldest go. Everybody folds the same log, so everybody drops the same.
+    """
+    while len(held) > most:
+        given_up = [key for key, one in held.items() if one.is_empty]
+        if not given_up:
+            return
+        del held[min(given_up, key=lambda key: held[key].stamp)]
 
 
 def _newer(found: DraftState | SaveState | BlockState | NotifyState | None, stamp: Stamp) -> bool:

@@ -1,7 +1,8 @@
 """Accounts' own data as a partition of sync and for REST: one log and one row for each account.
 
 The log is cut at the row whenever that is written, since the row holds all that follows from it;
-who was away longer gets the state. Only the account itself reads or writes here.
+who was away longer gets the state. Only the account itself reads or writes here, from any of its
+devices: what one does over REST its others hear in their sessions, and the other way round.
 """
 
 from __future__ import annotations
@@ -13,16 +14,25 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from signaling.accounts.principal import InsufficientScope
 from signaling.chat import checks
-from signaling.chat.account_ops import AccountChange, AccountEntry, AccountOp, Prefer
-from signaling.chat.account_state import AccountState, check_account
+from signaling.chat.account_ops import (
+    AccountChange,
+    AccountEntry,
+    AccountLogOp,
+    AccountOp,
+    Prefer,
+)
+from signaling.chat.account_state import AccountState
 from signaling.chat.hub import Hub
+from signaling.chat.ops import Erased, Void, tag_of
 from signaling.chat.ports import (
     Actor,
     BadVersion,
     Batch,
     Below,
     Cancel,
+    Hint,
     Integrated,
     News,
     Notice,
@@ -30,15 +40,20 @@ from signaling.chat.ports import (
 )
 from signaling.chat.sealing import Sealing, from_ms
 from signaling.clock import Clock
-from signaling.errors import ClientError, Code, Refused
+from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.keys.port import Sealer
-from signaling.storage.port import Conflict, Head, NewOp, Store
+from signaling.storage.port import GENESIS, Conflict, Head, NewOp, Op, Store
 from signaling.storage.table import Table
 
 KIND = "chat.account"
 # Ops between two writes of the row.
 SAVE_EVERY = 200
 MOST_ACCOUNTS = 20_000
+# Of a row; the store takes 4 MB. Thousands of long drafts come to more, and are refused from there.
+MOST_BYTES = 3_000_000
+MOST_READ = 500
+# How often a version of ours that somebody else used is given up for the next.
+ATTEMPTS = 4
 
 
 class AccountRow(Struct, frozen=True):
@@ -48,12 +63,17 @@ class AccountRow(Struct, frozen=True):
 class _Said(Struct, frozen=True, array_like=True):
     at: int
     clock: int
-    op: AccountOp
+    op: AccountLogOp
 
 
 class _Held:
+    """One account in this process. `lock` is held by who appends; `rest` is the newest version of
+    REST here, 0 when it must be looked up; `full`: its row would be too large.
+    """
+
     def __init__(self, state: AccountState) -> None:
         self.state, self.saved, self.lock, self.rest = state, state.seq, asyncio.Lock(), 0
+        self.full = False
 
 
 class Accounts:
@@ -77,40 +97,59 @@ class Accounts:
         self._rows: Table[AccountRow] = Table(store, KIND, AccountRow, sealer, scope)
         self._held: OrderedDict[tuple[str, str], _Held] = OrderedDict()
 
+    # What it comes to
+
     async def state_of(self, app: str, account: str) -> AccountState:
         """At the head; for the server's own use (who is blocked, what may be shown)."""
         return (await self._current(app, account)).state
 
+    async def state(self, actor: Actor, name: str) -> tuple[int, AccountState]:
+        await self.may_read(actor, name)
+        held = await self._current(actor.app, name)
+        return held.state.seq, held.state
+
     async def _current(self, app: str, account: str) -> _Held:
         held = self._held.get((app, account))
         if held is None:
-            row = await self._rows.get(app, account)
-            held = _Held(row.value.state if row is not None else AccountState())
-            held = self._held.setdefault((app, account), held)
-            if len(self._held) > MOST_ACCOUNTS:
-                self._held.popitem(last=False)
+            held = self._keep((app, account), _Held(await self._row_state(app, account)))
+        self._held.move_to_end((app, account))
+        known = held.state.seq
         head = await self._log.head(app, _name(account))
-        if head.floor > held.state.seq:
-            # Another process cut the log at its row.
-            row = await self._rows.get(app, account)
-            if row is not None:
-                held.state = row.value.state
-        while held.state.seq < head.seq:
-            entries = await self._entries(app, account, held.state.seq, 500)
-            if not entries:
-                break
-            for entry in entries:
-                held.state.apply(entry)
+        if head.floor > held.state.seq or head.seq < known:
+            # Another process cut the log at its row; or the store was restored.
+            held.state = await self._row_state(app, account)
+            held.saved = held.state.seq
+        await self._fold(app, account, held, head.seq)
         return held
 
-    async def _entries(self, app: str, account: str, after: int, limit: int) -> list[AccountEntry]:
-        stored = await self._log.read(app, _name(account), after=after, limit=limit)
+    def _keep(self, place: tuple[str, str], made: _Held) -> _Held:
+        held = self._held.setdefault(place, made)
+        if len(self._held) > MOST_ACCOUNTS:
+            oldest = next(iter(self._held))
+            if not self._held[oldest].lock.locked():
+                del self._held[oldest]
+        return held
+
+    async def _row_state(self, app: str, account: str) -> AccountState:
+        row = await self._rows.get(app, account)
+        return AccountState() if row is None else row.value.state
+
+    async def _fold(self, app: str, account: str, held: _Held, upto: int) -> None:
+        """Each op is a register, a maximum or sticky, so folding one twice does no harm."""
+        while held.state.seq < upto:
+            after = held.state.seq
+            stored = await self._log.read(app, _name(account), after=after, limit=MOST_READ)
+            if not stored:
+                return
+            for entry in await self._open(app, account, stored):
+                held.state.apply(entry)
+
+    async def _open(self, app: str, account: str, stored: Sequence[Op]) -> list[AccountEntry]:
         found = []
         for op in stored:
             plain = await self._sealing.open_bytes(app, _name(account), op)
-            if plain is None:
-                continue
-            said = msgspec.msgpack.decode(plain, type=_Said)
+            gone = _Said(0, 0, Erased())
+            said = gone if plain is None else msgspec.msgpack.decode(plain, type=_Said)
             found.append(
                 AccountEntry(
                     seq=op.seq, ident=op.ident, version=op.version, clock=said.clock,
@@ -119,112 +158,144 @@ class Accounts:
             )  # fmt: skip
         return found
 
-    def _own(self, actor: Actor, name: str) -> None:
-        if actor.token or actor.account != name or not name:
-            raise Refused(Code.NOT_PERMITTED, 403, "This is another account's.")
+    # Who may
 
     async def may_read(self, actor: Actor, name: str) -> None:
-        self._own(actor, name)
+        _own(actor, name)
+        _need(actor, "messages:read")
+
+    # Writing
 
     async def integrate(
         self, actor: Actor, name: str, ident: str, changes: Sequence[AccountChange]
     ) -> Integrated:
-        self._own(actor, name)
-        cursor = await self._log.cursor(actor.app, _name(name), ident)
-        news = [change for change in changes if change.version > cursor]
-        for expected, change in enumerate(news, start=cursor + 1):
-            if change.version != expected:
-                raise BadVersion(expected)
+        """See `ports.Partition.integrate`."""
+        _own(actor, name)
         held = await self._current(actor.app, name)
-        notices = []
-        for place, change in enumerate(news):
-            try:
-                check_account(held.state, change.op)
-            except ClientError as error:
-                # It keeps its place and does nothing.
-                news[place] = msgspec.structs.replace(change, op=Prefer())
-                notices.append(
-                    Notice(version=change.version, code=error.code, message=error.message)
-                )
-        entries = await self._append(actor.app, name, held, ident, news)
+        async with held.lock:
+            cursor = await self._log.cursor(actor.app, _name(name), ident)
+            news = [change for change in changes if change.version > cursor]
+            for expected, change in enumerate(news, start=cursor + 1):
+                if change.version != expected:
+                    raise BadVersion(expected)
+            said: list[tuple[int, int, AccountLogOp]] = []
+            notices = []
+            for change in news:
+                op: AccountLogOp = change.op
+                try:
+                    _need(actor, _scope_of(change.op))
+                    checks.check_account(held.state, change.op, full=held.full)
+                except ClientError as error:
+                    op = Void(code=error.code, was=tag_of(change.op))
+                    notices.append(
+                        Notice(version=change.version, code=error.code, message=error.message)
+                    )
+                said.append((change.version, change.clock, op))
+            entries = await self._append(actor.app, name, held, ident, said)
         cursor = news[-1].version if news else cursor
         head = await self._log.head(actor.app, _name(name))
         return Integrated(cursor=cursor, head=head, entries=entries, notices=notices)
 
     async def act(self, actor: Actor, op: AccountOp) -> AccountState:
-        """One op over REST."""
-        self._own(actor, actor.account)
-        held = await self._current(actor.app, actor.account)
-        check_account(held.state, op)
+        """One op over REST, refused as a whole. Its scope was asked for there."""
+        app, account = actor.app, actor.account
+        _own(actor, account)
+        held = await self._current(app, account)
         async with held.lock:
-            ident = f"rest:{self._process}"
-            if not held.rest:
-                held.rest = await self._log.cursor(actor.app, _name(actor.account), ident)
-            held.rest += 1
+            checks.check_account(held.state, op, full=held.full)
             clock = max(int(self._clock.unix() * 1000), held.state.clock + 1)
-            change = AccountChange(version=held.rest, clock=clock, op=op)
-            await self._append(actor.app, actor.account, held, ident, [change])
-        return held.state
+            ident = f"rest:{self._process}"
+            for _ in range(ATTEMPTS):
+                if not held.rest:
+                    held.rest = await self._log.cursor(app, _name(account), ident)
+                held.rest += 1
+                if await self._append(app, account, held, ident, [(held.rest, clock, op)]):
+                    return held.state
+                held.rest = 0
+        raise Unavailable("this account changes too fast", 1)
 
     async def _append(
-        self, app: str, account: str, held: _Held, ident: str, changes: list[AccountChange]
+        self,
+        app: str,
+        account: str,
+        held: _Held,
+        ident: str,
+        said: Sequence[tuple[int, int, AccountLogOp]],
     ) -> list[AccountEntry]:
-        now = int(self._clock.unix() * 1000)
-        name = _name(account)
+        """Versions with their clocks and ops; those that are new in the log."""
+        now, name = int(self._clock.unix() * 1000), _name(account)
         ops, made = [], []
-        for change in changes:
-            clock = checks.clamp(change.clock, now)
-            plain = msgspec.msgpack.encode(_Said(now, clock, change.op))
-            body = await self._sealing.seal_bytes(app, name, ident, change.version, account, plain)
-            ops.append(NewOp(ident, change.version, body))
+        for version, asked, op in said:
+            clock = checks.clamp(asked, now)
+            plain = msgspec.msgpack.encode(_Said(now, clock, op))
+            body = await self._sealing.seal_bytes(app, name, ident, version, account, plain)
+            ops.append(NewOp(ident, version, body))
             made.append(
                 AccountEntry(
-                    seq=0, ident=ident, version=change.version, clock=clock, at=from_ms(now),
-                    op=change.op,
+                    seq=0, ident=ident, version=version, clock=clock, at=from_ms(now), op=op
                 )
-            )  # fmt: skip
+            )
         appended = await self._log.append(app, name, ops)
         entries = [
             msgspec.structs.replace(entry, seq=done.seq)
             for entry, done in zip(made, appended, strict=True)
             if not done.duplicate
         ]
-        for entry in entries:
-            held.state.apply(entry)
         if entries:
-            news = News(from_seq=entries[0].seq, to_seq=entries[-1].seq, entries=entries)
-            await self._hub.tell(app, name, news)
-            if held.state.seq - held.saved >= SAVE_EVERY:
-                await self.save(app, account, held)
+            await self._appended(app, account, held, entries, appended[-1].chain)
         return entries
 
-    async def save(self, app: str, account: str, held: _Held) -> None:
+    async def _appended(
+        self, app: str, account: str, held: _Held, entries: list[AccountEntry], chain: bytes
+    ) -> None:
+        first, last = entries[0].seq, entries[-1].seq
+        if first == held.state.seq + 1:
+            for entry in entries:
+                held.state.apply(entry)
+        else:
+            # Another process was faster: what it wrote comes first.
+            await self._fold(app, account, held, last)
+        news = News(from_seq=first, to_seq=last, entries=entries, chain=chain)
+        await self._hub.tell(app, _name(account), news)
+        if held.state.seq - held.saved >= SAVE_EVERY:
+            await self._save(app, account, held)
+
+    async def _save(self, app: str, account: str, held: _Held) -> None:
         """The row, then the log is cut: in that order."""
-        value = AccountRow(held.state)
-        seq = held.state.seq
-        row = await self._rows.get(app, account)
+        value, seq = AccountRow(held.state), held.state.seq
+        held.full = len(msgspec.msgpack.encode(value)) > MOST_BYTES
+        if held.full:
+            return  # until something is given up
         try:
+            row = await self._rows.get(app, account)
             if row is None:
                 await self._rows.create(app, account, value)
             elif row.value.state.seq < seq:
                 await self._rows.replace(app, row, value)
-        except Conflict:
-            return
+            await self._log.purge(app, _name(account), seq)
+        except (Conflict, Unavailable):
+            return  # what was asked for is in the log; the next op tries again
         held.saved = seq
-        await self._log.purge(app, _name(account), seq)
+
+    # Reading
 
     async def read(self, actor: Actor, name: str, after: int, limit: int) -> Batch:
-        self._own(actor, name)
+        await self.may_read(actor, name)
         head = await self._log.head(actor.app, _name(name))
         if after < head.floor:
             raise Below(head)
-        stored = await self._log.read(actor.app, _name(name), after=after, limit=min(limit, 500))
-        entries = await self._entries(actor.app, name, after, min(limit, 500))
-        chain = stored[-1].chain if stored else head.chain
-        return Batch(entries=entries, chain=chain, head=head)
+        stored = await self._log.read(
+            actor.app, _name(name), after=after, limit=min(limit, MOST_READ)
+        )
+        entries = await self._open(actor.app, name, stored)
+        chain = stored[-1].chain if stored else await self.chain(actor.app, name, after)
+        return Batch(entries=entries, chain=chain or b"", head=head)
 
     async def head(self, app: str, name: str) -> Head:
         return await self._log.head(app, _name(name))
+
+    async def epoch(self, app: str, name: str) -> str:
+        return ""
 
     async def cursor(self, app: str, name: str, ident: str) -> int:
         return await self._log.cursor(app, _name(name), ident)
@@ -233,18 +304,35 @@ class Accounts:
         head = await self._log.head(app, _name(name))
         if seq == head.seq:
             return head.chain
-        stored = await self._log.read(app, _name(name), after=max(0, seq - 1), limit=1)
+        if seq == 0:
+            return GENESIS
+        stored = await self._log.read(app, _name(name), after=seq - 1, limit=1)
         return stored[0].chain if stored and stored[0].seq == seq else None
-
-    async def state(self, actor: Actor, name: str) -> tuple[int, AccountState]:
-        self._own(actor, name)
-        held = await self._current(actor.app, name)
-        return held.state.seq, held.state
 
     def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
         return self._hub.watch(app, _name(name), watcher)
+
+    async def tell(self, app: str, account: str, hint: Hint) -> None:
+        """The account's own devices, wherever their sessions are."""
+        await self._hub.tell(app, _name(account), hint)
 
 
 def _name(account: str) -> str:
     """No room's id begins like this."""
     return f"@{account}"
+
+
+def _own(actor: Actor, name: str) -> None:
+    if actor.token or actor.account != name or not name:
+        raise Refused(Code.NOT_PERMITTED, 403, "This is another account's.")
+
+
+def _need(actor: Actor, scope: str) -> None:
+    """What REST asks of a session's token holds for sync too."""
+    scopes = actor.holder.scopes
+    if scopes is not None and scope not in scopes:
+        raise InsufficientScope(scope)
+
+
+def _scope_of(op: AccountOp) -> str:
+    return "account:write" if isinstance(op, Prefer) else "messages:write"

@@ -8,14 +8,39 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 import msgspec
 
 from signaling.chat import bodies
+from signaling.chat.account_ops import (
+    MOST_BLOCKED,
+    MOST_DRAFTS,
+    MOST_HIDDEN,
+    MOST_NOTIFY,
+    MOST_SAVED,
+    AccountOp,
+    Block,
+    Draft,
+    Hide,
+    HideUpto,
+    NotifyOp,
+    Prefer,
+    Save,
+)
+from signaling.chat.account_state import (
+    AccountState,
+    BlockState,
+    DraftState,
+    SaveState,
+    draft_key,
+    save_key,
+)
 from signaling.chat.bodies import Plain, Sealed
 from signaling.chat.ops import (
     MAX_CUSTOM_BYTES,
+    Attachment,
     CallPolicy,
     ClientOp,
     Create,
@@ -29,6 +54,7 @@ from signaling.chat.ops import (
     Settings,
     ToE2ee,
     Vote,
+    files_of,
 )
 from signaling.errors import ClientError, Code, FieldError
 
@@ -50,6 +76,8 @@ def check(op: ClientOp, mode: Mode, account: str, device: str) -> None:
         _post(op, mode, account, device)
     elif isinstance(op, Edit):
         _body(op.body, mode, account, device)
+        if op.attachments is not None:
+            _attachments(op.body, op.attachments)
     elif isinstance(op, React):
         _react(op, mode, account, device)
     elif isinstance(op, Vote) and len(set(op.choices)) != len(op.choices):
@@ -60,6 +88,51 @@ def check(op: ClientOp, mode: Mode, account: str, device: str) -> None:
             _custom(op.custom)
     elif isinstance(op, ToE2ee):
         _mode(op, mode)
+
+
+def check_account(state: AccountState, op: AccountOp, *, full: bool = False) -> None:
+    """One account must not fill the store. What is there already may change, unless all of it
+    together is too much (`full`); what is given up is always taken.
+    """
+    if _gives_up(op):
+        return
+    if full and not isinstance(op, Prefer | NotifyOp):
+        raise ClientError(Code.CONFLICT, 409, "This is as much as is kept; remove some first.")
+    if isinstance(op, Prefer) and not isinstance(op.custom, msgspec.UnsetType):
+        _custom(op.custom)
+    found = _place_of(state, op)
+    if found is not None and not found[0] and found[1] >= found[2]:
+        message = f"There are {found[2]} of these; remove some first."
+        raise ClientError(Code.CONFLICT, 409, message)
+
+
+def _place_of(state: AccountState, op: AccountOp) -> tuple[bool, int, int] | None:
+    """Whether it is one of those that are there, how many these are, and how many may be."""
+    if isinstance(op, Draft):
+        there = draft_key(op) in state.drafts
+        return there, _full(state.drafts.values()), MOST_DRAFTS
+    if isinstance(op, Save):
+        return save_key(op) in state.saved, _full(state.saved.values()), MOST_SAVED
+    if isinstance(op, Block):
+        return op.account in state.blocked, _full(state.blocked.values()), MOST_BLOCKED
+    if isinstance(op, Hide):
+        there = op.id in state.hidden.get(op.room, ())
+        return there, sum(map(len, state.hidden.values())), MOST_HIDDEN
+    if isinstance(op, NotifyOp):
+        return op.room in state.notify, len(state.notify), MOST_NOTIFY
+    if isinstance(op, HideUpto):
+        return op.room in state.hidden_upto, len(state.hidden_upto), MOST_NOTIFY
+    return None
+
+
+def _gives_up(op: AccountOp) -> bool:
+    if isinstance(op, Draft):
+        return op.body is None
+    return isinstance(op, Save | Block) and not op.on
+
+
+def _full(found: Iterable[DraftState | SaveState | BlockState]) -> int:
+    return sum(not one.is_empty for one in found)
 
 
 def check_create(op: Create) -> None:
@@ -82,14 +155,17 @@ def _post(post: Post, mode: Mode, account: str, device: str) -> None:
     _custom(post.custom)
     if post.parent == post.id or post.reply_to == post.id:
         _invalid("/op/parent", "A message cannot hang on itself.")
+    _attachments(post.body, post.attachments)
     if isinstance(post.body, Plain):
-        named = [(file.id, file.size, file.voice) for file in post.body.files]
-        if named != [(file.id, file.size, file.voice) for file in post.attachments]:
-            _invalid("/op/attachments", "They are not the files of the body.")
         if not (post.body.text or post.body.files or post.body.options or post.custom):
             _invalid("/op/body", "The message is empty.")
         _poll(post.poll, post.body)
-    elif len({file.id for file in post.attachments}) != len(post.attachments):
+
+
+def _attachments(body: Plain | Sealed, named: Sequence[Attachment]) -> None:
+    if isinstance(body, Plain) and files_of(body) != tuple(named):
+        _invalid("/op/attachments", "They are not the files of the body.")
+    if isinstance(body, Sealed) and len({file.id for file in named}) != len(named):
         _invalid("/op/attachments", "A file comes twice.")
 
 

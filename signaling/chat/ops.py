@@ -25,6 +25,7 @@ from signaling.chat.bodies import (
     Body,
     FileId,
     MessageId,
+    Plain,
     RoomId,
     Sealed,
 )
@@ -219,11 +220,14 @@ class Post(_Op, frozen=True, kw_only=True, tag="post"):
 
 
 class Edit(_Op, frozen=True, kw_only=True, tag="edit"):
-    """Another body for one's own message; what it said before stays in `edits`."""
+    """Another body for one's own message; what it said before stays in `edits`. `attachments` are
+    the files from here on: None for those of a plain body, or with a sealed one as they were.
+    """
 
     id: MessageId
     body: Body
     mentions: Mentions | None = None
+    attachments: Annotated[tuple[Attachment, ...], Meta(max_length=20)] | None = None
 
 
 class Delete(_Op, frozen=True, kw_only=True, tag="delete"):
@@ -262,8 +266,8 @@ class Close(_Op, frozen=True, kw_only=True, tag="close"):
     id: MessageId
 
 
-class Set(_Op, frozen=True, kw_only=True, tag="set"):
-    """Changes what is named and leaves the rest; each field is a register of its own."""
+class RoomFields(Struct, frozen=True, kw_only=True):
+    """Of a room, what can be changed; each is a register of its own."""
 
     name: Name | UnsetType = UNSET
     topic: Topic | UnsetType = UNSET
@@ -281,6 +285,10 @@ class Set(_Op, frozen=True, kw_only=True, tag="set"):
     retention: Seconds | UnsetType | None = UNSET
     call_encryption: CallPolicy | UnsetType = UNSET
     lobby: Lobby | UnsetType = UNSET
+
+
+class Set(_Op, RoomFields, frozen=True, kw_only=True, tag="set"):
+    """Changes what is named and leaves the rest."""
 
 
 class Member(_Op, frozen=True, kw_only=True, tag="member"):
@@ -372,6 +380,17 @@ def tag_of(op: Struct) -> str:
     tag = op.__struct_config__.tag
     assert isinstance(tag, str)
     return tag
+
+
+def attachments_of(op: Post | Edit) -> tuple[Attachment, ...] | None:
+    """What the message holds by this op; None when it leaves them as they were."""
+    if isinstance(op, Edit) and isinstance(op.body, Plain):
+        return files_of(op.body)
+    return op.attachments
+
+
+def files_of(body: Plain) -> tuple[Attachment, ...]:
+    return tuple(Attachment(id=file.id, size=file.size, voice=file.voice) for file in body.files)
 
 
 def to_json(value: Any) -> bytes:

@@ -159,6 +159,9 @@ class Partition(Protocol):
 
     async def head(self, app: str, name: str) -> Head: ...
 
+    async def epoch(self, app: str, name: str) -> str:
+        """Which log this is: another one when it began anew. Empty for a log that lasts."""
+
     async def cursor(self, app: str, name: str, ident: str) -> int: ...
 
     async def chain(self, app: str, name: str, seq: int) -> bytes | None:

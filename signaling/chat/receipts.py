@@ -118,7 +118,7 @@ class Receipts:
             room=room.id, account=actor.account, read=max(cursor.at(parent), 0),
             delivered=cursor.delivered, parent=parent,
         )  # fmt: skip
-        await self._hub.tell(actor.app, f"@{actor.account}", moved_to)
+        await self._accounts.tell(actor.app, actor.account, moved_to)
         shown = await self._shown(actor.app, room, cursor)
         if shown is not None:
             hint = replace(moved_to, read=shown.read or 0, delivered=shown.delivered or 0)

@@ -9,7 +9,7 @@ was not allowed is `void` in the log.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -33,6 +33,7 @@ from signaling.chat.ops import (
     Post,
     React,
     Vote,
+    attachments_of,
 )
 from signaling.chat.state import RoomState
 
@@ -188,7 +189,7 @@ class Messages:
             body=newest.op.body,
             reply_to=post.reply_to,
             mentions=mentions,
-            attachments=post.attachments,
+            attachments=_attachments(versions),
             custom=post.custom,
             silent=post.silent,
             forwarded=post.forwarded,
@@ -227,6 +228,16 @@ def fold(entries: Iterable[Entry]) -> RoomView:
     for entry in sorted(entries, key=lambda entry: entry.seq):
         state.apply(entry)
     return RoomView(state=state, messages=tuple(Messages(entries)))
+
+
+def _attachments(versions: Sequence[Entry]) -> tuple[Attachment, ...]:
+    """Those of the newest version that says."""
+    for entry in reversed(versions):
+        assert isinstance(entry.op, Post | Edit)
+        found = attachments_of(entry.op)
+        if found is not None:
+            return found
+    return ()
 
 
 def _said(entry: Entry) -> Said:

@@ -17,6 +17,7 @@ from signaling.chat.ops import (
     ClientOp,
     Close,
     Delete,
+    Edit,
     Join,
     Kind,
     Member,
@@ -27,6 +28,7 @@ from signaling.chat.ops import (
     Set,
     ToE2ee,
     Who,
+    attachments_of,
 )
 from signaling.chat.ports import Actor
 from signaling.chat.room import Room
@@ -101,8 +103,8 @@ def _operations(
     """What the Access Manager is asked. A session removes what is its own with the right to write;
     a token needs the right to delete, as the table says.
     """
-    if isinstance(op, Post):
-        files = [Operation.SEND_FILE] if op.attachments else []
+    if isinstance(op, Post | Edit):
+        files = [Operation.SEND_FILE] if attachments_of(op) else []
         return [Operation.PUBLISH, *files]
     if isinstance(op, React):
         return [Operation.ADD_REACTION if op.on or not actor.token else Operation.REMOVE_REACTION]

@@ -65,11 +65,15 @@ class Known(Struct, frozen=True):
 
 class Room:
     """One room. `turn` grows with each change of the room itself; `gate` is held while one is under
-    way, so that nothing is judged by a state that is about to be another. Owned by `Rooms`.
+    way, so that nothing is judged by a state that is about to be another; `opening` tells this Room
+    from all others of the same room. Owned by `Rooms`.
     """
 
-    def __init__(self, app: str, ident: str, state: RoomState, log: Log, epoch: str) -> None:
+    def __init__(
+        self, app: str, ident: str, state: RoomState, log: Log, epoch: str, opening: str
+    ) -> None:
         self.app, self.id, self.state, self.log, self.epoch = app, ident, state, log, epoch
+        self.opening = opening
         self.gate = asyncio.Lock()
         self.saving = asyncio.Lock()
         self.catching = asyncio.Lock()
@@ -133,14 +137,14 @@ class Room:
         kept = [entry for entry in self.recent if entry.seq not in seqs]
         self.recent = deque(kept, maxlen=RECENT)
 
-    # Idents of REST: each has one op at a time, so that its versions rise.
+    # Idents of REST and of the server: each has one op at a time, so that its versions rise.
 
-    def take(self, process: str) -> tuple[str, int]:
+    def take(self) -> tuple[str, int]:
         if self.free:
             ident = self.free.pop()
         else:
             self.slots += 1
-            ident = f"rest:{process}:{self.slots}"
+            ident = f"rest:{self.opening}:{self.slots}"
         self.versions[ident] = self.versions.get(ident, 0) + 1
         return ident, self.versions[ident]
 

@@ -9,6 +9,7 @@ room's row moves past them: so a page of old messages costs the same however lon
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 from collections import OrderedDict
@@ -61,6 +62,7 @@ class Rooms:
             lambda row: ("public",) if row.state.kind.value == "public" else (),
         )  # fmt: skip
         self._store = store
+        self._openings = itertools.count(1)
         self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
         self._opening: dict[tuple[str, str], asyncio.Task[Room | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,16 +98,23 @@ class Rooms:
 
     async def _load(self, app: str, ident: str) -> Room | None:
         row = await self.rows.get(app, ident)
-        return None if row is None else self._keep(app, ident, row)
+        if row is None:
+            return None
+        room = self._keep(app, ident, row)
+        if room.transient and (head := await self.head(room)).seq:
+            room.state.seq = head.seq  # it was dropped from here, and its log was not
+        elif room.transient:
+            room.state = room.state.anew()
+        return room
 
     def _keep(self, app: str, ident: str, row: Row[RoomRow]) -> Room:
         state = row.value.state
+        # Versions of REST begin anew with each opening, so idents do too.
+        opening = f"{self._process}:{next(self._openings)}"
         if state.mode is Mode.TRANSIENT:
-            # Its log began anew with this process.
-            state.seq = 0
-            room = Room(app, ident, state, self._memory, self._process)
+            room = Room(app, ident, state, self._memory, self._process, opening)
         else:
-            room = Room(app, ident, state, self._log, "")
+            room = Room(app, ident, state, self._log, "", opening)
         room.version = row.version
         self._rooms[(app, ident)] = room
         while len(self._rooms) > MOST_ROOMS:

@@ -21,6 +21,7 @@ from signaling.chat.hub import Hub
 from signaling.chat.ops import (
     Change,
     ClientOp,
+    Edit,
     Entry,
     Erase,
     Member,
@@ -30,6 +31,7 @@ from signaling.chat.ops import (
     Set,
     ToE2ee,
     Void,
+    attachments_of,
     tag_of,
 )
 from signaling.chat.ports import (
@@ -64,9 +66,7 @@ _CHANGING = (
 )  # fmt: skip
 # How often what is not ours to serialise is judged anew before the request is turned away.
 ATTEMPTS = 8
-MOST_CHANGES = 100
 MOST_READ = 500
-SERVER = "server"
 
 
 @dataclass(slots=True)
@@ -87,7 +87,6 @@ class Chat:
     sealing: Sealing
     hub: Hub
     clock: Clock
-    process: str
     attachable: Attachable = any_file
     committed: list[Committed] = field(default_factory=list)
 
@@ -162,7 +161,7 @@ class Chat:
         """
         room = await self._writable(actor, name)
         clock = max(int(self.clock.unix() * 1000), room.state.clock + 1)
-        ident, version = (key, 1) if key is not None else room.take(self.process)
+        ident, version = (key, 1) if key is not None else room.take()
         try:
             change = Change(version=version, clock=clock, op=op)
             done = await self._commit(actor, room, ident, [change], strict=True)
@@ -178,7 +177,7 @@ class Chat:
 
     async def say(self, room: Room, *ops: Op) -> list[Entry]:
         """The server's own ops (calls, erasures, joins by invitation): nobody is asked."""
-        ident, version = room.take(f"{SERVER}:{self.process}")
+        ident, version = room.take()
         try:
             entries = []
             async with room.gate:
@@ -205,7 +204,7 @@ class Chat:
 
     async def say_as(self, room: Room, account: str, part: Part, op: Op) -> list[Entry]:
         """An op in somebody's name that was allowed elsewhere (an invitation, a schedule)."""
-        ident, version = room.take(f"{SERVER}:{self.process}")
+        ident, version = room.take()
         try:
             async with room.gate:
                 entry = self._entry(room, ident, version, Judged(_bare(op), op, part))
@@ -220,7 +219,8 @@ class Chat:
         if isinstance(changes[0].op, _GATED):
             async with room.gate:
                 judged = await self._judge_all(actor, room, changes, strict)
-                return await self._write(actor, room, ident, judged)
+                sealed = await self._seal(actor, room, ident, judged)
+                return await self._finish(room, sealed, judged)
         for _ in range(ATTEMPTS):
             async with room.gate:
                 turn = room.turn
@@ -229,11 +229,6 @@ class Chat:
             if room.turn == turn and not room.gate.locked():
                 return await self._finish(room, sealed, judged)
         raise Unavailable("the room changes too fast", 1)
-
-    async def _write(
-        self, actor: Actor, room: Room, ident: str, judged: list[Judged]
-    ) -> Integrated:
-        return await self._finish(room, await self._seal(actor, room, ident, judged), judged)
 
     async def _finish(
         self, room: Room, sealed: list[tuple[Entry, NewOp]], judged: list[Judged]
@@ -262,8 +257,8 @@ class Chat:
         op, now = change.op, self.clock.unix()
         rights.judge(actor, room.id, room.state, op, now)
         checks.check(op, room.state.mode, actor.account, actor.device)
-        if isinstance(op, Post) and op.attachments:
-            await self.attachable(actor, room.id, [file.id for file in op.attachments])
+        if isinstance(op, Post | Edit) and (files := attachments_of(op)):
+            await self.attachable(actor, room.id, [file.id for file in files])
         return Judged(change, op, rights.part_of(actor, room.id, room.state, op, now))
 
     async def _seal(
@@ -349,6 +344,10 @@ class Chat:
     async def head(self, app: str, name: str) -> Head:
         room = await self._find(app, name)
         return Head() if room is None else await self.rooms.head(room)
+
+    async def epoch(self, app: str, name: str) -> str:
+        room = self.rooms.held(app, name) or await self._find(app, name)
+        return "" if room is None else room.epoch
 
     async def cursor(self, app: str, name: str, ident: str) -> int:
         room = await self._find(app, name)

@@ -98,6 +98,14 @@ class RoomState(Struct, kw_only=True, omit_defaults=True):
         members = {a: m for a, m in self.members.items() if m.part is not Part.NONE}
         return msgspec.structs.replace(self, members=members)
 
+    def anew(self) -> RoomState:
+        """For a log that begins again: all stays as it is, and whatever comes may change it."""
+        members = {
+            account: msgspec.structs.replace(member, seq=0, since=0)
+            for account, member in self.members.items()
+        }
+        return msgspec.structs.replace(self, seq=0, mode_seq=0, changed=0, members=members)
+
     def _create(self, op: Create, entry: Entry) -> None:
         self.kind, self.creator, self.created_at = op.kind, entry.account, entry.at
         if not self.mode_seq:

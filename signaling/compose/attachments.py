@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from signaling.chat.ops import Delete, Entry, Erase, Post
+from signaling.chat.ops import Delete, Edit, Entry, Erase, Post, attachments_of
 from signaling.chat.ports import Actor
 from signaling.chat.service import Chat
 from signaling.files.asking import Asking
@@ -42,8 +42,8 @@ class Attachments:
     async def committed(self, app: str, room: str, entries: Sequence[Entry]) -> None:
         for entry in entries:
             op = entry.op
-            if isinstance(op, Post) and op.attachments:
-                await self._files.posted(app, room, op.id, [file.id for file in op.attachments])
+            if isinstance(op, Post | Edit) and (held := attachments_of(op)):
+                await self._files.posted(app, room, op.id, [file.id for file in held])
             elif isinstance(op, Delete):
                 await self._files.released(app, room, op.id)
             elif isinstance(op, Erase):

@@ -26,8 +26,6 @@ from signaling.calls.port import Media
 from signaling.calls.records import Records
 from signaling.calls.service import Calls
 from signaling.calls.verbs import Present, Rules
-from signaling.chat.hub import Hub
-from signaling.chat.ports import Calling as Told
 from signaling.compose.chat import Chatting
 from signaling.compose.core import Core
 from signaling.compose.people import People
@@ -35,21 +33,6 @@ from signaling.config import Config
 from signaling.http.api.operation import Operation
 from signaling.rtc import IceServer, Rooms
 from signaling.rtc.tokens import ApiKeys
-
-
-def topic_of(account: str) -> str:
-    """On which the sync sessions of an account's own data listen."""
-    return f"account:{account}"
-
-
-@dataclass(frozen=True, slots=True)
-class ToDevices:
-    """The sessions that an account has on its own data."""
-
-    hub: Hub
-
-    async def tell(self, app: str, account: str, hint: Told) -> None:
-        await self.hub.tell(app, topic_of(account), hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +84,7 @@ def make_ringing(
     """`look` makes the media server say who is in."""
     records = Records(core.store, core.sealer)
     following = Following(
-        records, chatting.chat, ToDevices(chatting.chat.hub), core.sealer, core.clock,
+        records, chatting.chat, chatting.accounts, core.sealer, core.clock,
         rules_of(core.config), core.config.ringing.history_days,
     )  # fmt: skip
     calls = Calls(records, following, chatting.accounts, core.ids, busy=core.config.ringing.busy)

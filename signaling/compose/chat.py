@@ -53,7 +53,7 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     sealing = Sealing(core.store, core.sealer, core.clock, core.entropy)
     rooms = Rooms(core.store, core.sealer, sealing, core.clock, process)
     hub = Hub(core.bus, core.sealer.blind, process)
-    chat = Chat(rooms, sealing, hub, core.clock, process)
+    chat = Chat(rooms, sealing, hub, core.clock)
     people = Members(core.store, core.sealer, rooms, core.ids, directory)
     chat.committed.append(people.committed)
     store, sealer = core.store, core.sealer

@@ -15,7 +15,6 @@ from signaling.errors import Code, Refused
 from signaling.sync.binding import Paths
 from signaling.sync.hub import Hub
 from signaling.sync.idents import Idents
-from signaling.sync.own import OwnData
 from signaling.sync.registry import Registry
 
 
@@ -47,9 +46,8 @@ def make_sync(
     core: Core, chatting: Chatting, door: Door, holders: Holders, frames: Registry
 ) -> Hub:
     """Registered with the socket; run and closed by the app."""
-    own = OwnData(core.store, core.sealer, chatting.chat.hub, core.clock)
     hub = Hub(
-        Paths(chatting.chat, own, Acting(chatting, door)),
+        Paths(chatting.chat, chatting.accounts, Acting(chatting, door)),
         Idents(core.sealer.blind, core.entropy),
         holders,
         core.bus,

@@ -70,6 +70,7 @@ class Paths:
                     action=Action.WARNING,
                     status=403,
                 )
+            await self._accounts.may_read(actor, actor.account)
             return Bound(self._accounts, actor.account, actor, self._account_change)
         name = frame.path.removeprefix(_ROOM)
         if not frame.path.startswith(_ROOM) or not name.replace("-", "").isalnum():

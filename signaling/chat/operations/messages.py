@@ -43,6 +43,7 @@ from signaling.chat.ops import (
     Seconds,
     Vote,
     Word,
+    files_of,
 )
 from signaling.chat.ports import Actor
 from signaling.chat.reduce import Messages, MessageView
@@ -74,9 +75,12 @@ class NewMessage(Body, frozen=True, kw_only=True):
 
 
 class EditedMessage(Body, frozen=True, kw_only=True):
+    """`attachments` in encrypted rooms only, when its files change."""
+
     text: Annotated[str, Meta(min_length=1, max_length=16_000)] | None = None
     body: MessageBody | None = None
     mentions: Mentions | None = None
+    attachments: Annotated[tuple[Attachment, ...], Meta(max_length=20)] | None = None
 
 
 class SealedReaction(Body, frozen=True, kw_only=True):
@@ -262,9 +266,11 @@ class Handlers:
         if view.deleted is not None:
             raise no_message()
         call.expect(etag_of(view))
+        said = call.body
         op = Edit(
-            id=view.id, body=_said(call.body.text, call.body.body), mentions=call.body.mentions
-        )
+            id=view.id, body=_said(said.text, said.body), mentions=said.mentions,
+            attachments=said.attachments,
+        )  # fmt: skip
         await self._chat.act(actor, room.id, op)
         return _shown(await self.find(actor, room, view.id))
 
@@ -372,9 +378,7 @@ def post_of(wish: NewMessage, ident: str) -> Post:
     body = _said(wish.text, wish.body)
     attachments = wish.attachments
     if isinstance(body, Plain) and not attachments:
-        attachments = tuple(
-            Attachment(id=file.id, size=file.size, voice=file.voice) for file in body.files
-        )
+        attachments = files_of(body)
     return Post(
         id=wish.id or ident, body=body, kind=wish.kind, parent=wish.parent,
         reply_to=wish.reply_to, mentions=wish.mentions, attachments=attachments,

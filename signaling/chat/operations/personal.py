@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from signaling.chat.account_ops import (
     Block,
@@ -17,15 +17,14 @@ from signaling.chat.account_ops import (
     Notify,
     NotifyOp,
     Prefer,
+    PreferenceFields,
     Save,
-    Visibility,
 )
 from signaling.chat.account_state import Preferences
 from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import Body as MessageBody
 from signaling.chat.bodies import MessageId
 from signaling.chat.operations.common import ROOM_ERRORS, Deps, actor_of
-from signaling.chat.ops import Custom
 from signaling.chat.receipts import Receipt, Receipts
 from signaling.chat.unread import Counts
 from signaling.errors import Code
@@ -75,16 +74,8 @@ class NotifyWish(Body, frozen=True, kw_only=True):
     level: Notify
 
 
-class PreferWish(Body, frozen=True, kw_only=True):
+class PreferWish(Body, PreferenceFields, frozen=True, kw_only=True):
     """What is named changes."""
-
-    read_receipts: bool | UnsetType = UNSET
-    delivered_receipts: bool | UnsetType = UNSET
-    typing: bool | UnsetType = UNSET
-    presence: Visibility | UnsetType = UNSET
-    last_seen: Visibility | UnsetType = UNSET
-    status: Visibility | UnsetType = UNSET
-    custom: Custom | UnsetType = UNSET
 
 
 class BlockedAnswer(msgspec.Struct, frozen=True):

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from signaling.access.permissions import Operation as Act
-from signaling.chat.bodies import AccountId, FileId
+from signaling.chat.bodies import AccountId
 from signaling.chat.operations.common import (
     ROOM_ERRORS,
     TAG,
@@ -23,23 +23,19 @@ from signaling.chat.operations.common import (
     room_reply,
 )
 from signaling.chat.ops import (
-    CallPolicy,
     Create,
     Custom,
-    Join,
     Kind,
-    Lobby,
     Member,
     Mode,
     Name,
     Part,
     Reason,
-    Seconds,
+    RoomFields,
     Set,
     Settings,
     ToE2ee,
     Topic,
-    Who,
 )
 from signaling.chat.ports import Actor
 from signaling.chat.state import RANK
@@ -70,25 +66,8 @@ class NewRoom(Body, frozen=True, kw_only=True):
     members: Annotated[tuple[AccountId, ...], Meta(max_length=MOST_FIRST)] = ()
 
 
-class ChangedRoom(Body, frozen=True, kw_only=True):
+class ChangedRoom(Body, RoomFields, frozen=True, kw_only=True):
     """What is named changes; null takes a limit away."""
-
-    name: Name | UnsetType = UNSET
-    topic: Topic | UnsetType = UNSET
-    avatar: FileId | UnsetType | None = UNSET
-    custom: Custom | UnsetType = UNSET
-    join: Join | UnsetType = UNSET
-    post: Who | UnsetType = UNSET
-    invite: Who | UnsetType = UNSET
-    pin: Who | UnsetType = UNSET
-    mention_room: Who | UnsetType = UNSET
-    preview: bool | UnsetType = UNSET
-    since_join: bool | UnsetType = UNSET
-    receipts: bool | UnsetType = UNSET
-    ttl: Seconds | UnsetType | None = UNSET
-    retention: Seconds | UnsetType | None = UNSET
-    call_encryption: CallPolicy | UnsetType = UNSET
-    lobby: Lobby | UnsetType = UNSET
 
 
 class ModeWish(Body, frozen=True, kw_only=True):

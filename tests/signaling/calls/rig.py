@@ -22,7 +22,7 @@ from signaling.bus.port import Bus
 from signaling.calls.port import CallNotice
 from signaling.calls.verbs import Present
 from signaling.chat.ports import Calling, Hint
-from signaling.compose.calling import make_ringing, topic_of
+from signaling.compose.calling import make_ringing
 from signaling.http.api.operation import Operation
 from tests.signaling.access.rig import Ground
 from tests.signaling.chat.rig import APP, NAMES, Answer, House, Served
@@ -80,7 +80,7 @@ class CallHouse(House):
         self.calls.following.media = self.calls.following.leaving = self.sfu
         self.told: dict[str, list[Calling]] = defaultdict(list)
         for name in (*NAMES, "root", "guest"):
-            self.chat.hub.watch(APP, topic_of(name), self._hears(name))
+            self.chatting.accounts.watch(APP, name, self._hears(name))
 
     def _hears(self, name: str) -> Any:
         def hear(hint: Hint) -> None:

@@ -367,12 +367,14 @@ export interface Edit {
   readonly id: string;
   readonly body: Plain | Sealed;
   readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[] | null;
 }
 
 export interface EditedMessage {
   readonly text?: string | null;
   readonly body?: Plain | Sealed | null;
   readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[] | null;
 }
 
 export type End = 'cancelled' | 'ended' | 'missed' | 'nothing' | 'rejected';
