@@ -87,7 +87,8 @@ CALLS = tuple(f"tests/signaling/{room}" for room in ("config", "http", "rtc", "w
 STORES = tuple(f"tests/signaling/{room}" for room in ("bus", "storage"))
 FILES = ("tests/signaling/files",)
 CHAT = tuple(f"tests/signaling/{room}" for room in ("calls", "chat", "sync"))
-ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES, *CHAT))
+DELIVERY = ("tests/signaling/delivery",)
+ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES, *CHAT, *DELIVERY))
 
 TEST = (
     Suite(
@@ -111,6 +112,7 @@ TEST = (
     Suite("signaling", 9, (pytest(*CALLS, "tests/turn", "tests/cli"),), beside=True),
     Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),), beside=True),
     Suite("chat", 8, (pytest(*CHAT),), beside=True),
+    Suite("delivery", 8, (pytest(*DELIVERY),), beside=True),
     Suite("files", 8, (pytest(*FILES),), beside=True),
     Suite("stores", 9, (pytest(*STORES),), beside=True),
     Suite("rows", 14, (pytest("tests/rows"),), beside=True),
@@ -154,6 +156,7 @@ LONG = (
     Suite("media", 45, (pytest("tests/mediaserver", *CALLS, long=True),)),
     Suite("accounts", 45, (pytest("tests/signaling", *ELSEWHERE, long=True),)),
     Suite("stores", 45, (pytest(*STORES, long=True),)),
+    Suite("delivery", 45, (pytest("-s", *DELIVERY, *CHAT, *FILES, long=True),)),
     Suite("interop", 9, all_of("tests/interop", times=10)),
     Suite("page", 11, all_of("tests/web", times=8)),
     Suite("network-loss", 95, network("f10")),
