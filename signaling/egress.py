@@ -91,11 +91,7 @@ class _Way:
 
     def __init__(self, allow: Allow | None, resolver: AbstractResolver | None) -> None:
         self._allow = allow
-        context = ssl.create_default_context(
-            cafile=allow.ca_file if allow is not None and allow.ca_file else None
-        )
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context = context
+        self.context = context = self.tls()
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=context,
@@ -108,6 +104,13 @@ class _Way:
             trust_env=False,
             auto_decompress=False,
         )
+
+    def tls(self) -> ssl.SSLContext:
+        """One of its own, for who speaks something else than HTTP/1.1."""
+        ca_file = self._allow.ca_file if self._allow is not None else ""
+        context = ssl.create_default_context(cafile=ca_file or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
     def admits(self, address: IpAddress, port: int) -> bool:
         if self._allow is not None:
@@ -194,6 +197,39 @@ class Egress:
         except EgressFailed:
             if where.scheme == "http":
                 raise EgressRefused("plain http is for what egress.allow names") from None
+
+    async def connect(
+        self, url: str, *, alpn: Sequence[str] = (), seconds: float = 10.0
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TLS connection under the same rules, for protocols that keep theirs open. Raises
+        EgressRefused, EgressFailed.
+        """
+        where = _checked(url)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._connected(where, alpn)
+        except TimeoutError:
+            raise EgressFailed(f"no connection within {seconds} s") from None
+
+    async def _connected(
+        self, where: URL, alpn: Sequence[str]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if where.scheme != "https":
+            raise EgressRefused("TLS is needed here")
+        way, port = await self._way(where), where.port or 443
+        found = [one for one in await self._addresses(where, port) if way.admits(one, port)]
+        if not found:
+            raise EgressRefused("the address is private or special")
+        context = way.tls()
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        try:
+            # By address, so that nothing is resolved a second time.
+            return await asyncio.open_connection(
+                str(found[0]), port, ssl=context, server_hostname=where.host
+            )
+        except OSError as error:
+            raise EgressFailed(type(error).__name__) from error
 
     async def _once(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, most: int

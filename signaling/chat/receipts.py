@@ -7,6 +7,7 @@ A row for each account and room, changed only upwards. Who does not show receipt
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,8 +40,16 @@ class Receipt(Struct, frozen=True, kw_only=True):
     delivered: int | None = None
 
 
+class Seen(Protocol):
+    """Told of what somebody read, after it is kept: up to where the cursor is now."""
+
+    async def __call__(
+        self, actor: Actor, room: str, cursor: Cursor, parent: str | None
+    ) -> None: ...
+
+
 class Receipts:
-    """One for each process."""
+    """One for each process. `seen` are hooks."""
 
     def __init__(
         self, store: Store, sealer: Sealer, chat: Chat, accounts: Accounts, hub: Hub
@@ -48,6 +57,7 @@ class Receipts:
         self._store, self._sealer = store, sealer
         self._chat, self._accounts, self._hub = chat, accounts, hub
         self._tails: OrderedDict[tuple[str, str], Tail] = OrderedDict()
+        self.seen: list[Seen] = []
 
     def _table(self, app: str) -> Table[Cursor]:
         return Table(
@@ -89,6 +99,8 @@ class Receipts:
             actor, room, lambda old: moved(old, seq, parent, everything=everything)
         )
         await self._tell(actor, room, cursor, parent)
+        for hook in self.seen:
+            await hook(actor, room.id, cursor, parent)
         return await self._count(actor, room, cursor)
 
     async def delivered(self, actor: Actor, name: str, seq: int) -> None:

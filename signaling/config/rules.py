@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from signaling.config.kms_rules import check_audit, check_kms
+from signaling.config.push import check_push
 from signaling.config.store_rules import check_bus, check_store
 from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
 from signaling.errors import ConfigError
@@ -49,6 +50,7 @@ def check_production(config: Config) -> list[ConfigError]:
         *check_bus(config.bus),
         *check_kms(config),
         *check_audit(config),
+        *check_push(config.push),
     ]
 
 
@@ -62,6 +64,7 @@ def check_any(config: Config) -> list[ConfigError]:
         *check_bus(config.bus),
         *check_kms(config),
         *check_audit(config),
+        *check_push(config.push),
     ]
 
 

@@ -21,6 +21,7 @@ from signaling.config.delivery import Delivery
 from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
+from signaling.config.push import Push
 from signaling.config.ringing import Ringing
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
@@ -395,6 +396,7 @@ class Config(Section, frozen=True):
     limits: Limits = field(default_factory=Limits)
     files: Files = field(default_factory=Files)
     files_s3: FilesS3 = field(default_factory=FilesS3)
+    push: Push = field(default_factory=Push)
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
     store: Store = field(default_factory=Store)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyotp
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from signaling.delivery.push.webpush import public_point
 from tests.proofs.canaries import Canaries
 from tests.proofs.outside import Provider
 from tests.proofs.server import Answered, Api
@@ -213,3 +215,19 @@ async def addresses(stage: Stage) -> None:
     body["password"] = stage.new("wrong.again")
     await stage.api.ask("POST", "/sign-in/password", body)
     await stage.api.ask("GET", "/account/devices", token=stage.person)
+
+
+async def push(stage: Stage) -> None:
+    """A device that may be woken; what is sent to it waits, since nobody has that address."""
+    api, auth = stage.api, stage.new("push.auth")[:16].encode()
+    key = ec.generate_private_key(ec.SECP256R1())
+    wish = {
+        "kind": "web_push", "auth": b64(auth), "p256dh": b64(public_point(key)),
+        "endpoint": f"https://push.example/{stage.new('push.endpoint')}",
+    }  # fmt: skip
+    stage.canaries.learn("push.key", wish["p256dh"])
+    made = await api.must("POST", "/push/subscriptions", wish, stage.person)
+    quiet = {"start": "22:00", "end": "07:00"}
+    await api.must("PUT", "/push/settings", {"previews": True, "quiet": quiet}, stage.person)
+    await api.must("GET", "/push/subscriptions", token=stage.person)
+    await api.must("POST", f"/push/subscriptions/{made['id']}/test", token=stage.person)

@@ -52,7 +52,7 @@ CONFIGURED = {
     "kms_aws.secret_access_key": "kms_aws.secret_access_key",
     "kms_aws.session_token": "kms_aws.session_token", "kms_vault.token": "kms_vault.token",
     "kms_pkcs11.pin": "kms_pkcs11.pin", "files_s3.secret_key": "files_s3.secret_key",
-    "acme.external_key": "acme.external_key",
+    "acme.external_key": "acme.external_key", "push.apns_key": "", "push.fcm_account": "",
 }  # fmt: skip
 # Of every kind that is secret or personal: the acts that write it. A new kind belongs in here,
 # with an act of its own in `acts` that puts a canary into each of its fields.
@@ -65,6 +65,7 @@ WRITTEN_BY = {
     "access.keyset": "access", "access.grant": "access", "access.group": "access",
     "access.tag_key": "access", "idempotency": "access", "shared_secret": "", "key": "",
     "key_app": "", "audit": "", "audit_app": "", "audit_signer": "",
+    "push.subscription": "push", "push.settings": "push",
 }  # fmt: skip
 
 # Rooms, messages and files are being built; what the document's requests leave of them is looked
@@ -103,7 +104,7 @@ def provider_toml(port: int, pki: Pki) -> str:
 
 
 async def act(stage: acts.Stage) -> None:
-    for step in (acts.people, acts.letters, acts.links, acts.provider, more_acts.oauth):
+    for step in (acts.people, acts.letters, acts.links, acts.provider, acts.push, more_acts.oauth):
         await step(stage)
     for step in (
         more_acts.access, more_acts.sockets, more_acts.ringing, acts.second_factors,

@@ -18,10 +18,11 @@ import pytest
 from livekit.protocol import models, rtc
 
 from signaling.accounts.principal import Role
+from signaling.delivery.push.webpush import private_key, public_point
 from signaling.http.api.role_table import CALL_CELLS, CALLS, PEOPLE, operations_of, others
 from tests.proofs.document import NOBODY, Shapes, operations, usual
 from tests.proofs.server import ROOT, Answered, Api, Installation
-from tests.signaling.accounts.authenticator import Authenticator
+from tests.signaling.accounts.authenticator import Authenticator, b64
 from tests.signaling.accounts.rig import secret_of
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.77\r\ns=-\r\nt=0 0\r\n"
@@ -132,11 +133,20 @@ async def emoji(api: Api, token: str, made: Mapping[str, str]) -> str:
     return "%F0%9F%91%8D"
 
 
+async def push(api: Api, token: str, made: Mapping[str, str]) -> str:
+    wish = {
+        "kind": "web_push", "endpoint": "https://push.example/x", "auth": "A" * 22,
+        "p256dh": b64(public_point(private_key(b"\1" * 32))),
+    }  # fmt: skip
+    return str((await api.must("POST", "/push/subscriptions", wish, token))["id"])
+
+
 MAKERS: Mapping[str, Maker] = {
     "device_id": device, "session_id": session, "passkey_id": passkey, "token_id": call_token,
     "client_id": consented, "group": group, "room_id": room, "room": room, "message_id": message,
     "account_id": account, "file_id": file, "emoji": emoji, "invite_id": room_invite,
     "report_id": report, "scheduled_id": scheduled, "call_id": call,
+    "push_id": push,
 }  # fmt: skip
 # Providers are the operator's; everybody may connect to each.
 NOBODYS = {"provider_id"}

@@ -46,6 +46,10 @@ TABLE: tuple[Kept, ...] = (
          _META + "; found by a keyed digest, never by the name", "as long as the account", True),
     Kept("Known devices, with truncated network", ("account_device",), Level.PERSONAL, _OWN,
          "until removed", True),
+    Kept("Devices that may be woken: whose, of which session, the push service's endpoint, keys or "
+         "token. What may wake them, and when", ("push.subscription", "push.settings"),
+         Level.SECRET, _OWN + "; found by account, session and a keyed digest of the endpoint",
+         "as long as the session; the settings as long as the account", True),
     Kept("Invitations, guest links, reset links", ("account_link",), Level.SECRET,
          _META + "; the link's secret as a hash", "until used or expired", True),
     Kept("Sign-ins under way", ("account_pending", "account_flow"), Level.SECRET, _META,

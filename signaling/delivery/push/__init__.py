@@ -1,0 +1,1 @@
+"""Waking devices: Web Push, UnifiedPush, APNs and FCM."""
