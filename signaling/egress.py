@@ -106,7 +106,7 @@ class _Way:
         )
 
     def tls(self) -> ssl.SSLContext:
-        """One of its own, for who speaks something else than HTTP/1.1."""
+        """A new one: who speaks something else than HTTP/1.1 needs one of its own."""
         ca_file = self._allow.ca_file if self._allow is not None else ""
         context = ssl.create_default_context(cafile=ca_file or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

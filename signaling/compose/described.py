@@ -19,6 +19,7 @@ from signaling.compose.delivery import make_delivery
 from signaling.compose.files import described_files
 from signaling.compose.keeping import described_keeping
 from signaling.compose.people import described_people
+from signaling.compose.push import described_push
 from signaling.config import Config
 from signaling.http.api.operation import Operation
 from signaling.http.guests import Guests
@@ -61,6 +62,7 @@ def collected() -> Collected:
     made.operations += make_calling(people, ApiKeys({}), lambda name: ()).operations(_nowhere)
     made.operations += described_keeping()
     made.operations += described_files(core, people)
+    made.operations += described_push(core, people)
     made.operations += make_delivery(core, people, "").operations()
     documents(config, made)
     return made

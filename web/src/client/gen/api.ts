@@ -61,6 +61,8 @@ export interface Amqp {
   readonly routing_key?: string;
 }
 
+export type ApnsEnvironment = 'production' | 'sandbox';
+
 export interface Attachment {
   readonly id: string;
   readonly size?: number;
@@ -1032,11 +1034,69 @@ export interface PublicKey {
   readonly public_key: string;
 }
 
+export interface PushFacts {
+  readonly public_key: string;
+  readonly kinds: readonly PushKind[];
+}
+
+export type PushKind = 'apns' | 'fcm' | 'unified_push' | 'web_push';
+
+export interface PushSettings {
+  readonly previews?: boolean;
+  readonly reactions?: boolean;
+  readonly invites?: boolean;
+  readonly calls?: boolean;
+  readonly time_zone?: string;
+  readonly quiet?: Quiet | null;
+}
+
+export interface PushSettingsWish {
+  readonly previews?: boolean;
+  readonly reactions?: boolean;
+  readonly invites?: boolean;
+  readonly calls?: boolean;
+  readonly time_zone?: string;
+  readonly quiet?: Quiet | null;
+}
+
+export interface PushSubscription {
+  readonly id: string;
+  readonly kind: PushKind;
+  readonly device: string;
+  readonly environment: ApnsEnvironment;
+  readonly voip: boolean;
+  readonly withdrawals: boolean;
+  readonly created_at: number;
+  readonly current: boolean;
+}
+
+export interface PushSubscriptionWish {
+  readonly kind: PushKind;
+  readonly endpoint?: string;
+  readonly p256dh?: string;
+  readonly auth?: string;
+  readonly token?: string;
+  readonly environment?: ApnsEnvironment;
+  readonly voip?: boolean;
+  readonly withdrawals?: boolean | null;
+}
+
+export interface PushSubscriptions {
+  readonly items: readonly PushSubscription[];
+}
+
 export interface Question {
   readonly operation: Operation;
   readonly channels?: readonly string[];
   readonly groups?: readonly string[];
   readonly uuids?: readonly string[];
+}
+
+export interface Quiet {
+  readonly start: string;
+  readonly end: string;
+  readonly days?: readonly number[];
+  readonly calls?: boolean;
 }
 
 export interface React {
@@ -1668,6 +1728,13 @@ export interface Operations {
     body: NewPasskey;
     query: undefined;
     answer: Codes;
+  };
+  addPushSubscription: {
+    method: 'POST';
+    path: '/api/v1/push/subscriptions';
+    body: PushSubscriptionWish;
+    query: undefined;
+    answer: PushSubscription;
   };
   addReaction: {
     method: 'PUT';
@@ -2424,6 +2491,20 @@ export interface Operations {
     query: undefined;
     answer: Shown;
   };
+  getPush: {
+    method: 'GET';
+    path: '/api/v1/push';
+    body: undefined;
+    query: undefined;
+    answer: PushFacts;
+  };
+  getPushSettings: {
+    method: 'GET';
+    path: '/api/v1/push/settings';
+    body: undefined;
+    query: undefined;
+    answer: PushSettings;
+  };
   getRoom: {
     method: 'GET';
     path: '/api/v1/rooms/{room_id}';
@@ -2771,6 +2852,13 @@ export interface Operations {
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
+  };
+  listPushSubscriptions: {
+    method: 'GET';
+    path: '/api/v1/push/subscriptions';
+    body: undefined;
+    query: undefined;
+    answer: PushSubscriptions;
   };
   listReceipts: {
     method: 'GET';
@@ -3221,6 +3309,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  removePushSubscription: {
+    method: 'DELETE';
+    path: '/api/v1/push/subscriptions/{push_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   removeReaction: {
     method: 'DELETE';
     path: '/api/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}';
@@ -3457,6 +3552,13 @@ export interface Operations {
     query: undefined;
     answer: Shown;
   };
+  setPushSettings: {
+    method: 'PUT';
+    path: '/api/v1/push/settings';
+    body: PushSettingsWish;
+    query: undefined;
+    answer: PushSettings;
+  };
   signInWithCode: {
     method: 'POST';
     path: '/api/v1/sign-in/code';
@@ -3498,6 +3600,13 @@ export interface Operations {
     body: SignUpPasskeyStep;
     query: undefined;
     answer: SignInAnswer;
+  };
+  testPushSubscription: {
+    method: 'POST';
+    path: '/api/v1/push/subscriptions/{push_id}/test';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
   };
   testRoute: {
     method: 'POST';
