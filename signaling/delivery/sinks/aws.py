@@ -19,9 +19,10 @@ from signaling.clock import Clock
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
 from signaling.delivery.sender import Event
 from signaling.delivery.sinks.https import SECONDS, SEVERAL
-from signaling.delivery.sinks.sigv4 import Signer
 from signaling.delivery.subscriptions import S3, Sqs, Subscription
 from signaling.egress import Answer, Egress, EgressFailed, EgressRefused
+from signaling.secret import Secret
+from signaling.sigv4 import Credentials, Request, Scope, sign
 
 MOST_SQS = 10
 MOST_ANSWER = 64 * 1024
@@ -46,13 +47,14 @@ class _Signed:
         self._egress, self._clock = egress, clock
 
     async def _ask(
-        self, signer: Signer, method: str, url: str, headers: dict[str, str], body: bytes
+        self, to: S3 | Sqs, method: str, url: str, headers: dict[str, str], body: bytes
     ) -> Answer | Retry:
         where = URL(url)
         port = "" if where.is_default_port() else f":{where.port}"
         now = datetime.fromtimestamp(self._clock.unix(), UTC)
-        host = f"{where.host}{port}"
-        fields = signer.signed(method, host, where.raw_path, headers, body, now)
+        request = Request(method, f"{where.host}{port}", where.raw_path, body, headers=headers)
+        scope = Scope(to.region, "s3" if isinstance(to, S3) else "sqs")
+        fields = sign(Credentials(to.access_key, Secret(to.secret_key)), scope, request, now)
         try:
             return await self._egress.fetch(
                 method, url, headers=fields, body=body, most=MOST_ANSWER, seconds=SECONDS
@@ -77,10 +79,9 @@ class S3Sink(_Signed):
     ) -> Outcome:
         to = one.to
         assert isinstance(to, S3)
-        signer = Signer("s3", to.region, to.access_key, to.secret_key)
         url = f"{to.endpoint.rstrip('/')}/{to.bucket}/{to.prefix}{_name(items)}"
         body = msgspec.json.encode(events)
-        answer = await self._ask(signer, "PUT", url, {"content-type": SEVERAL}, body)
+        answer = await self._ask(to, "PUT", url, {"content-type": SEVERAL}, body)
         if isinstance(answer, Retry):
             return answer
         if 200 <= answer.status < 300:
@@ -105,7 +106,6 @@ class SqsSink(_Signed):
     ) -> Outcome:
         to = one.to
         assert isinstance(to, Sqs)
-        signer = Signer("sqs", to.region, to.access_key, to.secret_key)
         headers = {"content-type": JSON, "x-amz-target": "AmazonSQS.SendMessageBatch"}
         for start in range(0, len(events), MOST_SQS):
             entries = [
@@ -114,7 +114,7 @@ class SqsSink(_Signed):
             ]
             body = msgspec.json.encode({"QueueUrl": to.queue_url, "Entries": entries})
             root = str(URL(to.queue_url).origin()) + "/"
-            answer = await self._ask(signer, "POST", root, headers, body)
+            answer = await self._ask(to, "POST", root, headers, body)
             if isinstance(answer, Retry):
                 return answer
             if not 200 <= answer.status < 300:
