@@ -62,7 +62,7 @@ class Save(_Op, frozen=True, kw_only=True, tag="save"):
     id: MessageId
     on: bool = True
     note: Annotated[str, Meta(max_length=500)] = ""
-    remind_at: datetime | None = None
+    remind_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Hide(_Op, frozen=True, kw_only=True, tag="hide"):

@@ -163,7 +163,7 @@ class Poll(_Part, frozen=True, kw_only=True):
 
     options: Annotated[int, Meta(ge=2, le=20)]
     multiple: bool = False
-    closes_at: datetime | None = None
+    closes_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Settings(_Part, frozen=True, kw_only=True):

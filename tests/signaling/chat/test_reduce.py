@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from signaling.chat.bodies import Plain
 from signaling.chat.ops import (
+    ClientOp,
     Close,
     Delete,
     Edit,
@@ -100,3 +101,14 @@ def test_what_was_erased_before_reading_looks_as_if_erased_after(log: list[Entry
     gone = {seq for e in log if isinstance(e.op, Erase) for seq in e.op.seqs}
     seen = [e for e in log if e.seq not in gone or isinstance(e.op, Erase)]
     assert list(Messages(seen)) == list(Messages(log))
+
+
+def test_a_poll_that_closes_at_a_time_without_a_zone_is_no_op() -> None:
+    """It could not be compared with the time of a vote: every reader of the room would stumble."""
+    name = ident_of(1)
+    said = {"type": "post", "id": name, "body": {"format": "m.plain.v1", "text": "When?"}}
+    poll = {"options": 2, "closes_at": "2026-01-01T00:00:00"}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({**said, "poll": poll}, ClientOp)
+    poll["closes_at"] = "2026-01-01T00:00:00+02:00"
+    assert isinstance(msgspec.convert({**said, "poll": poll}, ClientOp), Post)
