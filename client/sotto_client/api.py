@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 
+from sotto_client.ring import LogRing
+
 
 class Refused(Exception):  # noqa: N818 - names what happened
     """The server said no; `code` is the problem's code (RFC 9457)."""
@@ -40,6 +42,13 @@ class Api:
 
     async def create_room(self, name: str, kind: str = "private", **more: Any) -> Any:
         return await self.call("POST", "/rooms", {"name": name, "kind": kind, **more})
+
+    async def send_log(self, log: LogRing, note: str = "") -> Any:
+        """Only when the person has read it and agrees: there is no other call that sends it."""
+        kept = log.lines()[-400:]
+        lines = [{"at": at, "level": level, "text": text} for at, level, text in kept]
+        body = {"consent": True, "lines": lines, "client": "sotto-client", "note": note}
+        return await self.call("POST", "/diagnostics", body)
 
     async def rooms(self) -> Any:
         return await self.call("GET", "/rooms")

@@ -50,5 +50,9 @@ class LogRing:
             if LEVELS.index(name) >= least
         ]
 
+    def lines(self) -> list[tuple[float, str, str]]:
+        """Time, level and text of each, oldest first."""
+        return list(self._lines)
+
     def clear(self) -> None:
         self._lines.clear()

@@ -17,7 +17,7 @@ from signaling.accounts import opening
 from signaling.accounts.mail import Mailer
 from signaling.accounts.oauth.build import OAuthServer, make_dpop, make_oauth
 from signaling.accounts.oidc import Provider
-from signaling.accounts.operations import bots
+from signaling.accounts.operations import bots, diagnostics
 from signaling.accounts.operations import operations as account_operations
 from signaling.accounts.parts import Parts, no_mail
 from signaling.accounts.passwords.blocklist import shipped
@@ -85,13 +85,15 @@ class People:
     sync: Hub
 
     def operations(self) -> list[Operation]:
+        core = self.core
         sessions = session_operations.Deps(self.sessions, self.tickets)
         return [
             *account_operations(self.service),
             *bots.operations(self._bots()),
+            *diagnostics.operations(core.store, core.sealer, core.clock, core.ids),
             *session_operations.operations(sessions),
             *self.oauth.operations,
-            *self.access.operations(self.core.config.limits),
+            *self.access.operations(core.config.limits),
             *self.door.operations(),
             *self.chatting.operations(self.access.door),
         ]

@@ -270,6 +270,14 @@ async def astray(stage: Stage) -> None:
         await api.send("GET", "/ca.crt?" + new("stray.ca"))
 
 
+async def troubled(stage: Stage) -> None:
+    """Somebody sends the log of their client, with a note of their own."""
+    line = {"at": 1.0, "level": "error", "text": stage.new("client_log.text")}
+    body = {"consent": True, "lines": [line], "note": stage.new("client_log.note")}
+    sent = await stage.api.must("POST", "/diagnostics", body, stage.person)
+    await stage.api.must("GET", f"/diagnostics/{sent['id']}", None, stage.owner)
+
+
 async def reading(stage: Stage) -> None:
     """Who administers reads what was recorded, in every form."""
     auditor = await stage.api.invited(

@@ -60,8 +60,8 @@ WRITTEN_BY = {
     "account": "people", "account_claim": "people", "account_device": "people",
     "account_link": "links", "account_pending": "second_factors", "account_flow": "provider",
     "session": "people", "ticket": "sockets", "call_token": "sockets", "call": "ringing",
-    "call.open": "ringing", "oauth_code": "oauth", "oauth_device": "oauth",
-    "oauth_user_code": "oauth", "dpop_jti": "oauth",
+    "call.open": "ringing", "client_log": "troubled", "oauth_code": "oauth",
+    "oauth_device": "oauth", "oauth_user_code": "oauth", "dpop_jti": "oauth",
     "access.keyset": "access", "access.grant": "access", "access.group": "access",
     "access.tag_key": "access", "idempotency": "access", "shared_secret": "", "key": "",
     "key_app": "", "audit": "", "audit_app": "", "audit_signer": "",
@@ -112,6 +112,7 @@ async def act(stage: acts.Stage) -> None:
     ):  # fmt: skip
         await step(stage)
     await spray(stage)
+    await more_acts.troubled(stage)
     await more_acts.reading(stage)
 
 

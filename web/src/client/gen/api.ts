@@ -227,6 +227,32 @@ export interface ClientList {
   readonly items: readonly ClientView[];
 }
 
+export interface ClientLog {
+  readonly consent: boolean;
+  readonly lines: readonly Line[];
+  readonly client?: string;
+  readonly note?: string;
+}
+
+export interface ClientLogAnswer {
+  readonly id: string;
+  readonly account: string;
+  readonly at: string;
+  readonly expires_at: string;
+  readonly client: string;
+  readonly note: string;
+  readonly lines: readonly Line[];
+}
+
+export interface ClientLogHead {
+  readonly id: string;
+  readonly account: string;
+  readonly at: string;
+  readonly expires_at: string;
+  readonly client: string;
+  readonly lines: number;
+}
+
 export interface ClientView {
   readonly id: string;
   readonly name: string;
@@ -622,6 +648,12 @@ export interface LetterAnswer {
   readonly room: string;
   readonly reason: string;
   readonly at: number;
+}
+
+export interface Line {
+  readonly at: number;
+  readonly level: 'debug' | 'error' | 'info' | 'warning';
+  readonly text: string;
 }
 
 export interface LinkMade {
@@ -2189,6 +2221,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  deleteClientLog: {
+    method: 'DELETE';
+    path: '/api/v1/diagnostics/{log_id}';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   deleteDraft: {
     method: 'DELETE';
     path: '/api/v1/rooms/{room_id}/draft';
@@ -2701,6 +2740,20 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listClientLogs: {
+    method: 'GET';
+    path: '/api/v1/diagnostics';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ClientLogHead[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listConsents: {
     method: 'GET';
     path: '/api/v1/oauth/consents';
@@ -3198,6 +3251,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  readClientLog: {
+    method: 'GET';
+    path: '/api/v1/diagnostics/{log_id}';
+    body: undefined;
+    query: undefined;
+    answer: ClientLogAnswer;
+  };
   readLog: {
     method: 'GET';
     path: '/api/v1/rooms/{room_id}/log';
@@ -3521,6 +3581,13 @@ export interface Operations {
       readonly limit?: number;
     };
     answer: Blob;
+  };
+  sendClientLog: {
+    method: 'POST';
+    path: '/api/v1/diagnostics';
+    body: ClientLog;
+    query: undefined;
+    answer: ClientLogHead;
   };
   setMember: {
     method: 'PUT';
