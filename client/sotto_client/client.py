@@ -23,7 +23,7 @@ from sotto_client.account import Account
 from sotto_client.api import Api
 from sotto_client.backoff import Backoff
 from sotto_client.local import Local
-from sotto_client.replica import Frame, Phase, Replica
+from sotto_client.replica import Frame, Phase, Replica, dumped
 from sotto_client.ring import LogRing
 from sotto_client.room import Room, advanced
 
@@ -154,7 +154,7 @@ class Client:
         while True:
             frame = await self._outbox.get()
             try:
-                await socket.send_str(json.dumps(frame, separators=(",", ":")))
+                await socket.send_str(dumped(frame))
             except (ConnectionError, aiohttp.ClientError):
                 return
             if self._outbox.qsize() > 50:

@@ -13,8 +13,8 @@ import msgspec
 
 from sotto_client.replica import Frame, Replica
 
-# Pending entries stand behind everything that the log can have.
-BEHIND = 2**53
+# Pending entries stand behind all that a log can have, by numbers that JavaScript has too.
+BEHIND = 2**52
 
 E = TypeVar("E")
 E_contra = TypeVar("E_contra", contravariant=True)

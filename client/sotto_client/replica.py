@@ -74,7 +74,7 @@ class Replica:
         """A change of this device, durable here at once. Its version, and what to send now."""
         file = self.file
         clock = max(self._now(), file.clock + 1)
-        change = Pending(file.next, clock, json.dumps(op, separators=(",", ":")).encode())
+        change = Pending(file.next, clock, dumped(op).encode())
         with self._local.transaction():
             self._local.put_pending(self.path, change)
             file.next, file.clock = file.next + 1, clock
@@ -234,6 +234,7 @@ class Replica:
                 file.clock = max(file.clock, change["clock"])
                 self._local.stage(self.path, change["seq"], _dump(change))
             if frame["bootstrap"] == "more":
+                self._local.keep(file)
                 return False
             self._local.take_staged(self.path)
             if frame["upload_client_version"] < file.next:
@@ -310,5 +311,10 @@ def _changes(frame: Frame) -> list[Frame]:
     return found
 
 
+def dumped(value: Frame) -> str:
+    """As short as it can be: escaped, a long text of most scripts would not fit a frame."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _dump(value: Frame) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return dumped(value).encode()

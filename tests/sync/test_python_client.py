@@ -143,3 +143,13 @@ async def test_it_signs_in_and_keeps_a_log_without_secrets(there: There) -> None
         assert len(ana.log.read("error")) == 1
         ana.log.clear()
         assert not ana.log.read()
+
+
+async def test_a_message_as_long_as_may_be_fits_a_frame_in_any_script(there: There) -> None:
+    room = await room_of(there.ana, there.bob)
+    http, url = there.house.client, there.house.http
+    async with device(http, url, there.ana) as ana:
+        for letter in ("t", "\N{CYRILLIC SMALL LETTER TE}", "\N{GRINNING FACE}"):
+            ana.room(room).post(letter * 16_000)
+            await ana.room(room).synced()
+        assert [len(text) for text in texts(ana, room)] == [16_000] * 3

@@ -1,0 +1,248 @@
+"""One device against real sessions of the server, written down: what it does, hears, sends, keeps.
+
+The server is `wire.Server` over a store in memory and a bus that loses nothing; the device is the
+Python client's replica. Nothing is random, so that the same scene is the same transcript.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+import signaling.sync.engine
+import signaling.sync.live
+from signaling.bus.local import LocalBus
+from signaling.bus.port import Bus
+from signaling.clock import FakeClock
+from signaling.ids import SeededEntropy
+from signaling.storage.memory import MemoryStore
+from signaling.sync.idents import Idents
+from sotto_client.local import Local
+from sotto_client.replica import Frame, Replica
+from sotto_client.room import advanced, view_of
+from tests.signaling.sync.documented import checked
+from tests.signaling.sync.partitions import PlainRooms, topic
+from tests.signaling.sync.test_sessions import blind
+from tests.sync.wire import APP, PATH, ROOM, Device, Pipe, Server, settle
+
+ANA, BEN = "ana", "ben"
+Step = dict[str, Any]
+
+
+class Recording:
+    """Owned by one scene. `steps` is what came of it; `ben` is somebody else, not written down."""
+
+    def __init__(self, path: str = PATH) -> None:
+        self.path = path
+        self.name = ROOM if path == PATH else ANA
+        self.clock = FakeClock()
+        self.rooms = PlainRooms(MemoryStore(self.clock), LocalBus(self.clock))
+        self.server = _Seeded(self.rooms, self.rooms.bus, self.clock)
+        self.ben = Device(self.server, BEN, ":memory:", self.clock)
+        self.steps: list[Step] = []
+        self.local = Local(":memory:")
+        self.replica = self._open()
+        self.pipe: Pipe | None = None
+        self.waiting: list[Frame] = []
+        self._sessions = 0
+        self._messages = 0
+
+    def _open(self) -> Replica:
+        return Replica(self.local, self.path, self._now, self._number, advanced)
+
+    def _now(self) -> int:
+        return int(self.clock.unix() * 1000)
+
+    def _number(self, _: Replica) -> int:
+        self._sessions += 1
+        return self._sessions
+
+    async def close(self) -> None:
+        await self.ben.drop()
+        if self.pipe is not None:
+            self.server.closed(self.pipe)
+        self.server.hub.close()
+        await settle()
+        self.local.close()
+        self.ben.local.close()
+
+    def _write(self, step: str, sends: list[Frame] | None = None, **more: Any) -> None:
+        for frame in sends or ():
+            checked(frame, sender="client")
+        shown = {} if sends is None else {"sends": sends}
+        self.steps.append({"do": step, **more, **shown, "local": snapshot(self.replica)})
+
+    # What the device does
+
+    async def connect(self) -> None:
+        """The server gets what is sent at once, unless `lost` is asked for later."""
+        self.pipe = Pipe(ANA)
+        frames = self.replica.begin()
+        self._write("connect", frames)
+        await self._send(frames)
+
+    async def _send(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            assert self.pipe is not None
+            await self.server.take(self.pipe, frame)
+
+    async def hear(self, most: int = 1000) -> None:
+        """Frames that wait arrive, and what is sent for each goes to the server."""
+        for _ in range(most):
+            await settle()
+            if self.pipe is None or not self.pipe.out:
+                return
+            frame = checked(json.loads(self.pipe.out.popleft()), sender="server")
+            ours = frame.get("session") == self.replica.session
+            frames = self.replica.hear(frame) if ours else []
+            self._write("hear", frames, frame=frame)
+            await self._send(frames)
+
+    async def make(self, op: Frame, *, lost: bool = False) -> None:
+        """`lost`: it never reaches the server, though the socket stays."""
+        self.clock.advance(1)
+        _, frames = self.replica.make(op)
+        self._write("make", frames, now=self._now(), op=op)
+        if not lost:
+            await self._send(frames)
+
+    async def post(self, text: str, *, lost: bool = False) -> str:
+        name = self.message()
+        await self.make(post(name, text), lost=lost)
+        return name
+
+    async def mark(self) -> None:
+        _, frame = self.replica.mark()
+        self._write("mark", [frame])
+        await self._send([frame])
+
+    async def gone(self) -> None:
+        """The socket ends, with what was on its way."""
+        if self.pipe is not None:
+            self.server.closed(self.pipe)
+        self.pipe = None
+        self.replica.gone()
+        await settle()
+        self._write("gone")
+
+    async def restart(self) -> None:
+        """The device's process dies and starts: what was kept is all there is."""
+        if self.pipe is not None:
+            self.server.closed(self.pipe)
+        self.pipe = None
+        self.replica = self._open()
+        await settle()
+        self._write("restart")
+
+    # What others and the server do
+
+    def message(self) -> str:
+        self._messages += 1
+        return message_id(self._messages)
+
+    async def ben_posts(self, *texts: str) -> None:
+        for text in texts:
+            self.clock.advance(1)
+            self.ben.replica.make(post(self.message(), text))
+        await self.ben.drop()
+        await self.ben.rest()
+        await self.ben.drop()
+
+    async def say(self, op: Frame) -> None:
+        """The server's own op."""
+        await self.rooms.say(APP, self.name, 1, op)
+        await settle()
+
+    def back_up(self) -> Any:
+        log: Any = self.rooms.store.log
+        return copy.deepcopy((log._rooms, self.rooms.kept))
+
+    async def restore(self, saved: Any) -> None:
+        """Of a server that was stopped first: the socket is gone."""
+        await self.gone()
+        await self.ben.drop()
+        self.server.hub.close()
+        await settle()
+        log: Any = self.rooms.store.log
+        log._rooms, self.rooms.kept = copy.deepcopy(saved)
+        self.server.begin()
+
+    async def other_keys(self) -> None:
+        """The same store behind a server that did not give this file its name."""
+        await self.gone()
+        self.server.hub.close()
+        await settle()
+        self.server.salted = "other"
+        self.server.begin()
+
+    async def bar(self) -> None:
+        self.rooms.barred.add(ANA)
+        await self.rooms.bus.publish(topic(APP, self.name), b"rights")
+        await settle()
+
+
+class _Seeded(Server):
+    """Its idents are the same each time."""
+
+    def __init__(self, rooms: PlainRooms, bus: Bus, clock: FakeClock) -> None:
+        self.salted = ""
+        self.entropy = SeededEntropy(11)
+        super().__init__(rooms, bus, clock)
+
+    def begin(self) -> None:
+        super().begin()
+        self.hub._idents = Idents(lambda app, text: blind(app, self.salted + text), self.entropy)
+
+
+def message_id(number: int) -> str:
+    return f"0192aaaa-0000-7000-8000-{number:012x}"
+
+
+def post(name: str, text: str) -> Frame:
+    body = {"format": "m.plain.v1", "text": text}
+    return {"type": "post", "id": name, "body": body}
+
+
+def snapshot(replica: Replica) -> dict[str, Any]:
+    """What a client keeps and shows, in the words of the transcripts."""
+    file, local = replica.file, replica._local
+    rows = local._on.execute("SELECT seq FROM staged WHERE path = ? ORDER BY seq", (file.path,))
+    return {
+        "phase": replica.phase.value,
+        "ident": file.ident, "salt": file.salt, "cursor": file.cursor, "chain": file.chain,
+        "floor": file.floor, "acked": file.acked, "next": file.next, "clock": file.clock,
+        "state": json.loads(file.state) if file.state else None,
+        "entries": [entry["seq"] for entry in replica.entries()],
+        "staged": [row[0] for row in rows],
+        "pending": [[change.version, change.clock] for change in replica.pending()],
+        "refused": [found["client_version"] for found in replica.refused],
+        "marks": sorted(replica.marks),
+        "shows": [_said(message) for message in view_of(replica, ANA).messages],
+    }  # fmt: skip
+
+
+def _said(message: Any) -> str:
+    return str(getattr(message.body, "text", ""))
+
+
+def view_in_the_end(replica: Replica) -> Any:
+    return json.loads(msgspec.json.encode(view_of(replica, ANA)))
+
+
+@contextmanager
+def pages_of(size: int) -> Iterator[None]:
+    """How many ops one DOWNLOAD has at most."""
+    modules: tuple[Any, ...] = (signaling.sync.engine, signaling.sync.live)
+    before = signaling.sync.engine.PAGE
+    for module in modules:
+        module.PAGE = size
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.PAGE = before
