@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sotto_client import Backoff, Client, Local
 from tests.peers.redis_server import RedisServer
 from tests.proofs.server import ROOT, Api, Installation, client
 from tests.sync.relay import Relay
+from tests.sync.seats import NodeSeat, Seat, python_seat
 
 WRITERS = ("ana", "ana", "ben", "cy")
 
@@ -32,6 +32,7 @@ class Stage:
     redis: RedisServer | None = None
     kills: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
 
 
 def lossy(seed: int) -> Mapping[str, str]:
@@ -53,7 +54,7 @@ def _is_checkout() -> bool:
 async def _begin(stage: Stage, api: Api) -> str:
     """Accounts and a room; the room's id."""
     owner = await api.owner()
-    ids = {}
+    ids = stage.accounts
     for name in dict.fromkeys(WRITERS):
         made = await api.invited(owner, f"some.{name}", "member")
         stage.tokens[name] = made["access_token"]
@@ -111,17 +112,23 @@ async def _restart(redis: RedisServer, seconds: float) -> None:
     await asyncio.to_thread(redis.start)
 
 
-async def _write(device: Client, room: str, who: str, count: int, source: random.Random) -> None:
+async def _write(device: Seat, room: str, who: str, count: int, source: random.Random) -> None:
     """At a pace that lets everything happen at least once meanwhile."""
     for number in range(count):
-        device.room(room).post(f"{who} {number}")
+        await device.post(room, f"{who} {number}")
         await asyncio.sleep(source.uniform(0, max(0.04, 25 / count)))
 
 
 async def converge(
-    stage: Stage, folder: Path, seed: int, count: int, pause: float
+    stage: Stage,
+    folder: Path,
+    seed: int,
+    count: int,
+    pause: float,
+    typescript: Collection[int] = (),
 ) -> dict[str, Any]:
-    """One run of `count` messages. Raises AssertionError with what is wrong."""
+    """One run of `count` messages; `typescript` are the places of WRITERS where the TypeScript
+    client sits, Python elsewhere. Raises AssertionError with what is wrong."""
     source = random.Random(seed)
     print(f"seed {seed}")
     await stage.front.start()
@@ -131,12 +138,17 @@ async def converge(
         stage.front.target = stage.there.facts["https"]
         async with client() as http:
             room = await _begin(stage, Api(stage.there, http))
-            devices = [
-                _device(stage, http, name, folder / f"{place}.db")
-                for place, name in enumerate(WRITERS)
-            ]
-            await _run(stage, devices, room, source, count, pause)
-            found = await _check(stage, devices, room, Api(stage.there, http), count)
+            devices: list[Seat] = []
+            try:
+                for place, name in enumerate(WRITERS):
+                    kept = folder / f"{place}.db"
+                    device = await _device(stage, http, name, kept, place in typescript)
+                    devices.append(device)
+                await _run(stage, devices, room, source, count, pause)
+                found = await _check(stage, devices, room, Api(stage.there, http), count)
+            finally:
+                for device in devices:
+                    await device.stop()
         print(f"seed {seed}: {found} kills {stage.kills}")
         return found
     finally:
@@ -144,18 +156,17 @@ async def converge(
         await stage.front.stop()
 
 
-def _device(stage: Stage, http: Any, name: str, place: Path) -> Client:
-    async def token() -> str:
-        return stage.tokens[name]
-
-    backoff = Backoff(random.Random(name).random, first=0.05)
-    url = f"https://localhost:{stage.front.port}"
-    return Client(url, Local(place), token, http=http, backoff=backoff)
+async def _device(stage: Stage, http: Any, name: str, place: Path, typescript: bool) -> Seat:
+    url, token = f"https://localhost:{stage.front.port}", stage.tokens[name]
+    if typescript:
+        authority = stage.there.tls.authority
+        return await NodeSeat.open(url, token, stage.accounts[name], authority)
+    return python_seat(url, token, place, http, random.Random(name).random)
 
 
 async def _run(
     stage: Stage,
-    devices: list[Client],
+    devices: list[Seat],
     room: str,
     source: random.Random,
     count: int,
@@ -164,8 +175,7 @@ async def _run(
     done = asyncio.Event()
     nemesis = asyncio.create_task(_nemesis(stage, source, done, pause))
     for device in devices:
-        device.room(room)
-        await device.start()
+        await device.start(room)
     await asyncio.gather(
         *(
             _write(device, room, f"{name}{place}", count // 4, random.Random(source.random()))
@@ -175,13 +185,13 @@ async def _run(
     done.set()
     await nemesis
     for device in devices:
-        await device.room(room).synced(120)
+        await device.synced(room, 120)
     for device in devices:  # what others wrote after one had everything
-        await device.room(room).synced(120)
+        await device.synced(room, 120)
 
 
 async def _check(
-    stage: Stage, devices: list[Client], room: str, api: Api, count: int
+    stage: Stage, devices: list[Seat], room: str, api: Api, count: int
 ) -> dict[str, Any]:
     history = await _history(api, room, stage.tokens["ben"])
     assert history == await _history(api, room, stage.tokens["cy"]), "two readers differ"
@@ -190,15 +200,12 @@ async def _check(
     for place, name in enumerate(WRITERS):
         mine = [int(text.split()[1]) for text in said if text.split()[0] == f"{name}{place}"]
         assert mine == list(range(count // 4)), f"{name}{place}: lost or out of order"
-    views = [device.room(room).view() for device in devices]
-    for device, view in zip(devices, views, strict=True):
-        seqs = [entry["seq"] for entry in device.room(room).replica.entries()]
-        assert seqs == list(range(1, len(seqs) + 1)), "a gap in a device's log"
-        assert view.messages == views[0].messages, "two devices differ"
-        assert not device.room(room).replica.pending()
-        await device.stop()
-        device.local.close()
-    connections = sum(device.connections for device in devices)
+    seen = [await device.seen(room) for device in devices]
+    for found in seen:
+        assert found.seqs == list(range(1, len(found.seqs) + 1)), "a gap in a device's log"
+        assert found.view == seen[0].view, "two devices differ"
+        assert not found.pending
+    connections = sum(found.connections for found in seen)
     return {"messages": len(said), "connections": connections}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,11 @@ def seed_of(turn: int = 0) -> int:
     return int(os.environ.get("SOTTO_SYNC_SEED", str(int(time.time()) % 1_000_000))) + turn
 
 
-async def embedded(tmp_path: Path, seed: int, count: int, pause: float) -> None:
+async def embedded(
+    tmp_path: Path, seed: int, count: int, pause: float, typescript: Collection[int] = ()
+) -> None:
     there = Installation(tmp_path / "home", environment=lossy(seed))
-    await converge(Stage(there, Relay(0)), tmp_path, seed, count, pause)
+    await converge(Stage(there, Relay(0)), tmp_path, seed, count, pause, typescript)
 
 
 async def elsewhere(tmp_path: Path, mongo: int, seed: int, count: int, pause: float) -> None:

@@ -13,6 +13,7 @@ import { pictures, scenarios as looks } from './scenarios/account-screens';
 import { scenarios as firefox } from './scenarios/firefox';
 import { scenarios as screens } from './scenarios/screens';
 import { scenarios as strict } from './scenarios/strict';
+import { scenarios as sync } from './scenarios/sync';
 import { scenarios as talk } from './scenarios/talk';
 import { scenarios as tongues } from './scenarios/tongues';
 import { scenarios as trouble } from './scenarios/trouble';
@@ -24,7 +25,7 @@ const GROUPS: Readonly<Record<string, Scenarios>> = {
   talk,
   trouble,
   screens,
-  accounts: { ...accounts, ...firefox, ...looks, ...tongues },
+  accounts: { ...accounts, ...firefox, ...looks, ...tongues, ...sync },
   strict,
   pictures,
 };

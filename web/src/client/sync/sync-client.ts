@@ -1,0 +1,273 @@
+// A device of one account: the partitions it follows, and what it sends for them. Everything that is read or
+// made works while the server is away, and in every tab; one tab has the socket. Time, randomness, sockets
+// and storage are given to it. What ends it for good is `trouble`.
+import { Failure } from '../errors';
+import { Dialer } from './dialer';
+import type { Outside } from './dialer';
+import type { ErrorFrame, SessionFrame } from './frames';
+import type { Line } from './line';
+import type { AnyOp } from './model';
+import { Partition } from './partition';
+import type { Host } from './partition';
+import { LogRing } from './ring';
+import { viewOf } from './room';
+import type { Storage } from './storage';
+import { OneTab } from './tabs';
+import type { News, Tabs } from './tabs';
+import { fateOf } from './verdicts';
+import type { RoomView } from './views';
+
+const PATIENCE_MS = 30_000;
+
+export class SyncClient {
+  readonly log: LogRing;
+  private readonly dialer: Dialer;
+  private readonly partitions = new Map<string, Partition>();
+  private readonly bySession = new Map<number, Partition>();
+  private readonly listeners = new Set<() => void>();
+  private readonly stopped = new AbortController();
+  private readonly host: Host;
+  private readonly tabs: Tabs;
+  private leads: boolean;
+  private numbers = 0;
+
+  constructor(
+    private readonly account: string,
+    private readonly storage: Storage,
+    private readonly outside: Outside,
+    tabs?: Tabs,
+  ) {
+    this.tabs = tabs ?? new OneTab();
+    this.leads = tabs === undefined;
+    this.log = new LogRing(() => outside.clock.now());
+    this.dialer = new Dialer(outside, {
+      opened: (line) => this.opened(line),
+      heard: (frame) => this.heard(frame),
+      gone: () => this.gone(),
+      note: (level, text) => this.log.write(level, text),
+    });
+    this.host = this.asHost();
+    this.tabs.listen((news) => this.told(news));
+  }
+
+  private asHost(): Host {
+    return {
+      leads: () => this.leads,
+      now: () => this.outside.clock.now(),
+      number: (partition) => this.number(partition),
+      kept: (path, writes) => this.tabs.tell({ kind: 'kept', path, writes }),
+      // It may have become this tab's turn meanwhile.
+      handed: (path) => (this.leads ? this.take(path) : this.tabs.tell({ kind: 'handed', path })),
+      handedId: () => this.handedId(),
+      changed: () => this.changed(),
+      failed: (partition, error) => {
+        this.log.write('error', `could not be kept: ${String(error)}`);
+        this.again(partition);
+      },
+    };
+  }
+
+  get isConnected(): boolean {
+    return this.dialer.line !== null;
+  }
+
+  /** Why it ended for good: sign in again. */
+  get trouble(): Failure | null {
+    return this.dialer.trouble;
+  }
+
+  /** How many sockets there were. */
+  get connections(): number {
+    return this.dialer.connections;
+  }
+
+  // Life
+
+  /** Returns at once; raises nothing. */
+  start(): void {
+    this.tabs
+      .lead(() => this.serve(), this.stopped.signal)
+      .catch((error: unknown) => this.log.write('error', String(error)));
+  }
+
+  stop(): void {
+    this.stopped.abort();
+    this.tabs.close();
+  }
+
+  /** There may be a network again: try now. */
+  wake(): void {
+    this.dialer.wake();
+  }
+
+  /** Told after every change of anything; returns how to stop listening. */
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Of the tab whose turn it is, until it stops or is refused for good. */
+  private async serve(): Promise<void> {
+    this.leads = true;
+    for (const path of await this.storage.paths()) this.partition(path);
+    for (const partition of this.partitions.values()) {
+      await partition.reload();
+      await partition.take();
+    }
+    await this.dialer.run(this.stopped.signal);
+  }
+
+  // The socket
+
+  private opened(line: Line): void {
+    for (const partition of this.partitions.values()) {
+      if (!partition.isStopped) begin(partition, line);
+    }
+    this.changed();
+  }
+
+  private gone(): void {
+    this.bySession.clear();
+    for (const partition of this.partitions.values()) partition.gone();
+    this.changed();
+  }
+
+  private number(partition: Partition): number {
+    this.bySession.delete(partition.session);
+    this.numbers += 1;
+    this.bySession.set(this.numbers, partition);
+    return this.numbers;
+  }
+
+  private async heard(frame: SessionFrame): Promise<void> {
+    const partition = this.bySession.get(frame.session);
+    if (frame.type === 'error') this.complain(frame, partition);
+    if (partition === undefined) return;
+    const before = partition.phase;
+    // What could not be kept was told to `failed`.
+    await partition.hear(frame).catch(() => undefined);
+    if (before !== 'synced' && partition.phase === 'synced') this.dialer.backoff.reset();
+  }
+
+  private complain(frame: ErrorFrame, partition: Partition | undefined): void {
+    this.log.write('warning', `error ${frame.code} ${frame.name}: ${frame.body.message}`);
+    switch (fateOf(frame)) {
+      case 'sign_out':
+        this.dialer.refuse(frame.name);
+        return;
+      case 'token':
+      case 'reconnect':
+        this.dialer.line?.close();
+        return;
+      case 'stop':
+        if (partition !== undefined) partition.isStopped = true;
+        return;
+      case 'again':
+        if (partition !== undefined) this.again(partition);
+        return;
+      default:
+      // The replica knows what to do.
+    }
+  }
+
+  private again(partition: Partition): void {
+    const { line, backoff } = this.dialer;
+    if (line === null) return;
+    this.outside.clock.setTimeout(() => {
+      const isSame = this.dialer.line === line;
+      if (isSame && partition.phase === 'away') begin(partition, line);
+    }, backoff.wait());
+  }
+
+  // Tabs
+
+  private told(news: News): void {
+    if (news.kind === 'handed' && this.leads) this.take(news.path);
+    if (news.kind === 'handed' || this.leads) return;
+    const adopted = this.partitions.get(news.path)?.adopt(news.writes);
+    adopted?.catch((error: unknown) => this.log.write('warning', String(error)));
+  }
+
+  private take(path: string): void {
+    this.partition(path)
+      .take()
+      .catch((error: unknown) => this.log.write('warning', String(error)));
+  }
+
+  /** Rises within this tab, and hardly ever meets that of another. */
+  private handedId(): string {
+    this.numbers += 1;
+    const at = String(Math.floor(this.outside.clock.now())).padStart(15, '0');
+    const noise = Math.floor(this.outside.random() * 1e9);
+    return `${at}-${String(this.numbers).padStart(9, '0')}-${noise}`;
+  }
+
+  // Partitions
+
+  /** Follow it from now on: `room:<id>`, or `account`. */
+  partition(path: string): Partition {
+    const found = this.partitions.get(path);
+    if (found !== undefined) return found;
+    const made = new Partition(path, this.storage, this.host);
+    this.partitions.set(path, made);
+    const { line } = this.dialer;
+    if (line !== null) begin(made, line);
+    return made;
+  }
+
+  /** Kept when this returns: it will be sent, whatever happens to this page. */
+  async make(path: string, op: AnyOp): Promise<void> {
+    await this.partition(path).make(op);
+  }
+
+  async view(room: string): Promise<RoomView> {
+    const { copy } = await this.partition(`room:${room}`).open();
+    return viewOf(copy, this.account);
+  }
+
+  /** Until all that the server had is here and nothing waits. Raises Failure. */
+  async synced(path: string, ms: number = PATIENCE_MS): Promise<void> {
+    const partition = this.partition(path);
+    const end = this.outside.clock.now() + ms;
+    await partition.open();
+    // Only the tab with the socket can ask the server.
+    if (!this.leads) return this.until(() => partition.waits === 0, end);
+    for (;;) {
+      await this.until(() => partition.phase === 'synced' && partition.waits === 0, end);
+      const { session } = partition;
+      const request = partition.mark();
+      const isOver = () => partition.session !== session || partition.phase !== 'synced';
+      await this.until(() => partition.hasMark(request) || isOver(), end);
+      if (partition.hasMark(request) && !isOver()) return;
+    }
+  }
+
+  private async until(holds: () => boolean, end: number): Promise<void> {
+    if (holds()) return;
+    const { clock } = this.outside;
+    await new Promise<void>((resolve, reject) => {
+      const timer = clock.setTimeout(
+        () => {
+          leave();
+          reject(new Failure('server_unreachable', { detail: 'not synced in time' }));
+        },
+        Math.max(0, end - clock.now()),
+      );
+      const leave = this.subscribe(() => {
+        if (!holds()) return;
+        clock.clearTimeout(timer);
+        leave();
+        resolve();
+      });
+    });
+  }
+}
+
+/** What fails is told to the partition's host. */
+function begin(partition: Partition, line: Line): void {
+  partition.begin(line).catch(() => undefined);
+}
