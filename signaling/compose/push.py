@@ -11,6 +11,7 @@ from signaling.accounts.sessions.service import SessionService
 from signaling.calls.port import CallNotice, CallNoticeKind
 from signaling.chat.account_ops import Notify
 from signaling.chat.ops import Mode
+from signaling.chat.state import RANK
 from signaling.compose.core import Core
 from signaling.compose.people import People
 from signaling.config.push import Push as Settings
@@ -73,6 +74,13 @@ class Neighbours:
     async def muted(self, app: str, account: str, room: str) -> bool:
         chosen = (await self._accounts.state_of(app, account)).notify.get(room)
         return chosen is not None and chosen.level is Notify.NOTHING
+
+    async def member(self, app: str, account: str, room: str) -> bool:
+        try:
+            found = await self._rooms.find(app, room)
+        except KeyDestroyed:
+            return False
+        return found is not None and found.state.part(account) in RANK
 
     async def read_upto(self, app: str, account: str, room: str, parent: str | None) -> int:
         return (await self._receipts.cursor(app, room, account)).at(parent)

@@ -71,6 +71,9 @@ class Around(Protocol):
     async def muted(self, app: str, account: str, room: str) -> bool:
         """Nothing of this room is to reach the account's sleeping devices."""
 
+    async def member(self, app: str, account: str, room: str) -> bool:
+        """Who has left meanwhile is told nothing more of it."""
+
     async def read_upto(self, app: str, account: str, room: str, parent: str | None) -> int: ...
 
     async def here(self, app: str, account: str) -> Sequence[str]:

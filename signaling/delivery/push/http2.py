@@ -17,7 +17,7 @@ import h2.exceptions
 from msgspec import Struct
 
 Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
-MAX_ANSWER = 65536
+MAX_ANSWER = 16384
 READ = 65536
 
 

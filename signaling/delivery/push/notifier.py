@@ -175,6 +175,8 @@ class Devices:
         """Should it still be sent?"""
         if parcel.kind not in READABLE or not parcel.seq or not parcel.room:
             return True
+        if not await self._around.member(app, parcel.account, parcel.room):
+            return False
         upto = await self._around.read_upto(app, parcel.account, parcel.room, parcel.parent)
         if upto >= parcel.seq:
             return False

@@ -66,7 +66,7 @@ class WebPush:
                 most=MOST_ANSWER,
             )
         except EgressRefused as error:
-            return Dead(f"the push service may not be called: {error}")
+            return Dead(f"the push service: {error}")
         except EgressFailed as error:
             return Retry(0.0, str(error))
         return self._outcome(answer.status, answer.headers)

@@ -193,12 +193,12 @@ async def web_push(pki: Pki) -> AsyncIterator[WebPushService]:
     made = WebPushService()
     app = web.Application()
     app.router.add_post("/{rest:.*}", made.push)
-    async with _site(app, pki) as made.port:
+    async with serving(app, pki) as made.port:
         yield made
 
 
 @contextlib.asynccontextmanager
-async def _site(app: web.Application, pki: Pki) -> AsyncIterator[int]:
+async def serving(app: web.Application, pki: Pki) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context(pki))
@@ -272,7 +272,7 @@ async def fcm(pki: Pki) -> AsyncIterator[FcmService]:
     app = web.Application()
     app.router.add_post("/token", made.token)
     app.router.add_post("/v1/projects/tea-house/messages:send", made.send)
-    async with _site(app, pki) as made.port:
+    async with serving(app, pki) as made.port:
         yield made
 
 
@@ -289,6 +289,7 @@ class ApnsService:
         self.errors: deque[tuple[int, str]] = deque()
         self.goodbye = 0
         self.silent = False
+        self.flood = 0
         self.connections = 0
         self.streams = 100
         self.writers: list[asyncio.StreamWriter] = []
@@ -341,6 +342,12 @@ class ApnsService:
     ) -> None:
         self.arrivals.tries += 1
         if self.silent:
+            return
+        if self.flood:
+            wire.send_headers(stream, [(":status", "500")])
+            for _ in range(self.flood):
+                size = min(16384, wire.local_flow_control_window(stream))
+                wire.send_data(stream, bytes(size))
             return
         if self.goodbye:
             self.goodbye -= 1

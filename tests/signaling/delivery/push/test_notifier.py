@@ -58,6 +58,7 @@ class Town:
     read: int = 0
     devices: list[str] = field(default_factory=list)
     quiet: bool = False
+    stranger: bool = False
 
     async def room(self, app: str, room: str) -> RoomFacts | None:
         return self.facts
@@ -67,6 +68,9 @@ class Town:
 
     async def muted(self, app: str, account: str, room: str) -> bool:
         return self.quiet
+
+    async def member(self, app: str, account: str, room: str) -> bool:
+        return not self.stranger
 
     async def read_upto(self, app: str, account: str, room: str, parent: str | None) -> int:
         return self.read
@@ -289,7 +293,10 @@ async def test_what_was_read_meanwhile_is_not_sent(rig: Rig) -> None:
     rig.town.devices = ["phone"]
     await rig.sender.send(APP, "id-phone", [item])
     assert rig.service.sent == [], "it is here itself now"
-    rig.town.devices = []
+    rig.town.devices, rig.town.stranger = [], True
+    await rig.sender.send(APP, "id-phone", [item])
+    assert rig.service.sent == [], "its owner was removed from the room"
+    rig.town.stranger = False
     rig.clock.advance(100)
     await rig.sender.send(APP, "id-phone", [item])
     assert rig.service.sent == [("message", 86300)]

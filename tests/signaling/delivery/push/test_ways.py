@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from signaling.clock import FakeClock, SystemClock
 from signaling.delivery.port import Dead, Delivered, Gone, Retry
@@ -327,3 +328,51 @@ def test_the_provider_token_is_signed_anew_between_twenty_minutes_and_an_hour() 
 def test_a_key_that_cannot_sign_is_refused(pem: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         ProviderToken(ApnsKey("k", "t", "t", Secret(pem)), SystemClock())
+
+
+# Services that mean no good (OWASP API10)
+
+
+async def test_endless_answers_are_not_read_to_their_end(pki: Pki) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201)
+        await response.prepare(request)
+        with contextlib.suppress(OSError):
+            for _ in range(10_000):
+                await response.write(bytes(65536))
+                sent.append(65536)
+        return response
+
+    sent: list[int] = []
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", endless)
+    async with services.serving(app, pki) as port, guard(pki, port) as egress:
+        browser = services.Browser("/wp/x", services.WebPushService())
+        browser.service.port = port
+        found = await web_way(egress).send(subscribed(browser), parcel(), IDENT, 30)
+        assert isinstance(found, Dead)
+        assert sum(sent) < 100_000_000
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"access_token": 5}', b"\xff" * 100])
+async def test_a_token_that_is_none_is_asked_for_again(pki: Pki, body: bytes) -> None:
+    async def token(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", token)
+    async with services.serving(app, pki) as port, guard(pki, port) as egress:
+        service = services.FcmService()
+        service.port = port
+        way = Fcm(read_account(Secret(service.account())), service.url, egress, SystemClock())
+        found = await way.send(subscription(PushKind.FCM, token="x"), parcel(), IDENT, 30)
+        assert isinstance(found, Retry)
+
+
+async def test_an_endless_answer_of_apns_is_cut(pki: Pki) -> None:
+    async with services.apns(pki) as service, guard(pki, service.port) as egress:
+        service.flood = 40
+        found = await apns_way(service, egress).send(
+            subscription(PushKind.APNS, token=PHONE), parcel(), IDENT, 30
+        )
+        assert found == Retry(0.0, "APNs: the answer is too long")
