@@ -193,19 +193,41 @@ async def test_announcement_room_is_rung_by_moderators_alone(served: Calls) -> N
     assert ("ring", "bob") in served.house.events("bob")
 
 
-async def test_ring_survives_a_restart_and_times_out_in_the_next_process(embedded: Ground) -> None:
-    async with calling(embedded, LocalBus(embedded.clock)) as first:
+async def test_two_processes_make_one_call_and_let_one_device_answer(lasting: Ground) -> None:
+    bus = LocalBus(lasting.clock)
+    async with calling(lasting, bus) as one, calling(lasting, bus) as other:
+        for first, second in (("ann", "bob"), ("cy", "dora"), ("eve", "ann")):
+            room = await one.direct(first, second)
+            both = await asyncio.gather(one.good(first, room), other.good(second, room))
+            assert both[0]["call"]["id"] == both[1]["call"]["id"]
+            call = await one.call(first, room)
+            assert (call["state"], len(call["callees"])) == ("up", 1)
+            # Who accepted is busy for others until it ends.
+            assert (await other.ask(first, "DELETE", f"/rooms/{room}/call")).status == 200
+        room = await one.direct("bob", "cy")
+        begun = await one.good("bob", room)
+        answers = await asyncio.gather(
+            one.act("cy/phone", room, "accept"), other.act("cy/laptop", room, "accept")
+        )
+        assert sorted(answer.status for answer in answers) == [200, 409]
+        for process in (one, other):
+            told = [h.event for h in process.house.told["cy"] if h.call == begun["call"]["id"]]
+            assert told == ["ring", "accepted"]
+
+
+async def test_ring_survives_a_restart_and_times_out_in_the_next_process(lasting: Ground) -> None:
+    async with calling(lasting, LocalBus(lasting.clock)) as first:
         room = await first.direct()
         begun = await first.good("ann", room)
         await first.house.come(room, "ann")
-    async with calling(embedded, LocalBus(embedded.clock)) as second:
+    async with calling(lasting, LocalBus(lasting.clock)) as second:
         assert (await second.call("bob", room))["mine"] == "ringing"
         await second.house.ringing.keeper.catch_up(APP)
         await second.house.come(room, "ann")
         await second.house.pass_time(19)
         taken = await second.good("bob", room, "accept")
         assert taken["call"]["id"] == begun["call"]["id"] and taken["token"]
-    async with calling(embedded, LocalBus(embedded.clock)) as third:
+    async with calling(lasting, LocalBus(lasting.clock)) as third:
         # Its media went with the process, and nobody came back.
         await third.house.ringing.keeper.catch_up(APP)
         await third.house.pass_time(21)
@@ -215,8 +237,8 @@ async def test_ring_survives_a_restart_and_times_out_in_the_next_process(embedde
         assert [one["state"] for one in await third.timeline("ann", room)] == ["ended"]
 
 
-async def test_what_a_crash_kept_from_the_timeline_is_written_later(embedded: Ground) -> None:
-    async with calling(embedded, LocalBus(embedded.clock)) as first:
+async def test_what_a_crash_kept_from_the_timeline_is_written_later(lasting: Ground) -> None:
+    async with calling(lasting, LocalBus(lasting.clock)) as first:
         room = await first.direct()
 
         async def crash(app: str, ident: str) -> None:
@@ -226,8 +248,8 @@ async def test_what_a_crash_kept_from_the_timeline_is_written_later(embedded: Gr
         await first.good("ann", room)
         await first.good("bob", room, "reject")
         assert await first.timeline("ann", room) == []
-    async with calling(embedded, LocalBus(embedded.clock)) as second:
-        embedded.clock.advance(6)
+    async with calling(lasting, LocalBus(lasting.clock)) as second:
+        lasting.clock.advance(6)
         await second.house.ringing.keeper.catch_up(APP)
         assert [one["state"] for one in await second.timeline("ann", room)] == ["rejected"]
         await second.house.ringing.keeper.catch_up(APP)
