@@ -93,6 +93,20 @@ class Neighbours:
         return "" if view is None else view.name or view.login
 
 
+class DeviceErasing:
+    """A `compliance.erasure.port.Eraser`: an account's devices, and what may wake them."""
+
+    name = "devices"
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+
+    async def erase(
+        self, app: str, *, room: str = "", account: str = "", messages: Sequence[str] = ()
+    ) -> int:
+        return await self._register.forget(app, account) if account else 0
+
+
 class Ringer:
     """`calls.port.Notifier`: what rings, on devices that sleep."""
 
@@ -128,6 +142,10 @@ class Pushing:
     @property
     def ringer(self) -> Ringer:
         return Ringer(self.devices)
+
+    @property
+    def eraser(self) -> DeviceErasing:
+        return DeviceErasing(self.register)
 
     def operations(self) -> list[Operation]:
         return list(self.listed)

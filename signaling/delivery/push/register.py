@@ -191,18 +191,28 @@ class Register:
         task.add_done_callback(self._tasks.discard)
 
     async def _end(self, ended: Revocation) -> None:
-        term = f"session:{ended.session}" if ended.session else f"account:{ended.account}"
         try:
-            rows = await self._documents(ended.app, term)
-            for row in rows:
-                await self._drop(ended.app, row)
-            for account in {_account_of(row) for row in rows}:
-                await self._tell(ended.app, account)
             if ended.session is None and ended.reason == "removed":
-                await self._meta.delete(ended.app, SETTINGS, str(ended.account))
+                await self.forget(ended.app, str(ended.account))
+                return
+            account = f"account:{ended.account}"
+            await self._end_all(ended.app, f"session:{ended.session}" if ended.session else account)
         except Unavailable:
             # Whatever is sent looks at the session first.
             log.warning("subscriptions of a session that ended could not be removed now")
+
+    async def _end_all(self, app: str, term: str) -> int:
+        rows = await self._documents(app, term)
+        for row in rows:
+            await self._drop(app, row)
+        for account in {_account_of(row) for row in rows}:
+            await self._tell(app, account)
+        return len(rows)
+
+    async def forget(self, app: str, account: str) -> int:
+        """Everything of an account; nothing is opened for it, so its key may be gone."""
+        count = await self._end_all(app, f"account:{account}")
+        return count + await self._meta.delete(app, SETTINGS, account)
 
     async def close(self) -> None:
         self._heard.close()

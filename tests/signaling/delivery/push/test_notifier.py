@@ -393,6 +393,10 @@ async def test_a_session_takes_its_devices_with_it_an_account_all(rig: Rig) -> N
     await rig.register.close()
     assert await rig.register.of(APP, "bob") == []
     assert [one.id for one in await rig.register.of(APP, "ann")] == ["id-theirs"]
+    await rig.register.set_settings(APP, "ann", PushSettings(reactions=True))
+    assert await rig.register.forget(APP, "ann") == 2
+    assert await rig.register.settings(APP, "ann") == PushSettings()
+    assert not rig.register.any(APP)
 
 
 async def test_endpoints_and_tokens_are_sealed_and_bound_to_their_row(rig: Rig) -> None:

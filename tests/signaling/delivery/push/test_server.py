@@ -357,6 +357,22 @@ async def test_subscriptions_end_with_their_session_or_device(street: Street) ->
     assert [browser.arrivals.tries for browser in gone] == [0, 0]
 
 
+async def test_an_account_that_leaves_leaves_no_device(street: Street) -> None:
+    ann, bob = await street.pair()
+    room = await ann.room(bob)
+    kinds = ("push.subscription", "push.settings")
+    before = [kept(street.house, kind) for kind in kinds]
+    browser = await bob.browser()
+    await bob.settings()
+    assert [kept(street.house, kind) for kind in kinds] == [count + 1 for count in before]
+    await bob.must("DELETE", "/account")
+    async with asyncio.timeout(10):
+        while [kept(street.house, kind) for kind in kinds] != before:
+            await asyncio.sleep(0.05)
+    await ann.post(room)
+    await browser.arrivals.nothing()
+
+
 async def test_reactions_by_wish_and_invitations(street: Street) -> None:
     ann, bob = await street.pair()
     browser = await bob.browser()
