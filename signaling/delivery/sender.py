@@ -107,7 +107,7 @@ class EventSender:
             return replace(old, disabled=True, reason=reason, failing=0.0)
 
         await self._subscriptions.change(app, one.id, off)
-        details: dict[str, Any] = {"reason": reason, "name": one.name}
+        details: dict[str, Any] = {"reason": reason}
         if one.room is not None:
             details["room"] = one.room
         await self._audit.record(

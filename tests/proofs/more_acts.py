@@ -5,6 +5,7 @@ As `acts`, with whose `Stage` it works.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -231,6 +232,41 @@ async def ringing(stage: Stage) -> None:
     await api.must("POST", f"/rooms/{room}/call", begun, stage.person)
     listed = await api.must("GET", "/calls?open=true", token=stage.owner)
     assert listed["items"][0]["reject_token"]
+
+
+async def delivering(stage: Stage) -> None:
+    """Webhooks and a route that nobody takes: what waits, and what was given up; a way in."""
+    api, new = stage.api, stage.new
+    room = (await api.must("POST", "/rooms", {"name": new("delivery.room name")}, stage.owner))[
+        "id"
+    ]
+    there = f"https://127.0.0.1:{stage.provider.port}"
+    hooks = []
+    for name in ("waits", "dies"):
+        wish = {
+            "url": there + "/" + new(f"hook.{name}"),
+            "name": new(f"hook.{name} name"),
+            "room": room,
+        }
+        hooks.append((await api.must("POST", "/webhooks", wish, stage.owner))["id"])
+    to = {
+        "type": "s3", "endpoint": there, "bucket": "proofs", "access_key": new("route.access"),
+        "secret_key": new("route.secret"),
+    }  # fmt: skip
+    await api.must(
+        "POST", "/routes", {"to": to, "name": new("route.name"), "room": room}, stage.owner
+    )
+    wish = {"room": room, "name": new("incoming.name")}
+    made = await api.must("POST", "/incoming-webhooks", wish, stage.owner)
+    stage.canaries.learn("incoming token", made["url"].rpartition("/")[2])
+    await api.must("POST", f"/rooms/{room}/messages", {"text": new("delivery.text")}, stage.owner)
+    at = f"/webhooks/{hooks[1]}"
+    async with asyncio.timeout(30):
+        while not (await api.must("GET", at, token=stage.owner))["failing_since"]:
+            await asyncio.sleep(0.1)
+        await api.must("PATCH", at, {"enabled": False}, stage.owner)
+        while not (await api.must("GET", at + "/dead-letters", token=stage.owner))["items"]:
+            await asyncio.sleep(0.1)
 
 
 async def join(stage: Stage, token: str) -> None:

@@ -53,6 +53,7 @@ CONFIGURED = {
     "kms_aws.session_token": "kms_aws.session_token", "kms_vault.token": "kms_vault.token",
     "kms_pkcs11.pin": "kms_pkcs11.pin", "files_s3.secret_key": "files_s3.secret_key",
     "acme.external_key": "acme.external_key", "push.apns_key": "", "push.fcm_account": "",
+    "delivery.routes.secret": "",
 }  # fmt: skip
 # Of every kind that is secret or personal: the acts that write it. A new kind belongs in here,
 # with an act of its own in `acts` that puts a canary into each of its fields.
@@ -66,6 +67,8 @@ WRITTEN_BY = {
     "access.tag_key": "access", "idempotency": "access", "shared_secret": "", "key": "",
     "key_app": "", "audit": "", "audit_app": "", "audit_signer": "",
     "push.subscription": "push", "push.settings": "push",
+    "delivery.item": "delivering", "delivery.dead": "delivering", "delivery.inlet": "delivering",
+    "delivery.subscription": "delivering",
 }  # fmt: skip
 
 # Rooms, messages and files are being built; what the document's requests leave of them is looked
@@ -100,6 +103,8 @@ def provider_toml(port: int, pki: Pki) -> str:
         f'[[accounts.providers]]\nid = "outside"\nname = "Outside"\n'
         f'issuer = "https://127.0.0.1:{port}"\nclient_id = "{outside.CLIENT}"\n'
         'client_secret = { env = "SOTTO_PROOF_CLIENT" }\nsign_up = true\n'
+        f'[[delivery.routes]]\nid = "proofs"\ntype = "s3"\nurl = "https://127.0.0.1:{port}"\n'
+        'bucket = "proofs"\nuser = "proofs"\nsecret = { env = "SOTTO_PROOF_ROUTE" }\n'
     )
 
 
@@ -107,7 +112,8 @@ async def act(stage: acts.Stage) -> None:
     for step in (acts.people, acts.letters, acts.links, acts.provider, acts.push, more_acts.oauth):
         await step(stage)
     for step in (
-        more_acts.access, more_acts.sockets, more_acts.ringing, acts.second_factors,
+        more_acts.access, more_acts.sockets, more_acts.ringing, more_acts.delivering,
+        acts.second_factors,
         more_acts.astray,
     ):  # fmt: skip
         await step(stage)
@@ -200,11 +206,17 @@ async def played(
     canaries = Canaries()
     pki = make(home.with_name(home.name + "-pki"))
     client_secret = canaries.new("config provider.client_secret")
+    route_secret = canaries.new("config route.secret")
     async with outside.mail(pki) as (box, port), outside.provider(pki, canaries) as provider:
         installation = Installation(
             home,
             {**settings(home, pki, port), "log.format": lines, **more},
-            {**environment(canaries), **secrets, "SOTTO_PROOF_CLIENT": client_secret},
+            {
+                **environment(canaries),
+                **secrets,
+                "SOTTO_PROOF_CLIENT": client_secret,
+                "SOTTO_PROOF_ROUTE": route_secret,
+            },
             provider_toml(provider.port, pki),
         )
         async with installation.running() as api:
