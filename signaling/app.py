@@ -28,6 +28,7 @@ from signaling.compose.files import listeners, make_filing, origin_for
 from signaling.compose.keeping import make_call_audit, make_keeping
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.push import make_push
+from signaling.compose.rights import CallErasing, QueueErasing, make_rights
 from signaling.compose.standing import CoreStanding
 from signaling.compose.tls import Certificates, challenge_application, make_certificates
 from signaling.compose.upkeep import upkeep
@@ -212,6 +213,8 @@ class App:
         pushing = await make_push(self.core, self._people, delivering.outbox)
         self._stack.push_async_callback(pushing.stop)
         calling.ringing.calls.following.notifier = pushing.ringer
+        others = (CallErasing(calling.ringing.calls), QueueErasing(delivering.outbox))
+        rights = make_rights(self.core, self._people, self._filing.files, others)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(
             self._config, self._keys, self._new_identity, is_room=calling.ringing.is_room
@@ -224,13 +227,17 @@ class App:
             *self._filing.operations(),
             *delivering.operations(),
             *pushing.operations(),
+            *rights.operations(),
         ]
         self._people.oauth.add_routes(app)
         await serve_api(
             app, self.core, collected, self._people.authenticator, development=self._development
         )
         self.setup_link = await self._people.start()
-        tasks = (*self._people.tasks(), *calling.tasks(), *delivering.tasks(), *pushing.tasks())
+        tasks = (
+            *self._people.tasks(), *calling.tasks(), *delivering.tasks(), *pushing.tasks(),
+            *rights.tasks(),
+        )  # fmt: skip
         for work in (keeping.run(), self._filing.run(), *tasks):
             self._spawn(work)
         http = self._config.http

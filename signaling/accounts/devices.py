@@ -91,6 +91,10 @@ class Devices:
         for device in await self.list(app, account):
             await self._rows.delete(app, device.id)
 
+    async def clear(self, app: str, account: str) -> int:
+        """As `remove_all`, also of an account whose key is gone already; how many."""
+        return await self._rows.clear(app, account)
+
     async def _make_room(self, app: str, account: str) -> None:
         for device in (await self.list(app, account))[MOST:]:
             await self._rows.delete(app, device.id)

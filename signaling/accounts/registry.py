@@ -7,7 +7,7 @@ OAuth and the Access Manager.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ from signaling.storage.table import Missing, Row
 ABANDONED = 60.0
 KEPT_AFTER_LIFE = 3600.0
 
+MayForget = Callable[[str, str], Awaitable[bool]]
+
 
 class Registry:
     """Owned by the composition root, made before sessions are."""
@@ -35,6 +37,7 @@ class Registry:
         self.tables = tables
         self._clock = clock
         self._decoy = Decoy(tables)
+        self.may_forget: MayForget = _always
 
     # Apps
 
@@ -180,7 +183,10 @@ class Registry:
         """The row, the claim and the data key. Sessions and devices are the caller's to end.
 
         Written down first: what a crash interrupts, `finish_erasures` completes at the next start.
+        While `may_forget` says no (a legal hold), nothing happens.
         """
+        if not await self.may_forget(app, account.id):
+            return
         if Role.OWNER in account.roles:
             await self.drop_owner(app, account.id)
         with contextlib.suppress(Conflict):
@@ -247,6 +253,10 @@ class Decoy:
             sealed = await self._sealer.seal(app, "meta", aad, msgspec.msgpack.encode(claim))
             self._sealed[app] = sealed
         self._decoder.decode(await self._sealer.open(app, aad, sealed))
+
+
+async def _always(app: str, account: str) -> bool:
+    return True
 
 
 def taken() -> ClientError:

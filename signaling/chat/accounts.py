@@ -214,6 +214,26 @@ class Accounts:
                 held.rest = 0
         raise Unavailable("this account changes too fast", 1)
 
+    async def amend(self, app: str, account: str, ops: Sequence[AccountOp]) -> None:
+        """The server's own, since what they were about was erased; then the log is cut, so that
+        what they replace is nowhere.
+        """
+        held = await self._current(app, account)
+        async with held.lock:
+            ident = f"server:{self._process}"
+            version = await self._log.cursor(app, _name(account), ident)
+            clock = max(int(self._clock.unix() * 1000), held.state.clock + 1)
+            said = [(version + place, clock, op) for place, op in enumerate(ops, start=1)]
+            await self._append(app, account, held, ident, said)
+            await self._save(app, account, held)
+
+    async def forget(self, app: str, account: str) -> None:
+        """Everything of its own, read or not."""
+        self._held.pop((app, account), None)
+        await self._rows.delete(app, account)
+        head = await self._log.head(app, _name(account))
+        await self._log.purge(app, _name(account), head.seq)
+
     async def _append(
         self,
         app: str,

@@ -143,6 +143,21 @@ class Doors:
         op = Member(account=account, part=Part.MEMBER)
         await self._chat.say_as(room, by, part if part in RANK else Part.SERVICE, op)
 
+    async def forget_room(self, app: str, room: str) -> int:
+        """The room was erased: how many invitations and requests went with it."""
+        gone = await self._invites(app).clear(app, self._sealer.blind(app, f"chat.invite:{room}"))
+        asked = self._sealer.blind(app, f"chat.request:{room}")
+        return gone + await self._requests(app).clear(app, asked)
+
+    async def forget_account(self, app: str, room: str, account: str) -> int:
+        gone = int(await self._requests(app).delete(app, self._key(app, room, account)))
+        invites = self._invites(app)
+        term = self._sealer.blind(app, f"chat.invite:{room}")
+        for row in await invites.scan(app, term=term, limit=1000):
+            if row.value.maker == account:
+                gone += await invites.delete(app, row.key)
+        return gone
+
     # Requests
 
     async def ask(self, actor: Actor, name: str, text: str) -> None:

@@ -8,8 +8,9 @@ without this; here the bytes go. `run` belongs to the composition root.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from signaling.accounts.principal import Kind, Principal
 from signaling.chat.ops import Entry, Post
 from signaling.chat.people import People
 from signaling.chat.ports import Actor
-from signaling.chat.sealing import to_ms
+from signaling.chat.sealing import from_ms, to_ms
 from signaling.chat.service import Chat
 from signaling.errors import ClientError, Code, Unavailable
 from signaling.keys.port import Sealer
@@ -32,6 +33,10 @@ SCHEDULED, EXPIRING = "chat.scheduled", "chat.expiring"
 EVERY = 1.0
 DUE = 100
 MOST_SCHEDULED = 200
+# When somebody holds a message that is due (compliance), it is looked at again after so long.
+HELD_MS = 3_600_000
+
+Held = Callable[[str, str, str], Awaitable[bool]]
 
 
 class Scheduled(Struct, frozen=True, kw_only=True):
@@ -58,6 +63,7 @@ class Later:
     def __init__(self, store: Store, sealer: Sealer, chat: Chat, people: People) -> None:
         self._chat, self._people, self._sealer, self._store = chat, people, sealer, store
         self._expiring: Table[Expiring] = Table(store, EXPIRING, Expiring, sealer)
+        self.held: Held = _nobody_holds
 
     def _scheduled(self, app: str) -> Table[Scheduled]:
         return Table(
@@ -97,6 +103,17 @@ class Later:
                 await self._scheduled(actor.app).delete(actor.app, row.key)
                 return
         raise ClientError(Code.NOT_FOUND, 404, "No such post waits.")
+
+    async def forget(self, app: str, account: str, room: str = "") -> int:
+        """What an account scheduled, everywhere or in one room that was erased."""
+        table, term = self._scheduled(app), self._term(app, account)
+        if not room:
+            return await table.clear(app, term)
+        gone = 0
+        for row in await table.scan(app, term=term, limit=MOST_SCHEDULED):
+            if row.value.room == room:
+                gone += await table.delete(app, row.key)
+        return gone
 
     async def send_due(self, app: str) -> int:
         table, now = self._scheduled(app), int(self._chat.clock.unix() * 1000)
@@ -147,12 +164,22 @@ class Later:
         for row in await self._expiring.scan(app, limit=DUE):
             if int(row.key.partition(":")[0]) > now:
                 break
-            room = await self._chat.rooms.find(app, row.value.room)
+            room = await self._chat.rooms.find_there(app, row.value.room)
+            if room is not None and await self.held(app, row.value.room, row.value.id):
+                # Readers see it no more; its bytes stay for as long as somebody holds them.
+                await self._wait(app, row, now)
+                continue
             if room is not None:
                 await self._chat.erase(room, [(row.value.id, row.value.seq)], "expired")
                 erased += 1
             await self._expiring.delete(app, row.key)
         return erased
+
+    async def _wait(self, app: str, row: Row[Expiring], now: int) -> None:
+        key = _key(from_ms(now + HELD_MS), f"{row.value.room}:{row.value.seq}")
+        with contextlib.suppress(Conflict):
+            await self._expiring.create(app, key, row.value)
+        await self._expiring.delete(app, row.key)
 
     async def run(self, app: str) -> None:
         """Until it is cancelled."""
@@ -163,6 +190,10 @@ class Later:
                 await self.erase_due(app)
             except (Unavailable, ClientError) as error:
                 log.info("what is due waits: %s", type(error).__name__)
+
+
+async def _nobody_holds(app: str, room: str, message: str) -> bool:
+    return False
 
 
 def _key(at: datetime, rest: str) -> str:

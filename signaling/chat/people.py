@@ -19,7 +19,7 @@ from signaling.accounts.principal import Principal
 from signaling.accounts.signin import Directory
 from signaling.chat.bodies import UUID7
 from signaling.chat.checks import check_create
-from signaling.chat.ops import Create, Entry, Kind, Member, Part
+from signaling.chat.ops import Create, Entry, Kind, Member, Mode, Part
 from signaling.chat.ports import Actor
 from signaling.chat.room import Room
 from signaling.chat.rooms import Rooms
@@ -136,6 +136,21 @@ class People:
         """After the op that took them out."""
         await self._rows.delete(app, self._key(app, room, account))
 
+    async def forget_room(self, app: str, room: str, accounts: Iterable[str]) -> None:
+        """The room was erased; `accounts` were in it."""
+        pair = sorted(accounts)
+        for account in pair:
+            await self.leave(app, room, account)
+        for mode in list(Mode) if len(pair) == 2 else []:
+            key = self._pair_key(app, mode, pair)
+            row = await self._pairs.get(app, key)
+            if row is not None and row.value.room == room:
+                await self._pairs.delete(app, key)
+
+    async def forget_account(self, app: str, account: str) -> int:
+        """In how many rooms it was."""
+        return await self._rows.clear(app, self._term(app, account))
+
     def _key(self, app: str, room: str, account: str) -> str:
         return self._sealer.blind(app, f"chat.membership:{account}:{room}")
 
@@ -168,13 +183,15 @@ class People:
             errors = [FieldError("/members", "invalid", "Name one other account.")]
             message = "A direct room has two members."
             raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)
-        pair = ":".join(sorted((actor.account, others[0])))
-        key = self._sealer.blind(actor.app, f"chat.direct:{op.mode.value}:{pair}")
+        key = self._pair_key(actor.app, op.mode, sorted((actor.account, others[0])))
         try:
             return (await self._pairs.create(actor.app, key, Pair(ident))).value.room
         except Conflict:
             row = await self._pairs.get(actor.app, key)
             return ident if row is None else row.value.room
+
+    def _pair_key(self, app: str, mode: Mode, pair: list[str]) -> str:
+        return self._sealer.blind(app, f"chat.direct:{mode.value}:{':'.join(pair)}")
 
     async def require_account(self, app: str, account: str) -> None:
         if await self.directory.view(app, account) is None:

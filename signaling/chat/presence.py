@@ -100,6 +100,10 @@ class Presences:
                 continue
             return
 
+    async def forget(self, app: str, account: str) -> bool:
+        """The account was erased."""
+        return await self._rows.delete(app, account)
+
     async def of(self, actor: Actor, account: str) -> Shown:
         """Of an account that is not there the same as of one that hides everything."""
         state = await self._accounts.state_of(actor.app, account)

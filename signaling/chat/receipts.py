@@ -76,6 +76,14 @@ class Receipts:
         row = await self._table(app).get(app, self._key(app, room, account))
         return Cursor(account=account, room=room) if row is None else row.value
 
+    async def forget_room(self, app: str, room: str) -> int:
+        """The room was erased."""
+        self._tails.pop((app, room), None)
+        return await self._table(app).clear(app, self._term(app, room))
+
+    async def forget_account(self, app: str, room: str, account: str) -> bool:
+        return await self._table(app).delete(app, self._key(app, room, account))
+
     async def _change(self, actor: Actor, room: Room, change: object) -> Cursor:
         assert callable(change)
         table, key = self._table(actor.app), self._key(actor.app, room.id, actor.account)
@@ -195,7 +203,7 @@ class Receipts:
 
     async def _tail(self, room: Room) -> Tail:
         tail = self._tails.get((room.app, room.id))
-        if tail is None:
+        if tail is None or tail.start < room.floor:
             head = await self._chat.rooms.head(room)
             tail = Tail(max(head.floor, head.seq - TAIL_OPS))
             self._tails[(room.app, room.id)] = tail

@@ -5,6 +5,7 @@ A report names the message and says why; what the message says stays where it is
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -99,3 +100,26 @@ class Reports:
             return (await self._table(actor.app).change(actor.app, ident, change)).value
         except Missing:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such report.") from None
+
+    async def forget_room(self, app: str, room: str) -> int:
+        """The room was erased."""
+        gone = 0
+        for outcome in (Outcome.OPEN, Outcome.DISMISSED):
+            gone += await self._table(app).clear(app, self._term(app, room, outcome))
+        return gone
+
+    async def forget_about(
+        self, app: str, room: str, *, account: str = "", messages: Collection[str] = ()
+    ) -> int:
+        """What somebody reported, and what others reported of their messages or of these."""
+        gone, table = 0, self._table(app)
+        for outcome in (Outcome.OPEN, Outcome.DISMISSED):
+            after, term = "", self._term(app, room, outcome)
+            while rows := await table.scan(app, term=term, after=after, limit=100):
+                for row in rows:
+                    said = row.value
+                    theirs = account and account in (said.reporter, said.author)
+                    if theirs or said.message in messages:
+                        gone += await table.delete(app, row.key)
+                after = rows[-1].key
+        return gone

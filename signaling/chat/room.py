@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 
 from msgspec import Struct
 
-from signaling.chat.ops import Create, Delete, Entry, Member, Mode, Post, Set, ToE2ee
+from signaling.chat.ops import Create, Delete, Entry, Erase, Member, Mode, Post, Set, ToE2ee
 from signaling.chat.reduce import ThreadView, subject_of
 from signaling.chat.sealing import to_ms
 from signaling.chat.state import RoomState
@@ -22,7 +22,9 @@ RECENT = 512
 # A message whose id is further from its arrival than this is not found by time, but by its row.
 LATE_MS = 20_000
 # What changes the room itself.
-_STATE_OPS = Create | Member | Set | ToE2ee
+STATE_OPS = Create | Member | Set | ToE2ee
+# The reason of an `erase` that takes the whole room.
+ROOM = "room"
 
 
 class RoomRow(Struct, frozen=True):
@@ -78,6 +80,8 @@ class Room:
         self.saving = asyncio.Lock()
         self.catching = asyncio.Lock()
         self.turn = 0
+        self.floor = 0
+        self.gone = False
         self.since = state.seq
         self.saved = state.seq
         self.version = 0
@@ -98,8 +102,10 @@ class Room:
         """The next entry of the log."""
         self.state.apply(entry)
         self.state.seq = entry.seq
-        if isinstance(entry.op, _STATE_OPS):
+        if isinstance(entry.op, STATE_OPS):
             self.turn += 1
+        if isinstance(entry.op, Erase):
+            self._erased(entry.op)
         if self.transient:
             return
         self.recent.append(entry)
@@ -128,14 +134,45 @@ class Room:
         self.about[ident] = self.about.get(ident, About()).joined(about)
         self.dirty[ident] = self.dirty.get(ident, About()).joined(about)
 
-    def gone(self, parent: str, seq: int) -> None:
-        """A reply was deleted."""
+    def left(self, parent: str, seq: int) -> None:
+        """A reply was deleted or erased."""
         self._mark(parent, About(gone=(seq,)))
+
+    def _erased(self, op: Erase) -> None:
+        """Also in a process that did not erase it, where it may have passed by."""
+        self.gone = self.gone or op.reason == ROOM
+        self.forget(set(op.seqs))
+        for ident in op.ids:
+            known = self.posts.pop(ident, None)
+            if known is not None and known.parent is not None:
+                self.left(known.parent, known.seq)
 
     def forget(self, seqs: set[int]) -> None:
         """They were erased."""
         kept = [entry for entry in self.recent if entry.seq not in seqs]
         self.recent = deque(kept, maxlen=RECENT)
+
+    def forget_message(self, ident: str) -> None:
+        for known in (self.about, self.dirty):
+            known.pop(ident, None)
+        self.posts.pop(ident, None)
+
+    def raise_floor(self, floor: int) -> None:
+        """What is at or below it is read no more, though it passed by here."""
+        if floor <= self.floor:
+            return
+        self.floor = floor
+        self.recent = deque((e for e in self.recent if e.seq > floor), maxlen=RECENT)
+        for ident in [ident for ident, known in self.posts.items() if known.seq <= floor]:
+            del self.posts[ident]
+
+    def renew(self, state: RoomState) -> None:
+        """Its row is further than what was folded here, and the log between them is gone."""
+        self.state, self.since, self.saved = state, state.seq, state.seq
+        self.about, self.dirty, self.unresolved = {}, {}, []
+        self.posts.clear()
+        self.recent.clear()
+        self.turn += 1
 
     # Idents of REST and of the server: each has one op at a time, so that its versions rise.
 

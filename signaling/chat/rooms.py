@@ -13,7 +13,7 @@ import itertools
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ from signaling.chat.sealing import Sealing, to_ms
 from signaling.chat.state import RoomState
 from signaling.clock import Clock
 from signaling.errors import ClientError, Unavailable
-from signaling.keys.port import Sealer
+from signaling.keys.port import KeyDestroyed, Sealer
 from signaling.storage.memory import MemoryLog
 from signaling.storage.port import Conflict, Head, Store
 from signaling.storage.table import Missing, Row, Table
@@ -82,7 +82,17 @@ class Rooms:
         if room is None:
             return None
         await self.catch_up(room)
+        if room.gone:
+            self.drop(app, ident)
+            return None
         return room
+
+    async def find_there(self, app: str, ident: str) -> Room | None:
+        """As `find`; of one that was erased as of one that never was."""
+        try:
+            return await self.find(app, ident)
+        except KeyDestroyed:
+            return None
 
     def held(self, app: str, ident: str) -> Room | None:
         return self._rooms.get((app, ident))
@@ -128,10 +138,13 @@ class Rooms:
     async def catch_up(self, room: Room) -> None:
         """Fold what others appended."""
         head = await self.head(room)
+        room.raise_floor(head.floor)
         if head.seq <= room.state.seq:
             return
         async with room.catching:
-            while room.state.seq < head.seq:
+            if head.floor > room.state.seq and not room.transient:
+                await self._reload(room)
+            while room.state.seq < head.seq and not room.gone:
                 after = max(room.state.seq, head.floor)
                 stored = await room.log.read(room.app, room.id, after=after, limit=READ)
                 if not stored:
@@ -140,6 +153,17 @@ class Rooms:
                     if entry.seq > room.state.seq:
                         room.note(entry)
         self.save_soon(room)
+
+    async def _reload(self, room: Room) -> None:
+        """The log was cut beyond what was folded here: its row was written before that, or the room
+        is no more.
+        """
+        row = await self.rows.get(room.app, room.id)
+        if row is None:
+            room.gone = True
+        elif row.value.state.seq > room.state.seq:
+            room.renew(row.value.state)
+            room.version = row.version
 
     async def advance(self, room: Room, entries: Iterable[Entry]) -> None:
         """What this process appended."""
@@ -211,15 +235,26 @@ class Rooms:
     def _about_key(self, room: Room, ident: str) -> str:
         return self._sealer.blind(room.app, f"{room.id}:{ident}")
 
-    async def remove(self, room: Room) -> None:
-        """The room's rows; its log and its keys are its remover's."""
-        self._rooms.pop((room.app, room.id), None)
-        table = self._abouts(room)
-        term = self._sealer.blind(room.app, f"chat.about:{room.id}")
-        while rows := await self._store.meta.scan(room.app, ABOUT, term=term, limit=100):
+    async def remove(self, app: str, ident: str) -> None:
+        """The room's rows; its log and its keys are its remover's. Repeating it does no harm."""
+        await self.rows.delete(app, ident)
+        self._rooms.pop((app, ident), None)
+        term = self._sealer.blind(app, f"chat.about:{ident}")
+        while rows := await self._store.meta.scan(app, ABOUT, term=term, limit=100):
             for row in rows:
-                await table.delete(room.app, row.key)
-        await self.rows.delete(room.app, room.id)
+                await self._store.meta.delete(app, ABOUT, row.key)
+
+    async def forget_message(self, room: Room, ident: str) -> None:
+        """It was erased: nothing points to it any more."""
+        room.forget_message(ident)
+        await self._store.meta.delete(room.app, ABOUT, self._about_key(room, ident))
+
+    async def every(self, app: str, after: str = "") -> AsyncIterator[str]:
+        """The ids of all rooms beyond `after`, the oldest first."""
+        while page := await self._store.meta.scan(app, KIND, after=after, limit=200):
+            for document in page:
+                yield document.key
+            after = page[-1].key
 
     def drop(self, app: str, ident: str) -> None:
         self._rooms.pop((app, ident), None)
@@ -248,7 +283,7 @@ class Rooms:
             if known is not None and known.parent is not None:
                 moderates = entry.part.value in ("owner", "moderator") or entry.account is None
                 if moderates or known.account == entry.account:
-                    room.gone(known.parent, known.seq)
+                    room.left(known.parent, known.seq)
 
     async def known(self, room: Room, ident: str) -> Known | None:
         """Where a message stands and whose it is."""

@@ -136,6 +136,13 @@ class Sealing:
         await self.prefetch(app, room, kept)
         return [self.open_now(app, room, op, k) for op, k in zip(stored, kept, strict=True)]
 
+    async def envelopes(self, app: str, room: str, stored: Sequence[Stored]) -> list[Entry]:
+        """As `open`, without bodies: what an erased author left is still told by its envelope."""
+        kept = [None if op.erased else KEPT.decode(op.body) for op in stored]
+        bare = [one and msgspec.structs.replace(one, body_key=b"", body=b"") for one in kept]
+        await self.prefetch(app, room, bare)
+        return [self.open_now(app, room, op, k) for op, k in zip(stored, bare, strict=True)]
+
     async def prefetch(self, app: str, room: str, kept: Iterable[Kept | None]) -> None:
         """Loads the keys that `open_now` will ask for."""
         now = self._clock.monotonic()

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 
 from signaling.access.permissions import Operation
 from signaling.chat import checks, rights
+from signaling.chat.erasing import erase
 from signaling.chat.hub import Hub
 from signaling.chat.ops import (
     Change,
     ClientOp,
     Edit,
     Entry,
-    Erase,
     Member,
     Op,
     Part,
@@ -191,16 +191,8 @@ class Chat:
             room.give_back(ident)
 
     async def erase(self, room: Room, messages: Sequence[tuple[str, int]], reason: str) -> None:
-        """Messages with all that is about them: told first, so that no reader misses it, then
-        gone from the store. Repeating it does no harm.
-        """
-        seqs = {seq for _, seq in messages}
-        for ident, seq in messages:
-            seqs |= set((await self.rooms.about(room, ident, seq)).seqs)
-        ids = tuple(ident for ident, _ in messages)
-        await self.say(room, Erase(seqs=tuple(sorted(seqs)), ids=ids, reason=reason))
-        await room.log.erase(room.app, room.id, sorted(seqs))
-        room.forget(seqs)
+        """See `erasing`."""
+        await erase(self, room, messages, (), reason)
 
     async def say_as(self, room: Room, account: str, part: Part, op: Op) -> list[Entry]:
         """An op in somebody's name that was allowed elsewhere (an invitation, a schedule)."""

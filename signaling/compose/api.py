@@ -52,7 +52,7 @@ def documents(config: Config, collected: Collected) -> Documents:
 async def make_ports(core: Core, authenticator: Authenticator, *, development: bool) -> Ports:
     config = core.config
     proxies = parse_networks(config.http.trusted_proxies)
-    kept = Table(core.store, "idempotency", Kept, core.sealer)
+    kept = Table(core.store, "idempotency", Kept, core.sealer, scope=_whose)
     secret = await shared_secret(core.store, core.sealer, core.entropy, "cursors")
     return Ports(
         app=core.app,
@@ -83,3 +83,7 @@ async def serve_api(
     documents(core.config, collected)
     ports = await make_ports(core, authenticator, development=development)
     add_routes(app, collected.operations, ports)
+
+
+def _whose(app: str, key: str, kept: Kept) -> str:
+    return f"account:{kept.account}" if kept.account else "meta"

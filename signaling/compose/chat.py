@@ -37,9 +37,14 @@ class Chatting:
     presences: Presences
     later: Later
 
-    def operations(self, door: Door) -> list[Operation]:
+    def deps(self, door: Door) -> Deps:
         core = self.core
-        deps = Deps(self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids)
+        return Deps(
+            self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids
+        )  # fmt: skip
+
+    def operations(self, door: Door) -> list[Operation]:
+        deps = self.deps(door)
         return operations(deps, self.receipts, self.doors, self.reports, self.presences, self.later)
 
     async def close(self) -> None:

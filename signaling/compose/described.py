@@ -20,6 +20,7 @@ from signaling.compose.files import described_files
 from signaling.compose.keeping import described_keeping
 from signaling.compose.people import described_people
 from signaling.compose.push import described_push
+from signaling.compose.rights import described_rights
 from signaling.config import Config
 from signaling.http.api.operation import Operation
 from signaling.http.guests import Guests
@@ -64,6 +65,7 @@ def collected() -> Collected:
     made.operations += described_files(core, people)
     made.operations += described_push(core, people)
     made.operations += make_delivery(core, people, "").operations()
+    made.operations += described_rights(core, people)
     documents(config, made)
     return made
 

@@ -17,6 +17,7 @@ from signaling.compliance.audit.reader import Reader
 from signaling.compliance.audit.retention import Retention
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import audited_apps
+from signaling.compliance.pseudonyms.names import Pseudonyms
 from signaling.compose.core import DEFAULT_APP, Core
 from signaling.errors import ClientError, Unavailable
 from signaling.http.api.operation import Operation
@@ -77,7 +78,14 @@ def make_keeping(core: Core) -> Keeping:
         forwarders=forwarders(core.config, core.store, reader, audit, core.clock, core.ids.new()),
         retention=retention(core.config, core.store, audit, core.clock),
         listed=_operations(
-            core.store, reader, audit, core.signers, core.clock, keys.custodian, keys.rewrap
+            core.store,
+            reader,
+            audit,
+            core.signers,
+            core.clock,
+            keys.custodian,
+            keys.rewrap,
+            Pseudonyms(core.store, core.sealer, core.clock, core.entropy).veil,
         ),
     )
 
@@ -98,8 +106,9 @@ def _operations(
     clock: Clock,
     custodian: Custodian,
     rewrap: Rewrap,
+    veil: audit_operations.Veil | None = None,
 ) -> list[Operation]:
-    read = audit_operations.Deps(store.meta, store.log, reader, audit, signers, clock)
+    read = audit_operations.Deps(store.meta, store.log, reader, audit, signers, clock, veil)
     manage = key_operations.Deps(custodian, rewrap, DEFAULT_APP)
     return [*key_operations.operations(manage), *audit_operations.operations(read)]
 

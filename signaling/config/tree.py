@@ -22,6 +22,7 @@ from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.push import Push
+from signaling.config.retention import Retention
 from signaling.config.ringing import Ringing
 from signaling.config.section import Section
 from signaling.config.sessions import OAuth, Sessions, Sync
@@ -405,6 +406,7 @@ class Config(Section, frozen=True):
     kms_aws: KmsAws = field(default_factory=KmsAws)
     kms_vault: KmsVault = field(default_factory=KmsVault)
     kms_pkcs11: KmsPkcs11 = field(default_factory=KmsPkcs11)
+    retention: Retention = field(default_factory=Retention)
     audit: Audit = field(default_factory=Audit)
     audit_syslog: AuditSyslog = field(default_factory=AuditSyslog)
     audit_webhook: AuditWebhook = field(default_factory=AuditWebhook)

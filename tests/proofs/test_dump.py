@@ -73,7 +73,7 @@ WRITTEN_BY = {
 
 # Rooms, messages and files are being built; what the document's requests leave of them is looked
 # into like everything else.
-COMING = ("chat.", "file")
+COMING = ("chat.", "compliance.", "file")
 
 
 def environment(canaries: Canaries) -> dict[str, str]:

@@ -64,6 +64,8 @@ PROMISES = (
         "No third party is called, ever, by default",
         elsewhere=("tests/cli/test_silence.py::test_nothing_tries_to_leave",),
     ),
+    Promise("B2", "A privacy notice with versions, for everybody to read"),
+    Promise("B3", "A register of processing; no purpose without a legal basis"),
     Promise("B4", "No listener without TLS but on loopback"),
     Promise(
         "B5",
@@ -81,6 +83,14 @@ PROMISES = (
             "tests/signaling/compliance/test_forwarding.py::test_b13_a_webhook_is_signed_and_tried_until_it_answers",
             "tests/signaling/compliance/test_forwarding.py::test_b13_a_collector_gets_logs_that_its_own_definition_accepts",
         ),
+    ),
+    Promise("B16", "After thirty days nothing of a message is left"),
+    Promise("B17", "The shortest time wins, null keeps, a legal hold stands above"),
+    Promise("B18", "Erasure of messages, rooms and people, certified, backups included"),
+    Promise(
+        "B21",
+        "What is mine as one archive of documented JSON; others' data by two people",
+        missing="Import into another Sotto",
     ),
     Promise("B22", "Access tokens by user, channel and key"),
     Promise("B23", "Nothing without a token"),
@@ -114,6 +124,12 @@ PROMISES = (
         ),
     ),
     Promise("C11", "A second factor: TOTP, recovery codes, passkeys"),
+    Promise(
+        "C19",
+        "Consent to a text, with versions, withdrawn as easily",
+        missing="A feature that waits for consent: nothing of today's rests on it",
+    ),
+    Promise("C20", "Pseudonyms with a key that can be replaced; who was erased is not found"),
     Promise("C24", "Confidential and whole in transit and at rest"),
     Promise(
         "C25",
@@ -123,6 +139,7 @@ PROMISES = (
             "tests/cli/test_silence.py::test_nothing_tries_to_leave",
         ),
     ),
+    Promise("C29", "Retention by class of data, and for accounts that nobody uses"),
     Promise(
         "1.D",
         "The acceptance matrix of the Access Manager",

@@ -45,7 +45,7 @@ from signaling.chat.ops import (
     Word,
     files_of,
 )
-from signaling.chat.ports import Actor
+from signaling.chat.ports import Actor, Below
 from signaling.chat.reduce import Messages, MessageView
 from signaling.chat.room import Room
 from signaling.chat.service import hidden_before
@@ -251,7 +251,12 @@ class Handlers:
     async def log(self, call: Call[None]) -> LogAnswer:
         actor = await actor_of(self._deps, call)
         query: LogQuery = call.query
-        batch = await self._chat.read(actor, call.path["room_id"], query.after, query.limit)
+        name = call.path["room_id"]
+        try:
+            batch = await self._chat.read(actor, name, query.after, query.limit)
+        except Below as below:
+            # What is gone is no error for who asks from the beginning: `floor` says so.
+            batch = await self._chat.read(actor, name, below.head.floor, query.limit)
         return LogAnswer(
             entries=batch.entries, head=batch.head.seq, floor=batch.head.floor,
             chain=base64.b64encode(batch.chain).decode(),

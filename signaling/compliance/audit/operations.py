@@ -5,7 +5,7 @@ Reading leaves a record too, durable before the answer. Times are RFC 3339.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -24,6 +24,8 @@ from signaling.compliance.audit.writer import last_head
 from signaling.http.api import Auth, Call, Operation, Page, Query, Recording, Reply
 from signaling.http.api.endpoint import actor_of
 from signaling.storage.port import Log, Meta
+
+Veil = Callable[[str, bool], Awaitable[Callable[[Record], Record]]]
 
 TAG = "audit"
 # More than anybody reads; less than a process minds while it streams.
@@ -81,9 +83,10 @@ class Wanted(Query, frozen=True):
 
 
 class ExportWanted(Wanted, frozen=True):
-    """... and in which form."""
+    """... and in which form; with accounts by pseudonym, or as they are."""
 
     format: Literal["ndjson", "csv"] = "ndjson"
+    pseudonyms: bool = False
 
 
 class PublicKey(msgspec.Struct, frozen=True):
@@ -127,12 +130,15 @@ class Verdict(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Deps:
+    """`veil` puts pseudonyms in the place of who was erased, or of everybody."""
+
     meta: Meta
     log: Log
     reader: Reader
     audit: Audit
     signers: Signers
     clock: Clock
+    veil: Veil | None = None
 
 
 class Handlers:
@@ -148,7 +154,8 @@ class Handlers:
         found = await self._deps.reader.page(
             call.principal.app, wanted.filter(), before=before, limit=call.page.limit
         )
-        items = [record_shown(item.record) for item in found.items]
+        veiled = await self._veiled(call.principal.app, False)
+        items = [record_shown(veiled(item.record)) for item in found.items]
         return Page(items, next=None if found.next is None else str(found.next))
 
     async def export(self, call: Call[None]) -> Reply:
@@ -168,12 +175,18 @@ class Handlers:
             yield csv_head()
         line = csv_line if csv else json_line
         batch = bytearray()
+        veiled = await self._veiled(app, wanted.pseudonyms)
         async for record in self._deps.reader.every(app, wanted.filter(), bound=EXPORT_BOUND):
-            batch += line(record)
+            batch += line(veiled(record))
             if len(batch) > 65536:
                 yield bytes(batch)
                 batch.clear()
         yield bytes(batch)
+
+    async def _veiled(self, app: str, everybody: bool) -> Callable[[Record], Record]:
+        if self._deps.veil is None:
+            return lambda record: record
+        return await self._deps.veil(app, everybody)
 
     async def standing(self, call: Call[None]) -> Standing:
         public = await self._deps.signers.public_keys()

@@ -60,6 +60,12 @@ class Signers:
             raise RuntimeError("the signing key is not loaded")
         return sign(SignedHead(app, seq, chain, self._clock.unix(), self._name), self._current)
 
+    def sign_text(self, purpose: str, text: bytes) -> tuple[str, bytes]:
+        """The name of the key, and a signature that counts for this purpose alone."""
+        if self._current is None:
+            raise RuntimeError("the signing key is not loaded")
+        return self._name, self._current.sign(purpose.encode() + b"\0" + text)
+
     def _use(self, pair: Pair) -> None:
         self._current = _private(pair)
         self._name = key_name(self._current.public_key().public_bytes_raw())

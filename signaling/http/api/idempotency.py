@@ -18,6 +18,7 @@ import msgspec
 from signaling.accounts.principal import Principal
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code
+from signaling.keys.port import KeyDestroyed
 from signaling.storage.port import Conflict
 from signaling.storage.table import Row, Table
 
@@ -33,13 +34,16 @@ _KEY = re.compile(rf'"({_VISIBLE})"|({_VISIBLE})')
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """`digest` is of method, path and body; sealed with the rest, since bodies hold passwords."""
+    """`digest` is of method, path and body; sealed with the rest, since bodies hold passwords, and
+    with the key of the `account` that asked: erasing it leaves nothing of the answers either.
+    """
 
     digest: bytes
     done: bool = False
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class Idempotency:
         digest = hashlib.sha256(request).digest()
         expires = self._clock.unix() + RUNNING_SECONDS
         try:
-            row = await self._table.create(principal.app, name, Kept(digest), expires=expires)
+            row = await self._table.create(
+                principal.app, name, Kept(digest, account=principal.account or ""), expires=expires
+            )
         except Conflict:
             return await self._again(principal.app, name, digest)
         return Ticket(principal.app, row)
@@ -98,11 +104,13 @@ class Idempotency:
         if status >= 500 or status in RETRIED or len(body) > MAX_ANSWER:
             await self.drop(ticket)
             return
-        value = Kept(ticket.row.value.digest, True, status, headers, body)
+        value = msgspec.structs.replace(
+            ticket.row.value, done=True, status=status, headers=headers, body=body
+        )
         expires = self._clock.unix() + KEPT_SECONDS
         try:
             await self._table.extend(ticket.app, ticket.row, value, expires)
-        except Conflict:
+        except (Conflict, KeyDestroyed):
             return  # it ran so long that another took the key over; that answer stands
 
     async def drop(self, ticket: Ticket) -> None:

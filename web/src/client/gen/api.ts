@@ -73,6 +73,8 @@ export interface Ballot {
   readonly choices?: readonly number[];
 }
 
+export type Basis = 'consent' | 'contract' | 'legal_obligation' | 'legitimate_interests' | 'public_task' | 'vital_interests';
+
 export interface BlockedAnswer {
   readonly account: string;
 }
@@ -169,6 +171,12 @@ export interface CalleeAnswer {
 export interface CancelWish {
   readonly call?: string | null;
   readonly accounts?: readonly string[];
+}
+
+export interface CertificateAnswer {
+  readonly certificate: string;
+  readonly key: string;
+  readonly signature: string;
 }
 
 export interface ChangedKeySet {
@@ -289,6 +297,14 @@ export interface Codes {
   readonly recovery_codes: readonly string[];
 }
 
+export interface ConsentAnswer {
+  readonly purpose: string;
+  readonly version: number;
+  readonly sha256: string;
+  readonly given: boolean;
+  readonly at: string;
+}
+
 export interface ConsentList {
   readonly items: readonly ConsentView[];
 }
@@ -298,6 +314,16 @@ export interface ConsentView {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly granted_at: number;
+}
+
+export interface ConsentWish {
+  readonly version: number;
+  readonly sha256: string;
+}
+
+export interface ConsentsAnswer {
+  readonly standing: readonly string[];
+  readonly acts: readonly ConsentAnswer[];
 }
 
 export interface Count {
@@ -444,6 +470,25 @@ export interface Erased {
   readonly type: 'erased';
 }
 
+export interface ErasureAnswer {
+  readonly id: string;
+  readonly kind: signaling_compliance_erasure_port_Kind;
+  readonly state: signaling_compliance_erasure_port_State;
+  readonly step: number;
+  readonly done: number;
+  readonly total: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly asked_at: string;
+  readonly finished_at: string | null;
+  readonly reason: string | null;
+}
+
+export interface ErasureWish {
+  readonly messages?: readonly string[];
+  readonly first_seq?: number | null;
+  readonly last_seq?: number | null;
+}
+
 export interface EventFilter {
   readonly events?: readonly string[];
   readonly accounts?: readonly string[];
@@ -459,6 +504,26 @@ export interface Explanation {
   readonly bound: string | null;
   readonly until: number;
   readonly parts: readonly signaling_access_explain_Part[];
+}
+
+export interface ExportAnswer {
+  readonly id: string;
+  readonly reason: string;
+  readonly room: string | null;
+  readonly account: string | null;
+  readonly asked_by: string;
+  readonly asked_at: string;
+  readonly approved_by: string | null;
+  readonly until: string | null;
+  readonly fetched_at: string | null;
+}
+
+export interface ExportsAnswer {
+  readonly items: readonly ExportAnswer[];
+}
+
+export interface Farewell {
+  readonly confirm: string;
 }
 
 export interface FieldProblem {
@@ -524,6 +589,10 @@ export interface Forwarded {
   readonly account?: string | null;
 }
 
+export interface Found {
+  readonly account: string;
+}
+
 export interface GrantBody {
   readonly ttl?: unknown;
   readonly permissions?: unknown;
@@ -584,6 +653,18 @@ export interface HideWish {
   readonly seq: number;
 }
 
+export interface HoldAnswer {
+  readonly id: string;
+  readonly reason: string;
+  readonly rooms: readonly string[];
+  readonly accounts: readonly string[];
+  readonly placed_by: string;
+  readonly placed_at: string;
+  readonly release_asked_by: string | null;
+  readonly released_by: string | null;
+  readonly released_at: string | null;
+}
+
 export interface InletAnswer {
   readonly id: string;
   readonly name: string;
@@ -624,6 +705,10 @@ export type Join = 'invite' | 'open' | 'request';
 export interface JoinRequest {
   readonly room: string;
   readonly name: string;
+}
+
+export interface KeyReplaced {
+  readonly number: number;
 }
 
 export interface KeySetView {
@@ -708,6 +793,10 @@ export interface LogAnswer {
   readonly head: number;
   readonly floor: number;
   readonly chain: string;
+}
+
+export interface Lookup {
+  readonly pseudonym: string;
 }
 
 export interface MailWish {
@@ -799,6 +888,12 @@ export interface NewClient {
   readonly dpop?: boolean;
 }
 
+export interface NewExport {
+  readonly reason: string;
+  readonly room?: string | null;
+  readonly account?: string | null;
+}
+
 export interface NewFile {
   readonly room: string;
   readonly size: number;
@@ -807,6 +902,12 @@ export interface NewFile {
   readonly opaque?: boolean;
   readonly voice?: boolean;
   readonly keep_location?: boolean;
+}
+
+export interface NewHold {
+  readonly reason: string;
+  readonly rooms?: readonly string[];
+  readonly accounts?: readonly string[];
 }
 
 export interface NewInlet {
@@ -881,6 +982,17 @@ export interface NewWebhook {
   readonly room?: string | null;
   readonly filter?: EventFilter;
   readonly transient?: boolean;
+}
+
+export interface NoticeAnswer {
+  readonly text: string;
+  readonly version: number;
+  readonly sha256: string;
+  readonly changed_at: string;
+}
+
+export interface NoticeWish {
+  readonly text: string;
 }
 
 export type Notify = 'all' | 'mentions' | 'nothing';
@@ -978,6 +1090,11 @@ export interface Plain {
   readonly options?: readonly string[];
 }
 
+export interface Policy {
+  readonly messages?: number | null;
+  readonly files?: number | null;
+}
+
 export interface Poll {
   readonly options: number;
   readonly multiple?: boolean;
@@ -1064,6 +1181,28 @@ export interface ProviderStep {
 export interface PublicKey {
   readonly name: string;
   readonly public_key: string;
+}
+
+export interface PurposeAnswer {
+  readonly id: string;
+  readonly basis: Basis;
+  readonly title: string;
+  readonly text: string;
+  readonly sha256: string;
+  readonly version: number;
+  readonly categories: readonly string[];
+  readonly retention: string;
+  readonly recipients: readonly string[];
+  readonly changed_at: string;
+}
+
+export interface PurposeWish {
+  readonly basis: Basis;
+  readonly title: string;
+  readonly text: string;
+  readonly categories?: readonly string[];
+  readonly retention?: string;
+  readonly recipients?: readonly string[];
 }
 
 export interface PushFacts {
@@ -1176,6 +1315,10 @@ export interface RecordShown {
   readonly details: Readonly<Record<string, string>>;
 }
 
+export interface Register {
+  readonly purposes: readonly PurposeAnswer[];
+}
+
 export interface RejectByToken {
   readonly token: string;
   readonly reason?: 'busy' | 'rejected';
@@ -1237,6 +1380,18 @@ export interface ResetAsk {
 export interface ResetStep {
   readonly link: string;
   readonly password: string;
+}
+
+export interface RetentionAnswer {
+  readonly messages: number | null;
+  readonly files: number | null;
+  readonly own: Policy;
+  readonly held?: boolean;
+}
+
+export interface RetentionWish {
+  readonly messages: number | null;
+  readonly files?: number | null;
 }
 
 export interface RingWish {
@@ -1714,6 +1869,10 @@ export type signaling_chat_presence_State = 'away' | 'busy' | 'invisible' | 'off
 
 export type signaling_chat_reports_Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
 
+export type signaling_compliance_erasure_port_Kind = 'messages' | 'person' | 'range' | 'room';
+
+export type signaling_compliance_erasure_port_State = 'done' | 'held' | 'running' | 'waiting';
+
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
   readonly expires_at: number;
@@ -1791,6 +1950,20 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  approveExport: {
+    method: 'POST';
+    path: '/api/v1/exports/{export_id}/approval';
+    body: undefined;
+    query: undefined;
+    answer: ExportAnswer;
+  };
+  approveHoldRelease: {
+    method: 'POST';
+    path: '/api/v1/holds/{hold_id}/release/approval';
+    body: undefined;
+    query: undefined;
+    answer: HoldAnswer;
+  };
   approveKeyDestruction: {
     method: 'POST';
     path: '/api/v1/keys/{key_id}/versions/{version}/destruction/approval';
@@ -1804,6 +1977,13 @@ export interface Operations {
     body: ResetAsk;
     query: undefined;
     answer: undefined;
+  };
+  askHoldRelease: {
+    method: 'POST';
+    path: '/api/v1/holds/{hold_id}/release';
+    body: undefined;
+    query: undefined;
+    answer: HoldAnswer;
   };
   beginCall: {
     method: 'POST';
@@ -1895,6 +2075,13 @@ export interface Operations {
     body: CancelWish;
     query: undefined;
     answer: CallAnswer;
+  };
+  cancelHoldRelease: {
+    method: 'DELETE';
+    path: '/api/v1/holds/{hold_id}/release';
+    body: undefined;
+    query: undefined;
+    answer: HoldAnswer;
   };
   cancelKeyDestruction: {
     method: 'DELETE';
@@ -2214,6 +2401,13 @@ export interface Operations {
     query: undefined;
     answer: WebhookAnswer;
   };
+  declarePurpose: {
+    method: 'PUT';
+    path: '/api/v1/processing-register/{purpose_id}';
+    body: PurposeWish;
+    query: undefined;
+    answer: PurposeAnswer;
+  };
   deleteAccount: {
     method: 'DELETE';
     path: '/api/v1/account';
@@ -2275,6 +2469,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  deleteRoom: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: ErasureAnswer;
   };
   deleteRoute: {
     method: 'DELETE';
@@ -2364,6 +2567,29 @@ export interface Operations {
     query: undefined;
     answer: Ended;
   };
+  eraseAccount: {
+    method: 'POST';
+    path: '/api/v1/account/erasure';
+    body: Farewell;
+    query: undefined;
+    answer: ErasureAnswer;
+  };
+  eraseMessages: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/erasures';
+    body: ErasureWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: ErasureAnswer;
+  };
+  eraseOneAccount: {
+    method: 'POST';
+    path: '/api/v1/accounts/{account_id}/erasure';
+    body: Farewell;
+    query: undefined;
+    answer: ErasureAnswer;
+  };
   explainAccess: {
     method: 'POST';
     path: '/v3/pam/{subkey}/explain';
@@ -2376,6 +2602,13 @@ export interface Operations {
       readonly limit?: string;
     };
     answer: Explanation;
+  };
+  exportAccount: {
+    method: 'GET';
+    path: '/api/v1/account/export';
+    body: undefined;
+    query: undefined;
+    answer: Blob;
   };
   exportAudit: {
     method: 'GET';
@@ -2391,7 +2624,15 @@ export interface Operations {
       readonly since?: string | null;
       readonly until?: string | null;
       readonly format?: 'csv' | 'ndjson';
+      readonly pseudonyms?: boolean;
     };
+    answer: Blob;
+  };
+  fetchExport: {
+    method: 'GET';
+    path: '/api/v1/exports/{export_id}/archive';
+    body: undefined;
+    query: undefined;
     answer: Blob;
   };
   findPasswordChange: {
@@ -2445,6 +2686,20 @@ export interface Operations {
     query: undefined;
     answer: CallAnswer;
   };
+  getErasure: {
+    method: 'GET';
+    path: '/api/v1/erasures/{erasure_id}';
+    body: undefined;
+    query: undefined;
+    answer: ErasureAnswer;
+  };
+  getErasureCertificate: {
+    method: 'GET';
+    path: '/api/v1/erasures/{erasure_id}/certificate';
+    body: undefined;
+    query: undefined;
+    answer: CertificateAnswer;
+  };
   getFile: {
     method: 'GET';
     path: '/api/v1/files/{file_id}';
@@ -2471,6 +2726,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: GroupView;
+  };
+  getHold: {
+    method: 'GET';
+    path: '/api/v1/holds/{hold_id}';
+    body: undefined;
+    query: undefined;
+    answer: HoldAnswer;
   };
   getKey: {
     method: 'GET';
@@ -2530,6 +2792,20 @@ export interface Operations {
     query: undefined;
     answer: Shown;
   };
+  getPrivacyNotice: {
+    method: 'GET';
+    path: '/api/v1/privacy-notice';
+    body: undefined;
+    query: undefined;
+    answer: NoticeAnswer;
+  };
+  getProcessingRegister: {
+    method: 'GET';
+    path: '/api/v1/processing-register';
+    body: undefined;
+    query: undefined;
+    answer: Register;
+  };
   getPush: {
     method: 'GET';
     path: '/api/v1/push';
@@ -2543,6 +2819,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: PushSettings;
+  };
+  getRetention: {
+    method: 'GET';
+    path: '/api/v1/retention';
+    body: undefined;
+    query: undefined;
+    answer: RetentionAnswer;
   };
   getRoom: {
     method: 'GET';
@@ -2559,6 +2842,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: CallAnswer;
+  };
+  getRoomRetention: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/retention';
+    body: undefined;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RetentionAnswer;
   };
   getRoute: {
     method: 'GET';
@@ -2603,6 +2895,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: WebhookAnswer;
+  };
+  givePurposeConsent: {
+    method: 'PUT';
+    path: '/api/v1/account/consents/{purpose_id}';
+    body: ConsentWish;
+    query: undefined;
+    answer: ConsentAnswer;
   };
   grantToken: {
     method: 'POST';
@@ -2782,12 +3081,61 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listErasures: {
+    method: 'GET';
+    path: '/api/v1/erasures';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ErasureAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listExports: {
+    method: 'GET';
+    path: '/api/v1/exports';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ExportAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listExportsAboutMe: {
+    method: 'GET';
+    path: '/api/v1/account/exports';
+    body: undefined;
+    query: undefined;
+    answer: ExportsAnswer;
+  };
   listGuestLinks: {
     method: 'GET';
     path: '/api/v1/guest-links';
     body: undefined;
     query: undefined;
     answer: Links;
+  };
+  listHolds: {
+    method: 'GET';
+    path: '/api/v1/holds';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly HoldAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listIncomingWebhooks: {
     method: 'GET';
@@ -2906,6 +3254,13 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listPurposeConsents: {
+    method: 'GET';
+    path: '/api/v1/account/consents';
+    body: undefined;
+    query: undefined;
+    answer: ConsentsAnswer;
+  };
   listPushSubscriptions: {
     method: 'GET';
     path: '/api/v1/push/subscriptions';
@@ -2941,6 +3296,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: RequestsAnswer;
+  };
+  listRoomExports: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/exports';
+    body: undefined;
+    query: undefined;
+    answer: ExportsAnswer;
   };
   listRoomFiles: {
     method: 'GET';
@@ -3097,6 +3459,13 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  lookupPseudonym: {
+    method: 'POST';
+    path: '/api/v1/pseudonyms/lookup';
+    body: Lookup;
+    query: undefined;
+    answer: Found;
+  };
   markDelivered: {
     method: 'POST';
     path: '/api/v1/rooms/{room_id}/delivered';
@@ -3199,6 +3568,13 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: undefined;
+  };
+  placeHold: {
+    method: 'POST';
+    path: '/api/v1/holds';
+    body: NewHold;
+    query: undefined;
+    answer: HoldAnswer;
   };
   postIncoming: {
     method: 'POST';
@@ -3441,6 +3817,13 @@ export interface Operations {
     query: undefined;
     answer: Report;
   };
+  requestExport: {
+    method: 'POST';
+    path: '/api/v1/exports';
+    body: NewExport;
+    query: undefined;
+    answer: ExportAnswer;
+  };
   requestToJoin: {
     method: 'POST';
     path: '/api/v1/rooms/{room_id}/requests';
@@ -3538,6 +3921,13 @@ export interface Operations {
     query: undefined;
     answer: NewSecret;
   };
+  rotatePseudonyms: {
+    method: 'POST';
+    path: '/api/v1/pseudonyms/rotation';
+    body: undefined;
+    query: undefined;
+    answer: KeyReplaced;
+  };
   rotateWebhookSecret: {
     method: 'POST';
     path: '/api/v1/webhooks/{webhook_id}/rotation';
@@ -3619,12 +4009,35 @@ export interface Operations {
     query: undefined;
     answer: Shown;
   };
+  setPrivacyNotice: {
+    method: 'PUT';
+    path: '/api/v1/privacy-notice';
+    body: NoticeWish;
+    query: undefined;
+    answer: NoticeAnswer;
+  };
   setPushSettings: {
     method: 'PUT';
     path: '/api/v1/push/settings';
     body: PushSettingsWish;
     query: undefined;
     answer: PushSettings;
+  };
+  setRetention: {
+    method: 'PUT';
+    path: '/api/v1/retention';
+    body: RetentionWish;
+    query: undefined;
+    answer: RetentionAnswer;
+  };
+  setRoomRetention: {
+    method: 'PUT';
+    path: '/api/v1/rooms/{room_id}/retention';
+    body: RetentionWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: RetentionAnswer;
   };
   signInWithCode: {
     method: 'POST';
@@ -3764,6 +4177,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  withdrawPurposeConsent: {
+    method: 'DELETE';
+    path: '/api/v1/account/consents/{purpose_id}';
+    body: undefined;
+    query: undefined;
+    answer: ConsentAnswer;
   };
   withdrawRoomInvite: {
     method: 'DELETE';

@@ -1,0 +1,226 @@
+"""Purposes, consents and the privacy notice over HTTP.
+
+Everybody may read what is processed and why, signed in or not. Only oneself agrees or withdraws,
+by one request each; an administrator declares purposes and agrees to nothing for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from signaling.accounts.principal import Kind as PrincipalKind
+from signaling.accounts.principal import Role
+from signaling.compliance.consent.ledger import NOTICE, Act, Basis, Consents, Purpose, unknown
+from signaling.errors import ClientError, Code, Refused
+from signaling.http.api.operation import Auth, Body, Call, Operation, Recording
+
+TAG = "Compliance"
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
+
+
+class PurposeWish(Body, frozen=True, kw_only=True):
+    """Without a legal basis nothing is processed. Another text is asked for anew."""
+
+    basis: Basis
+    title: Word
+    text: Text
+    categories: Annotated[tuple[Word, ...], Meta(max_length=50)] = ()
+    retention: Annotated[str, Meta(max_length=500)] = ""
+    recipients: Annotated[tuple[Word, ...], Meta(max_length=50)] = ()
+
+
+class PurposeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    basis: Basis
+    title: str
+    text: str
+    sha256: str
+    version: int
+    categories: tuple[str, ...]
+    retention: str
+    recipients: tuple[str, ...]
+    changed_at: datetime
+
+
+class Register(msgspec.Struct, frozen=True, kw_only=True):
+    """The register of processing."""
+
+    purposes: Sequence[PurposeAnswer]
+
+
+class ConsentWish(Body, frozen=True, kw_only=True):
+    """Which text was read: there is no agreeing to one that was not shown."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ConsentAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    purpose: str
+    version: int
+    sha256: str
+    given: bool
+    at: datetime
+
+
+class ConsentsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`standing` are the purposes that are agreed to as they are now, `acts` all that was said."""
+
+    standing: Sequence[str]
+    acts: Sequence[ConsentAnswer]
+
+
+class NoticeWish(Body, frozen=True, kw_only=True):
+    text: Text
+
+
+class NoticeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    text: str
+    version: int
+    sha256: str
+    changed_at: datetime
+
+
+class Handlers:
+    """Holds nothing of a request. The notice is kept like a purpose, and listed apart."""
+
+    def __init__(self, consents: Consents, app: str) -> None:
+        self._consents, self._app = consents, app
+
+    async def register(self, call: Call[None]) -> Register:
+        found = await self._consents.purposes(self._app)
+        return Register(purposes=[_shown(one) for one in found if one.id != NOTICE])
+
+    async def declare(self, call: Call[PurposeWish]) -> PurposeAnswer:
+        ident, wish = call.path["purpose_id"], call.body
+        if ident == NOTICE or not _is_word(ident):
+            raise unknown("A purpose is named in a-z, 0-9, dot, dash and underscore.")
+        call.note.target = f"purpose:{ident}"
+        fields = {name: getattr(wish, name) for name in wish.__struct_fields__}
+        return _shown(await self._consents.declare(call.principal.app, Purpose(id=ident, **fields)))
+
+    async def mine(self, call: Call[None]) -> ConsentsAnswer:
+        app, account = _person(call)
+        ledger = await self._consents.ledger(app, account)
+        purposes = await self._consents.purposes(app)
+        return ConsentsAnswer(
+            standing=[one.id for one in purposes if ledger.standing(one)],
+            acts=[_act(act) for act in ledger.acts],
+        )
+
+    async def give(self, call: Call[ConsentWish]) -> ConsentAnswer:
+        app, account = _person(call)
+        ident, wish, session = call.path["purpose_id"], call.body, call.principal.session or ""
+        call.note.target = f"purpose:{ident}"
+        return _act(
+            await self._consents.give(app, account, ident, wish.version, wish.sha256, session)
+        )
+
+    async def withdraw(self, call: Call[None]) -> ConsentAnswer:
+        app, account = _person(call)
+        ident, session = call.path["purpose_id"], call.principal.session or ""
+        call.note.target = f"purpose:{ident}"
+        return _act(await self._consents.withdraw(app, account, ident, session))
+
+    async def notice(self, call: Call[None]) -> NoticeAnswer:
+        found = [one for one in await self._consents.purposes(self._app) if one.id == NOTICE]
+        if not found:
+            raise ClientError(Code.NOT_FOUND, 404, "The operator has written no notice yet.")
+        return _notice(found[0])
+
+    async def set_notice(self, call: Call[NoticeWish]) -> NoticeAnswer:
+        wish = Purpose(
+            id=NOTICE, basis=Basis.LEGAL_OBLIGATION, title="Privacy notice", text=call.body.text
+        )
+        call.note.target = "privacy-notice"
+        return _notice(await self._consents.declare(call.principal.app, wish))
+
+
+def _person(call: Call[Any]) -> tuple[str, str]:
+    who = call.principal
+    if who.account is None or who.kind not in (PrincipalKind.ACCOUNT, PrincipalKind.GUEST):
+        raise Refused(Code.NOT_PERMITTED, 403, "Only a person agrees to something.")
+    return who.app, who.account
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= 64 and text.isascii() and not set(text) - _LETTERS
+
+
+_LETTERS = set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+def _shown(purpose: Purpose) -> PurposeAnswer:
+    return PurposeAnswer(
+        id=purpose.id, basis=purpose.basis, title=purpose.title, text=purpose.text,
+        sha256=purpose.sha256, version=purpose.version, categories=purpose.categories,
+        retention=purpose.retention, recipients=purpose.recipients,
+        changed_at=_time(purpose.changed),
+    )  # fmt: skip
+
+
+def _notice(purpose: Purpose) -> NoticeAnswer:
+    return NoticeAnswer(
+        text=purpose.text, version=purpose.version, sha256=purpose.sha256,
+        changed_at=_time(purpose.changed),
+    )  # fmt: skip
+
+
+def _act(act: Act) -> ConsentAnswer:
+    return ConsentAnswer(
+        purpose=act.purpose, version=act.version, sha256=act.sha256, given=act.given,
+        at=_time(act.at),
+    )  # fmt: skip
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(int(at), UTC)
+
+
+def operations(consents: Consents, app: str) -> list[Operation]:
+    do = Handlers(consents, app)
+    open_to_all: dict[str, Any] = {"auth": Auth.NONE, "rate": "public", "tag": TAG}
+    staff: dict[str, Any] = {
+        "auth": Auth.ROLE, "roles": (Role.OWNER, Role.ADMINISTRATOR), "scope": "admin",
+        "recording": Recording.DURABLE, "tag": TAG,
+    }  # fmt: skip
+    own: dict[str, Any] = {"tag": TAG, "answer": ConsentAnswer, "recording": Recording.DURABLE}
+    mine = "/account/consents"
+    return [
+        Operation(
+            "GET", "/processing-register", "getProcessingRegister",
+            "What is processed, why, for how long, and who gets it", do.register, answer=Register,
+            **open_to_all,
+        ),
+        Operation(
+            "PUT", "/processing-register/{purpose_id}", "declarePurpose", "Declare a purpose",
+            do.declare, body=PurposeWish, answer=PurposeAnswer, **staff,
+        ),
+        Operation(
+            "GET", "/privacy-notice", "getPrivacyNotice", "The operator's privacy notice",
+            do.notice, answer=NoticeAnswer, errors=(Code.NOT_FOUND,), **open_to_all,
+        ),
+        Operation(
+            "PUT", "/privacy-notice", "setPrivacyNotice", "Write the privacy notice",
+            do.set_notice, body=NoticeWish, answer=NoticeAnswer, **staff,
+        ),
+        Operation(
+            "GET", mine, "listPurposeConsents", "What I agreed to", do.mine, answer=ConsentsAnswer,
+            scope="account:read", tag=TAG,
+        ),
+        Operation(
+            "PUT", mine + "/{purpose_id}", "givePurposeConsent", "Agree", do.give, body=ConsentWish,
+            scope="account:write", **own,
+        ),
+        Operation(
+            "DELETE", mine + "/{purpose_id}", "withdrawPurposeConsent", "Agree no more",
+            do.withdraw,
+            scope="account:write", **own,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Erasure of messages, rooms and people: jobs that end with a signed certificate."""

@@ -1,0 +1,193 @@
+"""The steps that erase a person: the account and its key, what they wrote anywhere, their files.
+
+    account -> rooms -> files -> own -> others -> key
+
+Bodies are unreadable as soon as the account's key is destroyed, in every backup too; the steps
+after that empty the places as well and take away what others kept about them. What remains in logs
+of rooms is a random id: who was a member when, and who made the room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from signaling.accounts.devices import Devices
+from signaling.accounts.links import Links
+from signaling.accounts.registry import Registry
+from signaling.chat.erasing import erase
+from signaling.chat.ops import Create, Entry, Erase, Erased, Member, Part, Post, Set, ToE2ee
+from signaling.chat.reduce import subject_of
+from signaling.chat.room import Room
+from signaling.chat.state import RANK, RoomState
+from signaling.compliance.erasure.messages import COUNTED, is_message
+from signaling.compliance.erasure.parts import BATCH, PAGE, Parts
+from signaling.compliance.erasure.port import Progress, Step
+from signaling.keys.port import KeyDestroyed
+
+# What a room is made of: these say who, by a random id, and nothing else of the person.
+_STAYS = Create | Member | Set | ToE2ee | Erase | Erased
+CONSENTS = "oauth_consent"
+
+AskRoom = Callable[[str, Room], Awaitable[None]]
+"""Asks for the erasure of a room that nobody is left in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The accounts' side."""
+
+    registry: Registry
+    devices: Devices
+    links: Links
+
+
+@dataclass(slots=True)
+class Theirs:
+    """What somebody left in one room."""
+
+    messages: list[tuple[str, int]] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
+    files: int = 0
+
+
+class PersonErasing:
+    """Holds nothing of a job."""
+
+    def __init__(self, parts: Parts, who: Who, ask_room: AskRoom) -> None:
+        self._parts, self._who, self._ask_room = parts, who, ask_room
+        self._chat = parts.chat
+
+    def steps(self) -> Sequence[Step]:
+        return (self._account, self._rooms, self._files, self._own, self._others, self._key)
+
+    async def _account(self, app: str, progress: Progress) -> None:
+        account = progress.job.account
+        await progress.note({"devices": await self._who.devices.clear(app, account)})
+        await self._who.links.withdraw_all(app, f"account:{account}")
+        with contextlib.suppress(KeyDestroyed):
+            found = await self._who.registry.get(app, account)
+            if found is not None:
+                await self._who.registry.forget(app, found)
+        await self._who.registry.tables.accounts.delete(app, account)
+        await self._parts.sealer.shred(app, f"account:{account}")
+        self._chat.sealing.forget()
+
+    async def _rooms(self, app: str, progress: Progress) -> None:
+        """All of the app's: somebody may have written in one that they left long ago."""
+        account = progress.job.account
+        place, _, counted = progress.job.after.partition(":")
+        done = 0
+        async for ident in self._chat.rooms.every(app):
+            if ident < place or (ident == place and not counted):
+                continue
+            done += 1
+            room = await self._chat.rooms.find_there(app, ident)
+            if room is not None:
+                await self._in_room(app, room, account, progress)
+            await progress.note(after=ident, done=done)
+
+    async def _in_room(self, app: str, room: Room, account: str, progress: Progress) -> None:
+        theirs = await self._find(app, room, account, progress)
+        counted = f"{room.id}:{COUNTED}"
+        if theirs.messages or theirs.others:
+            if progress.job.after != counted:
+                counts = {"rooms": 1, "messages": len(theirs.messages), "files": theirs.files}
+                counts["reactions"] = len(theirs.others)
+                await progress.note(counts, after=counted)
+            await self._erase(app, room, theirs, progress, counted)
+        await self._parts.receipts.forget_account(app, room.id, account)
+        await self._parts.doors.forget_account(app, room.id, account)
+        await self._parts.reports.forget_about(app, room.id, account=account)
+        await self._leave(app, room, account)
+
+    async def _find(self, app: str, room: Room, account: str, progress: Progress) -> Theirs:
+        theirs, head = Theirs(), await room.log.head(app, room.id)
+        mine: set[str] = set()
+        after = head.floor
+        while stored := await room.log.read(app, room.id, after=after, limit=PAGE):
+            for entry in await self._chat.sealing.envelopes(app, room.id, stored):
+                if entry.account == account:
+                    _note(theirs, mine, entry)
+            after = stored[-1].seq
+            # Nothing new is known, but others must see that somebody is at it.
+            await progress.note(after=progress.job.after, done=after, total=head.seq)
+        return theirs
+
+    async def _erase(
+        self, app: str, room: Room, theirs: Theirs, progress: Progress, counted: str
+    ) -> None:
+        for at in range(0, len(theirs.messages), BATCH):
+            some = theirs.messages[at : at + BATCH]
+            await erase(self._chat, room, some, (), "erasure")
+            await progress.note(after=counted, done=at, total=len(theirs.messages))
+        await erase(self._chat, room, (), theirs.others, "erasure")
+        ids = frozenset(ident for ident, _ in theirs.messages)
+        for member in room.state.accounts():
+            await self._parts.forget_own(app, member, room.id, ids)
+
+    async def _leave(self, app: str, room: Room, account: str) -> None:
+        """A room keeps an owner; one that nobody else is in goes too."""
+        state = room.state
+        if state.part(account) is Part.NONE:
+            return
+        if state.accounts() == [account]:
+            await self._ask_room(app, room)
+            return
+        if state.owners() == [account]:
+            await self._chat.say(room, Member(account=heir(state, account), part=Part.OWNER))
+        await self._chat.say(room, Member(account=account, part=Part.NONE))
+
+    async def _files(self, app: str, progress: Progress) -> None:
+        gone = await self._parts.files.erase_account(app, progress.job.account)
+        await progress.note({"uploads": gone})
+
+    async def _own(self, app: str, progress: Progress) -> None:
+        parts, account = self._parts, progress.job.account
+        await parts.accounts.forget(app, account)
+        await parts.presences.forget(app, account)
+        gone = await parts.later.forget(app, account)
+        await parts.people.forget_account(app, account)
+        # The sync socket keeps an account's own data in a log of its own.
+        head = await parts.store.log.head(app, f"account:{account}")
+        await parts.store.log.purge(app, f"account:{account}", head.seq)
+        meta = parts.store.meta
+        while rows := await meta.scan(app, CONSENTS, term=f"account:{account}", limit=100):
+            for row in rows:
+                gone += await meta.delete(app, CONSENTS, row.key)
+        await progress.note({"rows": gone})
+
+    async def _others(self, app: str, progress: Progress) -> None:
+        account = progress.job.account
+        await progress.note(await self._parts.ask_others(app, account=account))
+
+    async def _key(self, app: str, progress: Progress) -> None:
+        """Again, at the end: nothing was written under it meanwhile."""
+        await self._parts.sealer.shred(app, f"account:{progress.job.account}")
+        self._chat.sealing.forget()
+        await progress.note({"keys": 1})
+
+
+def heir(state: RoomState, leaving: str) -> str:
+    """The highest of the others; of several the one who came first."""
+    others = [(account, state.members[account]) for account in state.accounts()]
+    ranked = sorted(
+        (-RANK[member.part], member.since, account)
+        for account, member in others
+        if account != leaving
+    )
+    return ranked[0][2]
+
+
+def _note(theirs: Theirs, mine: set[str], entry: Entry) -> None:
+    if isinstance(entry.op, _STAYS):
+        return
+    subject = subject_of(entry)
+    if is_message(entry) and subject is not None and subject not in mine:
+        mine.add(subject)
+        theirs.messages.append((subject, entry.seq))
+        if isinstance(entry.op, Post):
+            theirs.files += len(entry.op.attachments)
+    elif subject is None or subject not in mine:
+        theirs.others.append(entry.seq)

@@ -1,0 +1,1 @@
+"""Export of a person's or a room's data as documented JSON in one archive."""

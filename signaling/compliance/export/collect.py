@@ -1,0 +1,221 @@
+"""Collects what an export holds: of a person what is theirs, of a room everything in it.
+
+Others' things are left out of a person's export: their messages, their reactions, who else
+is where. Bodies of encrypted rooms are ciphertext here as they are in the store.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from signaling.accounts.devices import Devices
+from signaling.accounts.registry import Registry
+from signaling.accounts.sessions.service import SessionService
+from signaling.chat.accounts import Accounts
+from signaling.chat.bodies import FileRef, Plain
+from signaling.chat.ops import Entry, Post, React
+from signaling.chat.people import People
+from signaling.chat.reduce import MessageView
+from signaling.chat.room import Room
+from signaling.chat.service import Chat
+from signaling.clock import Clock
+from signaling.compliance.audit.operations import RecordShown, record_shown
+from signaling.compliance.audit.reader import Filter, Reader
+from signaling.compliance.export.archive import Archive, lines, whole
+from signaling.compliance.export.documents import (
+    AccountOut,
+    DeviceOut,
+    MemberOut,
+    ReactionOut,
+    RoomOut,
+    SessionOut,
+    schema,
+)
+from signaling.files.model import is_key
+from signaling.files.port import State, Variant
+from signaling.files.service import Files
+from signaling.keys.port import IntegrityError
+
+PAGE = 200
+MOST_RECORDS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """One for each process."""
+
+    chat: Chat
+    people: People
+    accounts: Accounts
+    registry: Registry
+    devices: Devices
+    sessions: SessionService
+    files: Files
+    reader: Reader
+    clock: Clock
+
+    async def person(self, app: str, account: str) -> AsyncIterator[bytes]:
+        """The archive of an account that was looked up before."""
+        archive, refs = Archive(), list[FileRef]()
+        profile = await self._profile(app, account)
+        async for data in archive.add("account.json", whole(msgspec.json.encode(profile))):
+            yield data
+        rooms = await self.people.rooms_of(app, account)
+        for room in rooms:
+            async for data in self._room(archive, room, account, refs):
+                yield data
+        reacted = lines(self._reactions(rooms, account))
+        async for data in archive.add("reactions.ndjson", reacted):
+            yield data
+        async for data in archive.add("audit.ndjson", lines(self._records(app, account))):
+            yield data
+        async for data in self._end(archive, app, refs, f"account:{account}"):
+            yield data
+
+    async def room(self, app: str, room: Room) -> AsyncIterator[bytes]:
+        archive, refs = Archive(), list[FileRef]()
+        async for data in self._room(archive, room, "", refs):
+            yield data
+        async for data in self._end(archive, app, refs, f"room:{room.id}"):
+            yield data
+
+    async def _end(
+        self, archive: Archive, app: str, refs: Sequence[FileRef], about: str
+    ) -> AsyncIterator[bytes]:
+        for ref in {ref.id: ref for ref in refs}.values():
+            async for data in self._file(archive, app, ref):
+                yield data
+        async for data in archive.add("schema.json", whole(msgspec.json.encode(schema()))):
+            yield data
+        async for data in archive.end(about, _time(self.clock.unix())):
+            yield data
+
+    # Rooms
+
+    async def _room(
+        self, archive: Archive, room: Room, account: str, refs: list[FileRef]
+    ) -> AsyncIterator[bytes]:
+        """Of `account` alone, unless that is empty."""
+        about = msgspec.json.encode(_room_out(room, account))
+        async for data in archive.add(f"rooms/{room.id}.json", whole(about)):
+            yield data
+        messages = lines(self._messages(room, account, refs))
+        async for data in archive.add(f"rooms/{room.id}.ndjson", messages):
+            yield data
+
+    async def _messages(
+        self, room: Room, account: str, refs: list[FileRef]
+    ) -> AsyncIterator[MessageView]:
+        async for page in self._pages(room):
+            posts = [
+                entry
+                for entry in page
+                if isinstance(entry.op, Post) and account in ("", entry.account)
+            ]
+            for view in await self.chat.rooms.views(room, posts):
+                if isinstance(view.body, Plain):
+                    refs += view.body.files
+                yield _alone(view) if account else view
+
+    async def _reactions(self, rooms: Sequence[Room], account: str) -> AsyncIterator[ReactionOut]:
+        for room in rooms:
+            async for page in self._pages(room):
+                for entry in page:
+                    op = entry.op
+                    if isinstance(op, React) and entry.account == account:
+                        yield ReactionOut(
+                            room=room.id, message=op.id, emoji=op.emoji, at=entry.at, on=op.on
+                        )
+
+    async def _pages(self, room: Room) -> AsyncIterator[list[Entry]]:
+        after = (await self.chat.rooms.head(room)).floor
+        while stored := await room.log.read(room.app, room.id, after=after, limit=PAGE):
+            yield await self.chat.sealing.open(room.app, room.id, stored)
+            after = stored[-1].seq
+
+    # Files
+
+    async def _file(self, archive: Archive, app: str, ref: FileRef) -> AsyncIterator[bytes]:
+        row = await self.files.parts.register.files.get(app, ref.id)
+        if row is None or row.value.state is not State.READY:
+            archive.omitted[ref.id] = "not there any more"
+            return
+        key = base64.b64decode(ref.key) if ref.key else b""
+        variant = Variant.FILE
+        shape = row.value.shape(variant)
+        if shape is None:
+            variant = Variant.SOURCE
+            shape = row.value.shape(variant)
+        if shape is None or not is_key(row.value, key):
+            archive.omitted[ref.id] = "no key that opens it"
+            return
+        content = self.files.parts.vault.read(app, ref.id, variant, key, 0, shape.size)
+        try:
+            async for data in archive.add(f"files/{ref.id}", content):
+                yield data
+        except IntegrityError:
+            archive.omitted[ref.id] = "damaged"
+
+    # The account
+
+    async def _profile(self, app: str, account: str) -> AccountOut:
+        found = await self.registry.require(app, account)
+        factors = ["totp"] if found.totp is not None else []
+        factors += [f"passkey: {passkey.name}" for passkey in found.passkeys]
+        return AccountOut(
+            id=found.id, login=found.login, name=found.name, mail=found.mail, roles=found.roles,
+            created_at=_time(found.created), second_factors=tuple(factors),
+            providers=tuple(one.provider for one in found.identities),
+            devices=tuple([
+                DeviceOut(
+                    id=device.id, name=device.name, network=device.network,
+                    first_seen=_time(device.created), last_seen=_time(device.seen),
+                )
+                for device in await self.devices.list(app, account)
+            ]),
+            sessions=tuple([
+                SessionOut(
+                    id=one.id, label=one.label, device=one.device,
+                    created_at=_time(one.created_at), last_used_at=_time(one.last_used_at),
+                )
+                for one in await self.sessions.list(app, account)
+            ]),
+            own=await self.accounts.state_of(app, account),
+        )  # fmt: skip
+
+    async def _records(self, app: str, account: str) -> AsyncIterator[RecordShown]:
+        """By the account, and about it."""
+        who = f"account:{account}"
+        for wanted in (Filter(actor=who), Filter(target=who)):
+            async for record in self.reader.every(app, wanted, bound=MOST_RECORDS):
+                if wanted.actor or record.actor != who:
+                    yield record_shown(record)
+
+
+def _alone(view: MessageView) -> MessageView:
+    """Without what others did to it."""
+    return replace(view, reactions=(), thread=None, poll=None)
+
+
+def _room_out(room: Room, account: str) -> RoomOut:
+    state = room.state
+    members = [
+        MemberOut(account=one, part=member.part, since=member.at)
+        for one, member in sorted(state.members.items())
+        if account in ("", one)
+    ]
+    return RoomOut(
+        id=room.id, kind=state.kind, mode=state.mode, name=state.name, topic=state.topic,
+        settings=state.settings, creator=state.creator, created_at=state.created_at,
+        members=tuple(members),
+    )  # fmt: skip
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(int(at), UTC)

@@ -1,0 +1,1 @@
+"""Legal holds: what somebody must keep stays, whatever else would remove it."""

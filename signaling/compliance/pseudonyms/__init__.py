@@ -1,0 +1,1 @@
+"""Names that lead to nobody without the key: for the audit, exports and certificates."""

@@ -1,0 +1,183 @@
+"""Retention, erasure, holds, exports and consents: wired last, since they reach all the rest.
+
+What else holds something of a room or a person (queues, mirrors) is added to `erasers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from signaling.calls.service import Calls
+from signaling.chat.sealing import CACHE_SECONDS
+from signaling.compliance.audit.reader import Reader
+from signaling.compliance.consent import operations as consent_operations
+from signaling.compliance.consent.ledger import Consents
+from signaling.compliance.erasure import operations as erasure_operations
+from signaling.compliance.erasure.jobs import Jobs
+from signaling.compliance.erasure.parts import Parts
+from signaling.compliance.erasure.people import Who
+from signaling.compliance.erasure.port import Eraser
+from signaling.compliance.erasure.service import Erasures
+from signaling.compliance.export import operations as export_operations
+from signaling.compliance.export.collect import Collector
+from signaling.compliance.export.requests import Requests
+from signaling.compliance.holds import operations as hold_operations
+from signaling.compliance.holds.holds import Holds
+from signaling.compliance.pseudonyms import operations as pseudonym_operations
+from signaling.compliance.pseudonyms.names import Pseudonyms
+from signaling.compliance.retention import operations as retention_operations
+from signaling.compliance.retention.dormant import Dormant
+from signaling.compliance.retention.policy import DAY, Policies, installed
+from signaling.compliance.retention.sweep import Sweep
+from signaling.compose.chat import Chatting
+from signaling.compose.core import Core
+from signaling.compose.people import People
+from signaling.delivery.port import Outbox
+from signaling.files.service import Files
+from signaling.http.api.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """`tasks` run until they are cancelled."""
+
+    core: Core
+    people: People
+    erasures: Erasures
+    erasers: list[Eraser]
+    holds: Holds
+    policies: Policies
+    sweep: Sweep
+    names: Pseudonyms
+    dormant: Dormant
+    requests: Requests
+    collector: Collector
+    consents: Consents
+
+    def operations(self) -> list[Operation]:
+        deps = self.people.chatting.deps(self.people.access.door)
+        administration = self.people.service.administration
+        return [
+            *erasure_operations.operations(deps, self.erasures, administration),
+            *hold_operations.operations(self.holds),
+            *consent_operations.operations(self.consents, self.core.app),
+            *export_operations.operations(deps, self.requests, self.collector, self.core.audit),
+            *pseudonym_operations.operations(self.names, self.people.service.registry),
+            *retention_operations.operations(deps, self.policies, self.holds),
+        ]
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        app, seconds = self.core.app, self.core.config.retention.sweep_seconds
+        return [
+            self.erasures.run(app),
+            self.sweep.run(app, seconds),
+            # Nobody falls asleep within minutes.
+            self.dormant.run(app, 10 * seconds),
+        ]
+
+
+def make_rights(core: Core, people: People, files: Files, others: Sequence[Eraser] = ()) -> Rights:
+    """Inside a running loop."""
+    chatting, service = people.chatting, people.service
+    holds = Holds(core.store, core.sealer, core.clock, core.ids)
+    consents = Consents(core.store, core.sealer, core.clock)
+    parts = make_parts(core, chatting, files)
+    parts.others.extend((consents, *others))
+    who = Who(service.registry, service.devices, service.links)
+    jobs = Jobs(core.store, core.sealer, core.clock, core.ids.new())
+
+    names = Pseudonyms(core.store, core.sealer, core.clock, core.entropy)
+
+    def sign(purpose: str, text: bytes) -> tuple[str, bytes]:
+        return core.signers.sign_text(purpose, text)
+
+    caches = CACHE_SECONDS + core.config.kms.cache_seconds
+    erasures = Erasures(
+        parts, who, jobs, holds, core.audit, core.clock, sign, names, caches
+    )  # fmt: skip
+    service.registry.may_forget = erasures.may_forget
+    settings = core.config.retention
+    policies = Policies(
+        core.store, core.sealer, installed(settings.messages_days, settings.files_days)
+    )
+    sweep = Sweep(chatting.chat, files, policies, holds, core.audit, core.clock)
+    chatting.chat.committed.append(sweep.committed)
+    chatting.later.held = Held(holds, chatting)
+    dormant = Dormant(
+        service.registry, service.devices, people.sessions, service.administration, core.audit,
+        core.clock, settings.dormant_days * DAY,
+    )  # fmt: skip
+    return Rights(
+        core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
+        Requests(core.store, core.sealer, core.clock, core.ids),
+        make_collector(core, people, files), consents,
+    )  # fmt: skip
+
+
+def make_collector(core: Core, people: People, files: Files) -> Collector:
+    chatting, service = people.chatting, people.service
+    return Collector(
+        chatting.chat, chatting.people, chatting.accounts, service.registry, service.devices,
+        people.sessions, files, Reader(core.store.log, core.sealer), core.clock,
+    )  # fmt: skip
+
+
+def make_parts(core: Core, chatting: Chatting, files: Files) -> Parts:
+    return Parts(
+        core.store, core.sealer, chatting.chat, chatting.people, chatting.accounts,
+        chatting.receipts, chatting.doors, chatting.reports, chatting.presences, chatting.later,
+        files,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CallErasing:
+    """An `Eraser`: what is kept of calls."""
+
+    calls: Calls
+    name: str = "calls"
+
+    async def erase(
+        self, app: str, *, room: str = "", account: str = "", messages: Sequence[str] = ()
+    ) -> int:
+        if account:
+            return await self.calls.forget_account(app, account)
+        return await self.calls.forget_room(app, room) if room and not messages else 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueErasing:
+    """An `Eraser`: what waits for receivers. Of an erased message nothing leaves but that it was
+    erased, so only a room's own is dropped.
+    """
+
+    outbox: Outbox
+    name: str = "queues"
+
+    async def erase(
+        self, app: str, *, room: str = "", account: str = "", messages: Sequence[str] = ()
+    ) -> int:
+        return await self.outbox.drop(app, room=room) if room and not messages else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whether a legal hold keeps a message whose own life is over."""
+
+    holds: Holds
+    chatting: Chatting
+
+    async def __call__(self, app: str, room: str, message: str) -> bool:
+        if await self.holds.of_room(app, room):
+            return True
+        rooms = self.chatting.chat.rooms
+        found = await rooms.find_there(app, room)
+        known = None if found is None else await rooms.known(found, message)
+        return bool(known and known.account and await self.holds.of_account(app, known.account))
+
+
+def described_rights(core: Core, people: People) -> list[Operation]:
+    """For the documents: handlers that nobody calls."""
+    return make_rights(core, people, cast("Files", None)).operations()

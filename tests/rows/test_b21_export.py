@@ -1,0 +1,149 @@
+"""Row B21 (GDPR 15, 20): one's own data as an archive, others' by two people."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zipfile
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
+
+from signaling.chat.bodies import PADDED, TAG_BYTES
+from tests.rows.house import Visit
+from tests.rows.rightful import Person, people, person
+
+CANARY = "canary-77aa10"
+
+
+async def fetched(who: Person, path: str) -> zipfile.ZipFile:
+    headers = {"Authorization": f"Bearer {who.token}"}
+    url = f"{who.there.house.url}/api/v1{path}"
+    async with who.there.client.get(url, headers=headers) as answer:
+        data = await answer.read()
+        assert answer.status == 200, data
+        assert answer.content_type == "application/zip"
+    return checked(zipfile.ZipFile(io.BytesIO(data)))
+
+
+def checked(archive: zipfile.ZipFile) -> zipfile.ZipFile:
+    """Every file is in the manifest with its digest, and fits the schema that lies beside it."""
+    assert archive.testzip() is None
+    manifest = json.loads(archive.read("manifest.json"))
+    assert (manifest["format"], manifest["version"]) == ("sotto-export", 1)
+    listed = {file["name"]: file for file in manifest["files"]}
+    assert set(listed) == set(archive.namelist()) - {"manifest.json"}
+    for name, file in listed.items():
+        data = archive.read(name)
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (file["size"], file["sha256"])
+    schema = json.loads(archive.read("schema.json"))
+    validate(schema, "manifest.json", manifest)
+    for name in listed:
+        if name.startswith("rooms/"):
+            kind = f"rooms/*.{name.rpartition('.')[2]}"
+        elif name.startswith("files/") or name == "schema.json":
+            continue
+        else:
+            kind = name
+        for document in documents(archive, name):
+            validate(schema, kind, document)
+    return archive
+
+
+def documents(archive: zipfile.ZipFile, name: str) -> list[Any]:
+    text = archive.read(name).decode()
+    return [json.loads(line) for line in text.splitlines()] if ".nd" in name else [json.loads(text)]
+
+
+def validate(schema: dict[str, Any], kind: str, document: Any) -> None:
+    whole = {**schema["files"][kind], "$defs": schema["$defs"]}
+    jsonschema.Draft202012Validator(whole).validate(document)
+
+
+async def test_b21_my_own_archive_has_what_is_mine_and_nothing_of_others(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    room = await ann.room(bob)
+    sent, file = await ann.sent(room, b"picture" * 999, f"{CANARY} mine")
+    his = await bob.post(room, "bob's secret words")
+    await bob.must("PUT", f"/rooms/{room}/messages/{sent['id']}/reactions/b", {})
+    await ann.must("PUT", f"/rooms/{room}/messages/{his['id']}/reactions/a", {})
+    await ann.must("PUT", f"/rooms/{room}/messages/{his['id']}/saved", {"note": "to read"})
+    archive = await fetched(ann, "/account/export")
+    account = documents(archive, "account.json")[0]
+    assert (account["id"], account["login"]) == (ann.id, ann.login)
+    assert account["devices"] and account["sessions"]
+    assert "to read" in json.dumps(account["own"])
+    (message,) = documents(archive, f"rooms/{room}.ndjson")
+    assert message["body"]["text"] == f"{CANARY} mine" and "reactions" not in message
+    assert archive.read(f"files/{file['id']}") == b"picture" * 999
+    (reaction,) = documents(archive, "reactions.ndjson")
+    assert (reaction["message"], reaction["emoji"]) == (his["id"], "a")
+    actions = {record["action"] for record in documents(archive, "audit.ndjson")}
+    assert {"createRoom", "exportData"} <= actions
+    everything = b"".join(archive.read(name) for name in archive.namelist())
+    for foreign in (b"bob's secret words", bob.login.encode()):
+        assert foreign not in everything
+
+
+async def test_b21_bodies_of_an_encrypted_room_are_ciphertext(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    room = await ann.room(bob, mode="e2ee")
+    body = {
+        "format": "m.e2ee.v1", "account": ann.id, "device": await device_of(ann),
+        "group_id": "AAAAAAAAAAAAAAAAAAAAAA==", "epoch": 1, "leaf": 0, "sent_at": 1,
+        "salt": "A" * 22 + "==", "ct": sealed_text(), "sig": "A" * 86 + "==",
+    }  # fmt: skip
+    posted = await ann.must("POST", f"/rooms/{room}/messages", {"body": body})
+    archive = await fetched(ann, "/account/export")
+    (message,) = documents(archive, f"rooms/{room}.ndjson")
+    assert message["body"] == posted["body"]
+
+
+async def device_of(who: Person) -> str:
+    return str((await who.must("GET", "/session"))["device"])
+
+
+def sealed_text() -> str:
+    return base64.b64encode(bytes(PADDED[0] + TAG_BYTES)).decode()
+
+
+async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    first, second, third = [await person(there, "compliance") for _ in range(3)]
+    room = await ann.room(bob)
+    await ann.post(room, f"{CANARY} ann")
+    await bob.post(room, f"{CANARY} bob")
+    wish = {"reason": "case 21", "room": room}
+    assert (await ann.ask("POST", "/exports", wish)).status == 403
+    for wrong in ({"reason": "x"}, {**wish, "account": ann.id}):
+        assert (await first.ask("POST", "/exports", wrong)).status == 422
+    made = await first.must("POST", "/exports", wish)
+    one = f"/exports/{made['id']}"
+    for who, code in ((first, "second_approver_needed"), (third, "not_found")):
+        assert (await who.ask("GET", f"{one}/archive")).code == code
+    assert (await first.ask("POST", f"{one}/approval")).code == "second_approver_needed"
+    await second.must("POST", f"{one}/approval")
+    assert (await third.ask("GET", f"{one}/archive")).status == 404
+    archive = await fetched(first, f"{one}/archive")
+    texts = [m["body"]["text"] for m in documents(archive, f"rooms/{room}.ndjson")]
+    assert texts == [f"{CANARY} ann", f"{CANARY} bob"]
+    again = await second.ask("GET", f"{one}/archive")
+    assert (again.status, again.code) == (410, "link_invalid")
+    (told,) = (await bob.must("GET", f"/rooms/{room}/exports"))["items"]
+    assert (told["asked_by"], told["approved_by"]) == (first.id, second.id)
+    assert told["fetched_at"] and told["reason"] == "case 21"
+    stranger = await person(there)
+    assert (await stranger.ask("GET", f"/rooms/{room}/exports")).status == 404
+    hers = await second.must("POST", "/exports", {"reason": "case 22", "account": ann.id})
+    (about,) = (await ann.must("GET", "/account/exports"))["items"]
+    assert (about["id"], about["fetched_at"]) == (hers["id"], None)
+    assert (await bob.must("GET", "/account/exports"))["items"] == []
+    auditor = await person(there, "auditor")
+    (record,) = [
+        one
+        for one in await there.recorded(auditor.token, "exportData", "allowed")
+        if one["target"] == f"room:{room}"
+    ]
+    assert record["actor"] == f"account:{first.id}"
