@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from signaling.clock import FakeClock
 from signaling.ids import SeededEntropy
 from signaling.storage.memory import MemoryStore
 from signaling.sync.idents import Idents
+from sotto_client import account as own
 from sotto_client.local import Local
 from sotto_client.replica import Frame, Replica
 from sotto_client.room import advanced, view_of
@@ -53,7 +54,7 @@ class Recording:
         self._messages = 0
 
     def _open(self) -> Replica:
-        return Replica(self.local, self.path, self._now, self._number, advanced)
+        return Replica(self.local, self.path, self._now, self._number, folds_of(self.path))
 
     def _now(self) -> int:
         return int(self.clock.unix() * 1000)
@@ -203,6 +204,10 @@ def message_id(number: int) -> str:
     return f"0192aaaa-0000-7000-8000-{number:012x}"
 
 
+def folds_of(path: str) -> Callable[[bytes, list[Frame]], bytes]:
+    return own.advanced if path == own.PATH else advanced
+
+
 def post(name: str, text: str) -> Frame:
     body = {"format": "m.plain.v1", "text": text}
     return {"type": "post", "id": name, "body": body}
@@ -231,6 +236,8 @@ def _said(message: Any) -> str:
 
 
 def view_in_the_end(replica: Replica) -> Any:
+    if replica.path == own.PATH:
+        return json.loads(msgspec.json.encode(own.state_of(replica)))
     return json.loads(msgspec.json.encode(view_of(replica, ANA)))
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from sotto_client.local import Local
 from sotto_client.replica import Frame, Replica
-from sotto_client.room import advanced
-from tests.sync.recording import snapshot, view_in_the_end
+from tests.sync.recording import folds_of, snapshot, view_in_the_end
 from tests.sync.transcripts import GOLDEN, SCENES, Scene, name_of, record
 
 Transcript = dict[str, Any]
@@ -51,8 +50,7 @@ def test_the_python_client_does_what_the_transcript_says(path: Any) -> None:
         sent = player.play(step)
         assert sent == step.get("sends"), step
         assert snapshot(player.replica) == step["local"], step
-    if "view" in transcript:
-        assert view_in_the_end(player.replica) == transcript["view"]
+    assert view_in_the_end(player.replica) == transcript["view"]
     player.local.close()
 
 
@@ -67,7 +65,8 @@ class Player:
         self.replica = self.open()
 
     def open(self) -> Replica:
-        return Replica(self.local, self.path, lambda: self.now, self.number, advanced)
+        folds = folds_of(self.path)
+        return Replica(self.local, self.path, lambda: self.now, self.number, folds)
 
     def number(self, _: Replica) -> int:
         self.sessions += 1

@@ -1,7 +1,11 @@
 // What one device keeps of one partition, and the writes that change it. A step of the replica makes a
 // list of them; a storage keeps the list as one transaction. Pure: every storage, and every other tab,
 // comes to the same copy by `written`.
+import type { AccountState } from './account-state';
 import type { AnyOp, Place, RoomState } from './model';
+
+/** What a bootstrap brings, and what sinks below the floor goes into. */
+export type KeptState = RoomState | AccountState;
 
 /** Who this copy is to the server, and how far it has come. Kept with every step. */
 export interface File {
@@ -17,7 +21,7 @@ export interface File {
   readonly next: number;
   readonly clock: number;
   /** What is left of entries that are gone. */
-  readonly state: RoomState | null;
+  readonly state: KeptState | null;
   /** Grows by one with every step: two writers of one copy find each other out. */
   readonly revision: number;
 }

@@ -1,10 +1,12 @@
 // The sync client: rooms that work while the server is away. Framework-free, and never part of what a page
 // loads first: `const { openProfile } = await import('./sync')`. Also `@sotto/web/sync` for other programs,
 // which give SyncClient their own storage, sockets and clock. docs/reference/sync.md is the protocol.
+export type { AccountState } from './account-state';
 export { Backoff } from './backoff';
 export type { Clock } from './clock';
 export type { Copy, File, Handed, Pending, Write } from './copy';
 export type { Outside } from './dialer';
+export { ownOf } from './folding';
 export { IndexedDbStorage } from './indexeddb';
 export { PROTOCOLS } from './line';
 export type { Socket } from './line';

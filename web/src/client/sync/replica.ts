@@ -6,12 +6,11 @@
 // What is seen is the fold of what the log has, with what is pending replayed on top. A pending change
 // leaves when it comes back from the log, not when it is acknowledged.
 import { inOrder, written } from './copy';
-import type { Copy, File, Pending, Write } from './copy';
+import type { Copy, File, KeptState, Pending, Write } from './copy';
 import type { ClientFrame, Download, ErrorFrame, Incoming, Rejected, SessionFrame } from './frames';
-import { isEntry } from './messages';
-import type { AnyOp, Place, RoomState } from './model';
+import { sunk } from './folding';
+import type { AnyOp, Place } from './model';
 import { uploadsOf } from './outbox';
-import { advanced } from './room-state';
 import { fateOf } from './verdicts';
 
 export type Phase = 'away' | 'bound' | 'synced';
@@ -221,7 +220,7 @@ export class Replica {
     this.write({ write: 'take_staged' });
     const uploaded = frame.upload_client_version;
     if (uploaded < this.file.next) this.write({ write: 'unpend_upto', version: uploaded });
-    const state = (frame.state ?? {}) as RoomState;
+    const state = (frame.state ?? {}) as KeptState;
     const clock = Math.max(this.file.clock, state.clock ?? 0);
     this.keep({ clock, state: Object.keys(state).length > 0 ? state : null });
     this.arrived(frame);
@@ -259,7 +258,7 @@ export class Replica {
   private sinkTo(floor: number): void {
     if (floor <= this.file.floor) return;
     const leaving = inOrder(this.copy.entries).filter((entry) => entry.seq <= floor);
-    this.keep({ state: advanced(this.file.state, leaving.filter(isEntry)) });
+    this.keep({ state: sunk(this.file.path, this.file.state, leaving) });
     this.write({ write: 'forget', upto: floor });
   }
 

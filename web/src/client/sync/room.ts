@@ -1,39 +1,16 @@
 // One room as a device sees it: the fold of what its log has, with what is pending replayed on top. Pure.
 import type { Copy } from './copy';
-import { inOrder } from './copy';
+import { placesOf } from './folding';
 import { Messages, isEntry } from './messages';
-import type { AnyOp, Entry, Place } from './model';
+import type { AnyOp, RoomState } from './model';
 import { advanced } from './room-state';
 import type { RoomView } from './views';
 
-/** Pending entries stand behind everything that a log can have, by numbers that are still exact. */
-const BEHIND = 2 ** 52;
-
-/** What the log has, then what is pending. What this version does not know is left out. */
-function entriesOf(copy: Copy, account: string): Entry[] {
-  const handed = [...copy.handed.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  const { next, clock } = copy.file;
-  const waiting = [
-    ...inOrder(copy.pending),
-    ...handed.map(({ op }, place) => ({ version: next + place, clock: clock + 1 + place, op })),
-  ];
-  const shown = waiting.map(({ version, clock: at, op }): Place => {
-    const { ident } = copy.file;
-    const whose = { ident, account, part: 'member' };
-    return Object.assign(whose, {
-      seq: BEHIND + version,
-      version,
-      clock: at,
-      at: new Date(at).toISOString(),
-      op,
-    });
-  });
-  return [...inOrder(copy.entries), ...shown].filter(isEntry);
-}
-
+/** What this version does not know is left out. */
 export function viewOf(copy: Copy, account: string): RoomView {
-  const entries = entriesOf(copy, account);
-  return { state: advanced(copy.file.state, entries), messages: new Messages(entries).all() };
+  const entries = placesOf(copy, { account, part: 'member' }).filter(isEntry);
+  const state = copy.file.state as RoomState | null;
+  return { state: advanced(state, entries), messages: new Messages(entries).all() };
 }
 
 const plain = (text: string) => ({ format: 'm.plain.v1', text }) as const;

@@ -2,8 +2,10 @@
 // made works while the server is away, and in every tab; one tab has the socket. Time, randomness, sockets
 // and storage are given to it. What ends it for good is `trouble`.
 import { Failure } from '../errors';
+import type { AccountState } from './account-state';
 import { Dialer } from './dialer';
 import type { Outside } from './dialer';
+import { OWN, ownOf } from './folding';
 import type { ErrorFrame, SessionFrame } from './frames';
 import type { Line } from './line';
 import type { AnyOp } from './model';
@@ -227,6 +229,11 @@ export class SyncClient {
   async view(room: string): Promise<RoomView> {
     const { copy } = await this.partition(`room:${room}`).open();
     return viewOf(copy, this.account);
+  }
+
+  /** The account's own data: drafts, saved and hidden messages, blocks, preferences. */
+  async own(): Promise<AccountState> {
+    return ownOf((await this.partition(OWN).open()).copy);
   }
 
   /** Until all that the server had is here and nothing waits. Raises Failure. */

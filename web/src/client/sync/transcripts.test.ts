@@ -3,6 +3,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { inOrder } from './copy';
+import { ownOf } from './folding';
 import { read } from './frames';
 import type { AnyOp } from './model';
 import { Replica } from './replica';
@@ -110,7 +111,8 @@ class Player {
   }
 
   async view(): Promise<unknown> {
-    return plain(viewOf(await this.storage.load(this.path), this.account));
+    const copy = await this.storage.load(this.path);
+    return plain(this.path === 'account' ? ownOf(copy) : viewOf(copy, this.account));
   }
 }
 
