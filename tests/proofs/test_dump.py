@@ -5,6 +5,8 @@ audit's own sink), what MongoDB and Redis hold, hear and write to disk, and back
 fields are sensitive is not listed here: requests are filled by the OpenAPI document, secrets of
 the configuration by its types, kinds of the store by the table of classes. So a new field takes
 part, and one that cannot be placed fails with a message that says what to do.
+
+Long because what is done and everything that is looked into stand side by side.
 """
 
 from __future__ import annotations
