@@ -4,6 +4,7 @@ import { t } from '../i18n';
 import { Button } from './Button';
 import buttons from './Button.module.css';
 import styles from './CodesPanel.module.css';
+import panel from './Panel.module.css';
 import { CopyButton } from './CopyButton';
 
 interface CodesPanelProps {
@@ -16,8 +17,8 @@ const LOOK = `${buttons['button']} ${buttons['plain']}`;
 export function CodesPanel({ codes, onKept }: CodesPanelProps) {
   const text = codes.join('\n');
   return (
-    <div className={styles['panel']}>
-      <p className={styles['soft']}>{t('codes.body')}</p>
+    <div className={panel['panel']}>
+      <p className={panel['soft']}>{t('codes.body')}</p>
       <ol className={styles['list']} aria-label={t('codes.list')}>
         {codes.map((code) => (
           <li key={code}>
@@ -25,7 +26,7 @@ export function CodesPanel({ codes, onKept }: CodesPanelProps) {
           </li>
         ))}
       </ol>
-      <div className={styles['ways']}>
+      <div className={panel['row']}>
         <CopyButton
           className={LOOK}
           icon={<Copy size={18} aria-hidden />}

@@ -7,6 +7,7 @@ import { Button } from './Button';
 import { CodeField, codeError } from './CodeField';
 import { CopyButton } from './CopyButton';
 import styles from './TotpPanel.module.css';
+import panel from './Panel.module.css';
 
 interface TotpPanelProps {
   readonly offer: TotpAnswer;
@@ -27,11 +28,11 @@ export function TotpPanel({ offer, busy, onCode, children }: TotpPanelProps) {
   // An image and not markup: nothing in it can run.
   const picture = `data:image/svg+xml;utf8,${encodeURIComponent(offer.qr)}`;
   return (
-    <form className={styles['panel']} onSubmit={submit} noValidate>
-      <p className={styles['soft']}>{t('totp.body')}</p>
+    <form className={panel['panel']} onSubmit={submit} noValidate>
+      <p className={panel['soft']}>{t('totp.body')}</p>
       <img className={styles['picture']} src={picture} alt={t('totp.picture')} />
       <div className={styles['secret']}>
-        <p className={styles['soft']}>{t('totp.secret')}</p>
+        <p className={panel['soft']}>{t('totp.secret')}</p>
         <code data-secret>{offer.secret.replaceAll(/(.{4})(?=.)/g, '$1 ')}</code>
         <CopyButton
           className={styles['copy']}
@@ -46,7 +47,7 @@ export function TotpPanel({ offer, busy, onCode, children }: TotpPanelProps) {
         onChange={setCode}
         error={checked ? codeError('totp', code) : null}
       />
-      <div className={styles['actions']}>
+      <div className={panel['row']}>
         <Button type="submit" look="primary" busy={busy} disabled={busy}>
           {t('sign-in.code.submit')}
         </Button>

@@ -14,6 +14,7 @@ import { PreviewPanel } from '../components/PreviewPanel';
 import { ThemeSelect } from '../components/ThemeSelect';
 import { WhoBar } from '../components/WhoBar';
 import { t } from '../i18n';
+import page from '../components/Page.module.css';
 import styles from './Lobby.module.css';
 
 export function Lobby() {
@@ -24,8 +25,8 @@ export function Lobby() {
     void client.who.ask();
   }, [client]);
   return (
-    <div className={styles['page']}>
-      <header className={styles['header']}>
+    <div className={page['page']}>
+      <header className={page['header']}>
         <Logo />
         {client.invitation.token === null && <WhoBar next={location.pathname + location.search} />}
       </header>
