@@ -551,7 +551,9 @@ async def test_guests_and_strangers_have_no_devices_to_wake(street: Street) -> N
             assert answer.status == status, (method, path, answer.text)
 
 
-async def test_the_key_and_devices_outlive_a_restart(tmp_path: Path) -> None:
+async def test_a_killed_server_has_its_key_its_devices_and_what_it_owed_them(
+    tmp_path: Path,
+) -> None:
     pki = make(tmp_path / "pki")
     async with services.web_push(pki) as web:
         folder = tmp_path / "home"
@@ -569,18 +571,29 @@ async def test_the_key_and_devices_outlive_a_restart(tmp_path: Path) -> None:
                     "POST", "/push/subscriptions", {"kind": "apns", "token": "ab" * 32}, token
                 )
                 assert apns.body["errors"][0]["pointer"] == "/kind"
-            assert browser.endpoint.encode() not in stored(house)
-            house.stop()
-            house.start()
-            async with visiting(house) as there:
-                assert (await there.ask("GET", "/push", token=token)).body == key
                 other, _ = await there.joined(owner=token)
                 me = (await there.ask("GET", "/account", token=token)).body["id"]
-                body = {"kind": "direct", "members": [me]}
+                body = {"kind": "direct", "members": [me], "settings": {"preview": True}}
                 room = (await there.ask("POST", "/rooms", body, other)).body["id"]
+                await there.ask("PUT", "/push/settings", {"previews": True}, token)
+                browser.arrivals.answers.append((503, {"Retry-After": "3"}))
                 await there.ask("POST", f"/rooms/{room}/messages", {"text": SECRET}, other)
-                (told,) = await browser.arrivals.until(1)
-                assert told.said["room"] == room
+                while not browser.arrivals.tries:
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
+            assert kept(house, "delivery.item") == 1
+            assert browser.endpoint.encode() not in stored(house)
+            assert SECRET.encode() not in stored(house), "sealed while it waits"
+            assert house.process is not None
+            house.process.kill()
+            house.process.wait()
+            house.start()
+            (told,) = await browser.arrivals.until(1, 20)
+            assert (told.said["room"], told.said["text"]) == (room, SECRET)
+            async with visiting(house) as there:
+                assert (await there.ask("GET", "/push", token=token)).body == key
+                await there.ask("POST", f"/rooms/{room}/messages", {"text": "again"}, other)
+                await browser.arrivals.until(2)
             for word in (browser.path, browser.endpoint, "127.0.0.1:" + str(web.port)):
                 assert word not in house.written()
 
