@@ -213,7 +213,8 @@ class App:
         pushing = await make_push(self.core, self._people, delivering.outbox)
         self._stack.push_async_callback(pushing.stop)
         calling.ringing.calls.following.notifier = pushing.ringer
-        others = (CallErasing(calling.ringing.calls), QueueErasing(delivering.outbox))
+        queues = QueueErasing(delivering.outbox)
+        others = (CallErasing(calling.ringing.calls), queues, pushing.eraser)
         rights = make_rights(self.core, self._people, self._filing.files, others)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(

@@ -96,7 +96,7 @@ class Neighbours:
 class DeviceErasing:
     """A `compliance.erasure.port.Eraser`: an account's devices, and what may wake them."""
 
-    name = "devices"
+    name = "subscriptions"
 
     def __init__(self, register: Register) -> None:
         self._register = register

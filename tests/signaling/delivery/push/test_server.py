@@ -357,7 +357,8 @@ async def test_subscriptions_end_with_their_session_or_device(street: Street) ->
     assert [browser.arrivals.tries for browser in gone] == [0, 0]
 
 
-async def test_an_account_that_leaves_leaves_no_device(street: Street) -> None:
+@pytest.mark.parametrize("way", ["leaves", "is erased"])
+async def test_an_account_that_leaves_leaves_no_device(street: Street, way: str) -> None:
     ann, bob = await street.pair()
     room = await ann.room(bob)
     kinds = ("push.subscription", "push.settings")
@@ -365,7 +366,10 @@ async def test_an_account_that_leaves_leaves_no_device(street: Street) -> None:
     browser = await bob.browser()
     await bob.settings()
     assert [kept(street.house, kind) for kind in kinds] == [count + 1 for count in before]
-    await bob.must("DELETE", "/account")
+    if way == "leaves":
+        await bob.must("DELETE", "/account")
+    else:
+        await bob.must("POST", "/account/erasure", {"confirm": bob.id})
     async with asyncio.timeout(10):
         while [kept(street.house, kind) for kind in kinds] != before:
             await asyncio.sleep(0.05)
