@@ -21,6 +21,7 @@ from aiohttp import web
 from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
+from signaling.closing import Closing
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.delivery import make_delivery
@@ -110,7 +111,7 @@ class App:
         self._lag = LoopLag()
         self._health = Health()
         self._middleware = Middleware(config, hsts=not development)
-        self._stack = contextlib.AsyncExitStack()
+        self._stack = Closing(config.process.stop_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn: Supervisor | None = None
         self._certificate: CertificateWatch | None = None

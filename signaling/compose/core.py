@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from signaling.bus.open import open_bus
 from signaling.bus.port import Bus
@@ -44,11 +45,17 @@ class Core:
     app: str = DEFAULT_APP
 
 
+class Stack(Protocol):
+    """Closes what was opened, in reverse."""
+
+    def push_async_callback(self, close: Callable[[], Awaitable[Any]], /) -> Any: ...
+
+
 class StoreAway(Unavailable):
     """Nobody answers where the store should be, or we are not let in."""
 
 
-async def open_core(config: Config, state: Path, stack: contextlib.AsyncExitStack) -> Core:
+async def open_core(config: Config, state: Path, stack: Stack) -> Core:
     """Raises ConfigError, StoreAway, or Unavailable when the KMS does not answer."""
     clock = SystemClock()
     ids, entropy = SystemIds(clock), SystemEntropy()

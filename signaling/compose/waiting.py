@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from signaling.clock import SystemClock
+from signaling.closing import Closing
 from signaling.compose.core import Core, StoreAway, open_core
 from signaling.compose.tls import Certificates, make_certificates
 from signaling.config import Config, parse_address
@@ -31,9 +32,7 @@ REASON = "store: does not answer"
 EXTEND = f"EXTEND_TIMEOUT_USEC={int(RETRY_SECONDS * 60 * 1_000_000)}"
 
 
-async def patient_core(
-    config: Config, state: Path, middleware: Middleware, stack: contextlib.AsyncExitStack
-) -> Core:
+async def patient_core(config: Config, state: Path, middleware: Middleware, stack: Closing) -> Core:
     """As `open_core`, whenever the store comes. Raises ConfigError."""
     with contextlib.suppress(StoreAway):
         return await _opened(config, state, stack)
@@ -51,12 +50,16 @@ async def patient_core(
     return core
 
 
-async def _opened(config: Config, state: Path, stack: contextlib.AsyncExitStack) -> Core:
+async def _opened(config: Config, state: Path, stack: Closing) -> Core:
     """What was opened before something failed is closed again."""
-    async with contextlib.AsyncExitStack() as attempt:
+    attempt = stack.part()
+    try:
         core = await open_core(config, state, attempt)
-        stack.push_async_exit(attempt.pop_all())
-        return core
+    except BaseException:
+        await attempt.aclose()
+        raise
+    stack.adopt(attempt)
+    return core
 
 
 async def _listen(

@@ -372,6 +372,17 @@ class Process(Section, frozen=True):
             description="How long SIGTERM waits for calls to end before it ends them.",
         ),
     ] = 30.0
+    stop_seconds: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=600,
+            description=(
+                "How long closing may take after that. What a store that is away has not taken by "
+                "then (the last audit records, say) is given up, and the log names it."
+            ),
+        ),
+    ] = 10.0
 
 
 class Config(Section, frozen=True):

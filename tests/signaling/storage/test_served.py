@@ -111,3 +111,25 @@ def test_a8_a11_production_refuses_to_start(
         patch.setenv("SOTTO_TEST_KEY", "k" * 40)
         assert main(["serve", "--config", str(config), *given]) == 2
     assert said in capsys.readouterr().err
+
+
+async def test_a_server_ends_in_time_although_mongodb_is_away(
+    tmp_path: Path, stand_in: Callable[[], int]
+) -> None:
+    """With time-outs of the store that alone would take longer than a service manager waits."""
+    proxy = FaultProxy(stand_in())
+    await proxy.start()
+    settings = places.stand_in_settings(proxy.port)
+    flags = {
+        "store.url": settings.url,
+        "store.database": settings.database,
+        "store.insecure_without_auth": "true",
+        "store.timeout_seconds": "60",
+        "process.stop_seconds": "2",
+    }
+    async with asyncio.timeout(60):
+        async with serving(tmp_path, flags) as house:
+            await proxy.stop()
+            # What this leaves to write, the audit cannot write any more.
+            async with house.client.get(house.https + "/api/v1/session") as answer:
+                assert answer.status in (401, 503)
