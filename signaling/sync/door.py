@@ -121,7 +121,10 @@ class Door:
         )
         # aiohttp answers with an offer only, and an offer may be a range.
         socket.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = spelled
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return socket  # it hung up before it was answered
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
             return socket  # gone in the meantime

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from signaling.accounts.sessions.tokens import Prefix, mint
 from signaling.errors import ClientError
 from signaling.sync import version
+from signaling.sync.door import Door
 from tests.signaling.sessions.house import ALICE, APP, tag_keys
 from tests.signaling.sessions.served import OWN
 from tests.signaling.sessions.test_sessions import grant, look
@@ -200,3 +201,15 @@ def test_a_range_is_met_where_it_overlaps(first: int, last: int, separator: str)
 
 def test_tag_keys_of_the_tests_are_those_of_the_house() -> None:
     assert tag_keys(APP)
+
+
+async def test_a_client_that_hangs_up_before_the_answer_is_no_error_of_ours(
+    step: Doorstep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang_up(self: Door, request: Any, principal: Any) -> None:
+        request.transport.abort()
+
+    monkeypatch.setattr(Door, "_check_origin", hang_up)
+    with pytest.raises(aiohttp.ClientError):
+        await step.open(await step.house.sign_in())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
