@@ -84,6 +84,7 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     )  # fmt: skip
     outbox.register("webhook", sender, limits)
     outbox.register("route", sender, replace(limits, size=sender.size))
+    outbox.room_dropped = feed.room_erased
     chat.committed.append(feed.committed)
     deps = Deps(
         subscriptions,

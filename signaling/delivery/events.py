@@ -53,6 +53,7 @@ class EventType(StrEnum):
     ROOM_CREATED = "room.created"
     ROOM_CHANGED = "room.changed"
     ROOM_ENCRYPTED = "room.encrypted"
+    ROOM_ERASED = "room.erased"
     MEMBER_CHANGED = "member.changed"
     MEMBER_LEFT = "member.left"
     MEMBER_BANNED = "member.banned"
@@ -95,6 +96,11 @@ class EventFilter(
     accounts: Annotated[tuple[AccountId, ...], Meta(max_length=100)] = ()
     kinds: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
     custom: Custom = {}
+
+    def hears_of_erasure(self) -> bool:
+        """Of a whole room: whoever hears of messages or rooms may have copies."""
+        names = {"message.erased", "message.*", "room.erased", "room.*"}
+        return not self.events or not names.isdisjoint(self.events)
 
     def admits(self, entry: Entry) -> bool:
         kind = type_of(entry)

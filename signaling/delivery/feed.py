@@ -20,9 +20,10 @@ from msgspec import Struct
 from signaling.chat.ops import Entry
 from signaling.chat.room import Room
 from signaling.chat.rooms import KIND as ROOMS
+from signaling.chat.sealing import from_ms
 from signaling.chat.service import Chat
 from signaling.clock import Clock
-from signaling.delivery.events import CloudEvent, event_of
+from signaling.delivery.events import PREFIX, CloudEvent, EventType, event_of
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Item
 from signaling.delivery.subscriptions import Subscription, Subscriptions
@@ -124,6 +125,25 @@ class Feed:
             body=msgspec.json.encode(body), id=f"{one.id}:{room}:{entry.seq}", room=room,
             subject=getattr(entry.op, "id", ""), place=entry.seq if placed else 0,
         )  # fmt: skip
+
+    async def room_erased(self, app: str, room: str) -> None:
+        """Its log went with its keys, so the event itself waits for those who had copies of it."""
+        wanted = [one for one in await self._subscriptions.fresh(app) if one.covers(room)]
+        event = CloudEvent(
+            id=f"{room}:erased", source=f"{self._base()}/rooms/{room}", subject=room,
+            type=PREFIX + EventType.ROOM_ERASED, time=from_ms(int(self._clock.unix() * 1000)),
+            data={"room": room},
+        )  # fmt: skip
+        body = msgspec.json.encode(Place(room, event=msgspec.to_builtins(event)))
+        items = [
+            Item(
+                app=app, lane=lane_of(one, room), kind=one.kind, target=one.id, body=body,
+                id=f"{one.id}:{event.id}",
+            )
+            for one in wanted
+            if one.filter.hears_of_erasure()
+        ]  # fmt: skip
+        await self._outbox.put(items)
 
     # The work
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -25,7 +25,11 @@ MOST_EPHEMERAL = 1000
 
 
 class DurableOutbox(Worker):
-    """One for each process; owned by the composition root."""
+    """One for each process; owned by the composition root. `room_dropped` hears of rooms that
+    were erased: all their items were dropped.
+    """
+
+    room_dropped: Callable[[str, str], Awaitable[None]] | None = None
 
     async def put(self, items: Sequence[Item], *, ephemeral: bool = False) -> None:
         """See `port.Outbox`."""
@@ -78,6 +82,13 @@ class DurableOutbox(Worker):
     async def pass_over(self, item: Item) -> None:
         """Everything up to the item's place is dealt with, without putting it."""
         await _mark(self._lasting, item, item.place, busy=False)
+
+    async def drop(self, app: str, *, target: str = "", room: str = "", subject: str = "") -> int:
+        """See `port.Outbox`."""
+        dropped = await super().drop(app, target=target, room=room, subject=subject)
+        if room and not target and not subject and self.room_dropped is not None:
+            await self.room_dropped(app, room)
+        return dropped
 
     async def dead(
         self, app: str, target: str, after: str = "", limit: int = 100

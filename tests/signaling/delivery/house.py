@@ -119,6 +119,7 @@ class DeliveringHouse(House):
         self.outbox.register("route", self.sender, msgspec.structs.replace(
             limits, size=self.sender.size
         ))  # fmt: skip
+        self.outbox.room_dropped = self.feed.room_erased
         self.chat.committed.append(self.feed.committed)
         self.deps = Deps(
             self.subscriptions, self.outbox, self.sinks, self.chat, egress, self.clock, ids,

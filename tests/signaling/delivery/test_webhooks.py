@@ -1,4 +1,7 @@
-"""Outgoing webhooks: who makes them, what they are told, how it is signed, and what fails."""
+"""Outgoing webhooks: who makes them, what they are told, how it is signed, and what fails.
+
+Long because each thing that a receiver may rely on has its own test.
+"""
 
 from __future__ import annotations
 
@@ -160,6 +163,23 @@ async def test_what_was_erased_while_it_waited_is_never_sent(post: Post) -> None
     assert post.receiver.types == ["sotto.message.erased"]
     assert post.receiver.events[0]["data"]["op"]["ids"] == [message["id"]]
     assert not any(b"a secret" in body for _, body in post.receiver.requests)
+
+
+async def test_receivers_are_told_that_a_room_was_erased(post: Post) -> None:
+    await post.webhook(filter={"events": ["message.*"]})
+    deaf = await post.webhook(filter={"events": ["call.*"]})
+    room = await post.served.room("bob")
+    post.receiver.status = 503
+    await post.served.ann.post(room, "a secret")
+    await post.settle()
+    # What erasure does with a room: its key is destroyed, what waits is dropped.
+    await post.house.ground.sealer.shred(APP, f"room:{room}")
+    await post.house.outbox.drop(APP, room=room)
+    post.receiver.status = 200
+    await post.waited(5)
+    assert post.receiver.types == ["sotto.room.erased"] and deaf["enabled"]
+    assert post.receiver.events[0]["data"] == {"room": room}
+    assert post.receiver.events[0]["subject"] == room
 
 
 async def test_keys_of_files_never_leave(post: Post) -> None:
