@@ -285,11 +285,48 @@ def extras() -> tuple[str, list[Entry]]:
     )
 
 
+def files() -> tuple[str, list[Entry]]:
+    one, two = FileRef(id="f1", size=9), FileRef(id="f2", size=4, voice=True)
+    held = (Attachment(id="f1", size=9),)
+    first = Post(id=M1, body=Plain(text="one", files=(one,)), attachments=held)
+    return (
+        "A plain edit holds the files of its body, none when it has none.",
+        [
+            *room(),
+            entry(3, A, first),
+            entry(4, A, Edit(id=M1, body=Plain(text="two", files=(one, two)))),
+            entry(5, A, Post(id=M2, body=Plain(text="one", files=(one,)), attachments=held)),
+            entry(6, A, Edit(id=M2, body=plain("no file"))),
+        ],
+    )
+
+
+def sealed_files() -> tuple[str, list[Entry]]:
+    sealed = Sealed(
+        account=A, device="a1", group_id="Z3JvdXA=", epoch=3, leaf=1, sent_at=CLOCK,
+        salt="A" * 22 + "==", ct="A" * 64, sig="A" * 86 + "==",
+    )  # fmt: skip
+    one, two = Attachment(id="f1", size=9), Attachment(id="f2", size=4)
+    return (
+        "A sealed edit names its files, or leaves them as they were.",
+        [
+            *room(mode=Mode.E2EE),
+            entry(3, A, Post(id=M1, body=sealed, attachments=(one,))),
+            entry(4, A, Edit(id=M1, body=sealed)),
+            entry(5, A, Post(id=M2, body=sealed, attachments=(one,))),
+            entry(6, A, Edit(id=M2, body=sealed, attachments=(one, two))),
+            entry(7, A, Edit(id=M2, body=sealed)),
+            entry(8, A, Post(id=M3, body=sealed, attachments=(one,))),
+            entry(9, A, Edit(id=M3, body=sealed, attachments=())),
+        ],
+    )
+
+
 CASES: dict[str, Callable[[], tuple[str, list[Entry]]]] = {
     "members": members, "names": names, "edits": edits, "equal_clocks": equal_clocks,
     "deletes": deletes, "reactions": reactions, "pins": pins, "threads": threads, "polls": polls,
     "same_id": same_id, "early": early, "erased": erased, "voids": voids, "calls": calls,
-    "to_e2ee": to_e2ee, "extras": extras,
+    "to_e2ee": to_e2ee, "extras": extras, "files": files, "sealed_files": sealed_files,
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 // erased afterwards. Pure; what it comes to is tests/golden/chat, which the server is held to as well.
 import { byStamp, byText, lean, stampOf } from './order';
 import { pollOf } from './polls';
-import type { Call, Edit, Entry, Ops, Part, Place, Post, React, RoomOp } from './model';
+import type { Attachment, Call, Edit, Entry, Ops, Part, Place, Post, React, RoomOp } from './model';
 import type { CallView, Deleted, MessageView, Reaction, Said, ThreadView } from './views';
 
 const OPS: ReadonlySet<string> = new Set<RoomOp['type']>([
@@ -148,7 +148,7 @@ function contents(first: Entry<Post>, about: readonly Entry[]): object {
     body: newest.op.body,
     reply_to: op.reply_to,
     mentions: newest === first ? op.mentions : (newest.op.mentions ?? op.mentions),
-    attachments: op.attachments,
+    attachments: versions.map(attachmentsOf).findLast((found) => found !== null),
     custom: op.custom,
     silent: op.silent,
     forwarded: op.forwarded,
@@ -159,6 +159,15 @@ function contents(first: Entry<Post>, about: readonly Entry[]): object {
     pinned: pinnedBy(about),
     poll: pollOf(first, about, mayEnd),
   };
+}
+
+/** What the message holds by this op; null when it leaves them as they were. */
+function attachmentsOf({ op }: Entry<Post | Edit>): readonly Attachment[] | null {
+  if (op.type === 'post') return op.attachments ?? [];
+  if (op.body.format !== 'm.plain.v1') return op.attachments ?? null;
+  return (op.body.files ?? []).map(
+    ({ id, size, voice }) => lean({ id, size, voice }) as Attachment,
+  );
 }
 
 function pinnedBy(about: readonly Entry[]): boolean {

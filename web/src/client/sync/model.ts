@@ -7,10 +7,14 @@ export type Scalar = boolean | number | string | null;
 /** Clock, ident, version: the highest writes a register last. */
 export type Stamp = readonly [number, string, number];
 
+interface FileRef extends Attachment {
+  readonly [field: string]: unknown;
+}
+
 interface Plain {
   readonly format: 'm.plain.v1';
   readonly text?: string;
-  readonly files?: readonly unknown[];
+  readonly files?: readonly FileRef[];
   readonly options?: readonly string[];
 }
 
@@ -77,6 +81,7 @@ export interface Edit {
   readonly id: string;
   readonly body: Body;
   readonly mentions?: Mentions | null;
+  readonly attachments?: readonly Attachment[] | null;
 }
 
 interface Delete {
