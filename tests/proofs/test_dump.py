@@ -43,7 +43,7 @@ ADDRESSES = ("203.0.113.77", "2001:db8:77:66:55:44:33:22")
 # Sent by the operator or by developers to be shown to everybody: class internal, not sealed.
 INTERNAL = {
     ("createOAuthClient", "/name"), ("createOAuthClient", "/redirect_uris/0"),
-    ("renameApp", "/name"), ("rotateKey", "/reference"),
+    ("renameApp", "/name"), ("rotateKey", "/reference"), ("declarePurpose", " path"),
 }  # fmt: skip
 # Secrets of the configuration: by which setting each is given here. `""`: by the flow that uses it.
 CONFIGURED = {
@@ -141,7 +141,8 @@ async def spray(stage: acts.Stage) -> None:
             f"{n}={new(f'{wanted.id}?{n}')}" for n, s in wanted.query
             if shapes.plain(s).get("type") == "string"
         )  # fmt: skip
-        path = wanted.at(new(f"{wanted.id} path"))
+        shown = (wanted.id, " path") in INTERNAL
+        path = wanted.at("plain" if shown else new(f"{wanted.id} path"))
         if wanted.id in ("endSession", "endOtherSessions", "deleteAccount"):
             continue  # has no field, and ends who asks
         for token in ("", stage.person, stage.owner):

@@ -148,8 +148,8 @@ MAKERS: Mapping[str, Maker] = {
     "report_id": report, "scheduled_id": scheduled, "call_id": call,
     "push_id": push,
 }  # fmt: skip
-# Providers are the operator's; everybody may connect to each.
-NOBODYS = {"provider_id"}
+# Providers and purposes are the operator's; everybody may connect, and consent, to each.
+NOBODYS = {"provider_id", "purpose_id"}
 
 
 async def test_what_is_anothers_is_answered_as_what_nobody_has(api: Api) -> None:
