@@ -57,8 +57,12 @@ def cell(path: str, access: Mapping[str, Any], person: str) -> Cell:
     return Cell.ADMITTED
 
 
-# Of one's own, or open to everybody: the path names a person, not a thing of theirs.
-ABOUT = ("/api/v1/blocks/{account_id}", "/api/v1/presence/{account_id}")
+# Of one's own, or open to everybody: the path names a person, not a thing of theirs. Or it holds
+# what opens it: who was erased has no account to ask with, only the id of the erasure.
+ABOUT = (
+    "/api/v1/blocks/{account_id}", "/api/v1/presence/{account_id}",
+    "/api/v1/erasures/{erasure_id}", "/api/v1/erasures/{erasure_id}/certificate",
+)  # fmt: skip
 
 
 def others(path: str, access: Mapping[str, Any]) -> str:
