@@ -8,23 +8,14 @@ of push stands here with what is allowed and what is refused.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-import sqlite3
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.rows.house import Answer, House, Visit, standing, visiting
 from tests.signaling.chat.test_messages import sealed
-from tests.signaling.compliance.certificates import make
 from tests.signaling.delivery.push import services
-from tests.signaling.delivery.push.services import ApnsService, Browser, FcmService, WebPushService
+from tests.signaling.delivery.push.street import SECRET, Street, kept
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -33,92 +24,6 @@ pytestmark = [
         ":pytest.PytestUnraisableExceptionWarning"
     ),
 ]
-SECRET = "the canary sings at noon"
-QUICK = {"push.grace_seconds": "1.5", "push.subject": "mailto:ops@example.org"}
-
-
-@dataclass
-class Street:
-    house: House
-    there: Visit
-    web: WebPushService
-    apns: ApnsService
-    fcm: FcmService
-    owner: str
-
-    async def person(self) -> Person:
-        token, login = await self.there.joined(owner=self.owner)
-        account = await self.there.ask("GET", "/account", token=token)
-        return Person(self, token, login, str(account.body["id"]))
-
-    async def pair(self) -> tuple[Person, Person]:
-        return await self.person(), await self.person()
-
-
-@dataclass
-class Person:
-    street: Street
-    token: str
-    login: str
-    id: str
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        return await self.street.there.ask(method, path, body, self.token)
-
-    async def must(self, method: str, path: str, body: Any = None) -> Any:
-        answer = await self.ask(method, path, body)
-        assert answer.status < 300, f"{method} {path}: {answer.status} {answer.text}"
-        return answer.body
-
-    async def again(self) -> Person:
-        """Signed in on one more device."""
-        return Person(self.street, await self.street.there.sign_in(self.login), self.login, self.id)
-
-    async def browser(self, kind: str = "web_push", **more: Any) -> Browser:
-        """A device of this session that may be woken."""
-        made = self.street.web.browser(secrets.token_hex(8))
-        await self.must("POST", "/push/subscriptions", made.wish(kind, **more))
-        return made
-
-    async def room(self, *others: Person, **more: Any) -> str:
-        body = {"name": "Tea", "members": [one.id for one in others], **more}
-        return str((await self.must("POST", "/rooms", body))["id"])
-
-    async def post(self, room: str, text: str = SECRET, **more: Any) -> Any:
-        return await self.must("POST", f"/rooms/{room}/messages", {"text": text, **more})
-
-    async def settings(self, **more: Any) -> None:
-        await self.must("PUT", "/push/settings", {"invites": False, **more})
-
-    async def subscriptions(self) -> list[dict[str, Any]]:
-        return list((await self.must("GET", "/push/subscriptions"))["items"])
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
-    folder = tmp_path_factory.mktemp("street")
-    pki = make(folder / "pki")
-    async with (
-        services.web_push(pki) as web,
-        services.apns(pki) as apns,
-        services.fcm(pki) as fcm,
-    ):
-        (folder / "apns.p8").write_text(apns.pem())
-        (folder / "fcm.json").write_text(fcm.account())
-        toml = services.allow(pki, web.port, apns.port, fcm.port) + (
-            f'[push]\napns_key = {{ file = "{folder / "apns.p8"}" }}\n'
-            f'apns_key_id = "KEYKEYKEY1"\napns_team = "TEAMTEAM12"\n'
-            f'apns_topic = "org.example.tea"\napns_url = "{apns.url}"\n'
-            f'fcm_account = {{ file = "{folder / "fcm.json"}" }}\nfcm_url = "{fcm.url}"\n'
-        )
-        home = folder / "home"
-        home.mkdir()
-        with standing(House(home, QUICK, toml=toml)) as house:
-            async with visiting(house) as there:
-                made = Street(house, there, web, apns, fcm, await there.owner())
-                facts = await there.ask("GET", "/push", token=made.owner)
-                web.public_key = facts.body["public_key"]
-                yield made
 
 
 async def test_message_wakes_the_other_with_ids_and_nothing_that_was_said(street: Street) -> None:
@@ -189,12 +94,6 @@ async def test_transient_rooms_only_wake_and_leave_nothing(street: Street) -> No
     assert kept(street.house, "delivery.item") == 0
     (told,) = await browser.arrivals.until(1)
     assert told.said == {"kind": "wake", "tag": told.said["tag"]}
-
-
-def kept(house: House, kind: str) -> int:
-    with contextlib.closing(sqlite3.connect(house.state / "store" / "sotto.db")) as store:
-        (count,) = store.execute("SELECT count(*) FROM meta WHERE kind = ?", (kind,)).fetchone()
-        return int(count)
 
 
 async def test_muted_rooms_and_rooms_for_mentions(street: Street) -> None:
@@ -553,55 +452,3 @@ async def test_guests_and_strangers_have_no_devices_to_wake(street: Street) -> N
         ):  # fmt: skip
             answer = await street.there.ask(method, path, body, token)
             assert answer.status == status, (method, path, answer.text)
-
-
-async def test_a_killed_server_has_its_key_its_devices_and_what_it_owed_them(
-    tmp_path: Path,
-) -> None:
-    pki = make(tmp_path / "pki")
-    async with services.web_push(pki) as web:
-        folder = tmp_path / "home"
-        folder.mkdir()
-        with standing(House(folder, QUICK, toml=services.allow(pki, web.port))) as house:
-            async with visiting(house) as there:
-                token = await there.owner()
-                key = (await there.ask("GET", "/push", token=token)).body
-                assert key["kinds"] == ["web_push", "unified_push"], "nothing else is set up"
-                web.public_key = key["public_key"]
-                browser = web.browser("mine")
-                made = await there.ask("POST", "/push/subscriptions", browser.wish(), token)
-                assert made.status == 201
-                apns = await there.ask(
-                    "POST", "/push/subscriptions", {"kind": "apns", "token": "ab" * 32}, token
-                )
-                assert apns.body["errors"][0]["pointer"] == "/kind"
-                other, _ = await there.joined(owner=token)
-                me = (await there.ask("GET", "/account", token=token)).body["id"]
-                body = {"kind": "direct", "members": [me], "settings": {"preview": True}}
-                room = (await there.ask("POST", "/rooms", body, other)).body["id"]
-                await there.ask("PUT", "/push/settings", {"previews": True}, token)
-                browser.arrivals.answers.append((503, {"Retry-After": "3"}))
-                await there.ask("POST", f"/rooms/{room}/messages", {"text": SECRET}, other)
-                while not browser.arrivals.tries:
-                    await asyncio.sleep(0.05)
-                await asyncio.sleep(0.5)
-            assert kept(house, "delivery.item") == 1
-            assert browser.endpoint.encode() not in stored(house)
-            assert SECRET.encode() not in stored(house), "sealed while it waits"
-            assert house.process is not None
-            house.process.kill()
-            house.process.wait()
-            house.start()
-            (told,) = await browser.arrivals.until(1, 20)
-            assert (told.said["room"], told.said["text"]) == (room, SECRET)
-            async with visiting(house) as there:
-                assert (await there.ask("GET", "/push", token=token)).body == key
-                await there.ask("POST", f"/rooms/{room}/messages", {"text": "again"}, other)
-                await browser.arrivals.until(2)
-            for word in (browser.path, browser.endpoint, "127.0.0.1:" + str(web.port)):
-                assert word not in house.written()
-
-
-def stored(house: House) -> bytes:
-    files = [path for path in house.state.rglob("*") if path.is_file()]
-    return b"\n".join(path.read_bytes() for path in files)
