@@ -202,7 +202,9 @@ class Messages:
         )
 
     def _thread(self, root: str) -> ThreadView | None:
-        posts = [view for ident in self._threads.get(root, ()) if (view := self._reply(ident))]
+        posts = [
+            view for ident in self._threads.get(root, ()) if (view := self._reply(ident, root))
+        ]
         if not posts:
             return None
         accounts = {entry.account for entry in posts if entry.account is not None}
@@ -212,13 +214,15 @@ class Messages:
             accounts=tuple(sorted(accounts)),
         )
 
-    def _reply(self, ident: str) -> Entry | None:
-        """The post of a reply that still says something."""
+    def _reply(self, ident: str, root: str) -> Entry | None:
+        """The post of a reply that still says something; of two with one id the first decides."""
         if ident in self._gone_ids:
             return None
         about = [e for s, e in sorted(self._about[ident].items()) if s not in self._gone_seqs]
         first = next((entry for entry in about if isinstance(entry.op, Post)), None)
-        return first if first is not None and _deleted(first, about) is None else None
+        if first is None or not isinstance(first.op, Post) or first.op.parent != root:
+            return None
+        return first if _deleted(first, about) is None else None
 
 
 def fold(entries: Iterable[Entry]) -> RoomView:

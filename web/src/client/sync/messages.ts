@@ -112,19 +112,20 @@ export class Messages {
   }
 
   private thread(root: string): ThreadView | null {
-    const replies = [...(this.threads.get(root) ?? [])].map((id) => this.reply(id));
+    const replies = [...(this.threads.get(root) ?? [])].map((id) => this.reply(id, root));
     const posts = replies.filter((post) => post !== null);
     if (posts.length === 0) return null;
     const last = posts.reduce((seq, post) => Math.max(seq, post.seq), 0);
     return { replies: posts.length, last_seq: last, accounts: accountsOf(posts) };
   }
 
-  /** The post of a reply that still says something. */
-  private reply(id: string): Entry | null {
+  /** The post of a reply that still says something; of two with one id the first decides. */
+  private reply(id: string, root: string): Entry | null {
     if (this.goneIds.has(id)) return null;
     const about = this.alive(id);
     const first = only(about, 'post')[0];
-    return first !== undefined && deletedOf(first, about) === null ? first : null;
+    if (first === undefined || first.op.parent !== root) return null;
+    return deletedOf(first, about) === null ? first : null;
   }
 }
 
