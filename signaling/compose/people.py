@@ -109,7 +109,8 @@ class People:
         """Each runs until it is cancelled."""
         letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
         guests = see_off_guests(self.sessions, self.core.app)
-        return [self.here.run(), self.sync.run(), guests, *letters]
+        later = self.chatting.later.run(self.core.app)
+        return [self.here.run(), self.sync.run(), later, guests, *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""
