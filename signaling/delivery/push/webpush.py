@@ -1,6 +1,6 @@
 """Web Push without a socket: encryption for one device (RFC 8291), and who we are (RFC 8292).
 
-Our own sixty lines over `cryptography`: docs/decisions/0010 says why. Pure: keys, salt and time
+Our own sixty lines over `cryptography`: docs/decisions/0011 says why. Pure: keys, salt and time
 are arguments.
 """
 
