@@ -21,7 +21,7 @@ from aiohttp import web
 from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
-from signaling.closing import Closing
+from signaling.closing import Closing, end
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.delivery import make_delivery
@@ -380,8 +380,6 @@ class App:
 
     async def stop(self) -> None:
         self._health.down("stopped")
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._stack.aclose()
         await self._media.stop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 # Seconds that each closing gets although those before it took all there was.
 LEAST = 1.0
+# A cancellation may be lost on its way: asyncio.wait_for swallows one that comes in the same turn
+# as its result (until Python 3.12), and the driver of MongoDB waits by it. So it is said again.
+TRIES = 20
+AGAIN = 0.1
 
 
 @dataclass
@@ -58,11 +62,27 @@ class Closing:
     async def _bounded(self, close: Callable[[], Awaitable[Any]]) -> None:
         now = asyncio.get_running_loop().time()
         until = self._deadline.until or now + self._seconds
+        task = asyncio.ensure_future(close())
         try:
-            async with asyncio.timeout(max(until - now, self._least)):
-                await close()
-        except TimeoutError:
-            log.error("cut, since it did not end in time: %s", _name(close))
+            await asyncio.wait({task}, timeout=max(until - now, self._least))
+        finally:
+            if not task.done():
+                log.error("cut, since it did not end in time: %s", _name(close))
+                await end([task])
+        if not task.cancelled():
+            task.result()
+
+
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancels until they have ended, or for two seconds; what they raise is not asked for."""
+    waiting = set(tasks)
+    for _ in range(TRIES):
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=AGAIN)
+    for task in waiting:
+        log.error("does not end: %r", task)
 
 
 def _name(close: Callable[[], Awaitable[Any]]) -> str:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from signaling.closing import Closing
+from signaling.closing import Closing, end
 
 
 async def test_what_hangs_is_cut_and_named_and_the_rest_still_closes(
@@ -33,6 +33,29 @@ async def test_what_hangs_is_cut_and_named_and_the_rest_still_closes(
     assert time.monotonic() - started < 5
     assert ended == ["ends", "ends", "first opened"]
     assert [record.message.rpartition(".")[2] for record in caplog.records] == ["hangs"] * 3
+
+
+async def test_a_cancellation_that_is_lost_is_said_again() -> None:
+    lost = 0
+
+    async def loses() -> None:
+        nonlocal lost
+        while lost < 3:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                lost += 1
+        await asyncio.sleep(600)
+
+    task = asyncio.create_task(loses())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(end([task]), 10)
+    assert task.cancelled()
+    lost = 0
+    closing = Closing(0.1, least=0.05)
+    closing.push_async_callback(loses)
+    await asyncio.wait_for(closing.aclose(), 10)
+    assert lost == 3
 
 
 async def test_parts_share_the_time_or_are_closed_alone() -> None:
