@@ -49,15 +49,19 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        await asyncio.sleep(0)  # transports let go of their sockets in the next turn
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not in the task: one that is cancelled before its first step runs nothing.
+        task.add_done_callback(lambda _: self._reset(writer))
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
+        to_server: asyncio.StreamWriter | None = None
         try:
+            server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
             while True:
                 request = await self._message(client)
                 fault = self._hit(request)
@@ -79,8 +83,8 @@ class FaultProxy:
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
-            for writer in (to_client, to_server):
-                self._reset(writer)
+            if to_server is not None:
+                self._reset(to_server)
 
     @staticmethod
     async def _message(reader: asyncio.StreamReader) -> bytes:
