@@ -20,11 +20,10 @@ from signaling.accounts.sessions.records import Session
 from signaling.accounts.sessions.tokens import Token
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code, FieldError
-from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Recording, Reply
+from signaling.http.api.operation import Body, Call, Operation, Page, Reply, administered
 from signaling.ids import Ids
 
 TAG = "Bots"
-STAFF = (Role.OWNER, Role.ADMINISTRATOR)
 DAY = 86400
 
 Label = Annotated[str, Meta(max_length=64)]
@@ -180,15 +179,7 @@ def _made(call: Call[Any], session: Session, token: Token) -> BotTokenAnswer:
 def operations(deps: Deps) -> list[Operation]:
     do = Handlers(deps)
 
-    def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
-        if method != "GET":
-            more = {"recording": Recording.DURABLE, "reauth": True, "idempotent": False, **more}
-        if "{" in path:
-            more["errors"] = (Code.NOT_FOUND, *more.get("errors", ()))
-        return Operation(
-            method, path, name, summary, handler, auth=Auth.ROLE, roles=STAFF, scope="admin",
-            tag=TAG, **more,
-        )  # fmt: skip
+    op = administered(TAG)
 
     one = "/bots/{bot_id}"
     token = one + "/tokens/{token_id}"

@@ -5,7 +5,7 @@ What opens a receiver (keys, passwords) is written and never shown again.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,7 +15,6 @@ from signaling.chat.bodies import RoomId
 from signaling.delivery import signing
 from signaling.delivery.events import EventFilter
 from signaling.delivery.operations.common import (
-    STAFF,
     Count,
     Deps,
     Label,
@@ -37,7 +36,7 @@ from signaling.delivery.subscriptions import (
 )
 from signaling.egress import EgressFailed, EgressRefused
 from signaling.errors import ClientError, Code, FieldError
-from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Recording
+from signaling.http.api.operation import Body, Call, Operation, Page, administered
 from signaling.storage.port import Conflict
 
 TAG = "Routes"
@@ -193,15 +192,7 @@ def answer(one: Subscription, secret: str | None = None) -> RouteAnswer:
 def operations(deps: Deps) -> list[Operation]:
     do = Handlers(deps)
 
-    def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
-        if method != "GET":
-            more = {"recording": Recording.DURABLE, "reauth": True, "idempotent": False, **more}
-        if "{" in path:
-            more["errors"] = (Code.NOT_FOUND, *more.get("errors", ()))
-        return Operation(
-            method, path, name, summary, handler, auth=Auth.ROLE, roles=STAFF, scope="admin",
-            tag=TAG, **more,
-        )  # fmt: skip
+    op = administered(TAG)
 
     one = "/routes/{route_id}"
     return [

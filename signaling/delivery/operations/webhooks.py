@@ -13,7 +13,6 @@ from signaling.delivery import signing
 from signaling.delivery.events import EventFilter
 from signaling.delivery.operations.common import (
     DAY,
-    STAFF,
     Count,
     Deps,
     Label,
@@ -25,7 +24,7 @@ from signaling.delivery.operations.common import (
 )
 from signaling.delivery.subscriptions import Https, Subscription
 from signaling.errors import ClientError, Code
-from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Recording
+from signaling.http.api.operation import Body, Call, Operation, Page, administered
 from signaling.storage.port import Conflict
 
 TAG = "Webhooks"
@@ -168,15 +167,7 @@ def answer(one: Subscription, secret: str | None = None) -> WebhookAnswer:
 def operations(deps: Deps) -> list[Operation]:
     do = Handlers(deps)
 
-    def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
-        if method != "GET":
-            more = {"recording": Recording.DURABLE, "reauth": True, "idempotent": False, **more}
-        if "{" in path:
-            more["errors"] = (Code.NOT_FOUND, *more.get("errors", ()))
-        return Operation(
-            method, path, name, summary, handler, auth=Auth.ROLE, roles=STAFF, scope="admin",
-            tag=TAG, **more,
-        )  # fmt: skip
+    op = administered(TAG)
 
     one = "/webhooks/{webhook_id}"
     return [

@@ -194,3 +194,21 @@ def _structs(kind: Any, seen: set[int]) -> list[Any]:
             found += _structs(part.type, seen)
         return found
     return [s for part in getattr(kind, "__args__", ()) for s in _structs(part, seen)]
+
+
+def administered(tag: str) -> Callable[..., Operation]:
+    """Makes operations of owners and administrators: what changes something asks for a fresh proof
+    of who they are, is on record before it is answered, and is answered once.
+    """
+
+    def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
+        if method != "GET":
+            more = {"recording": Recording.DURABLE, "reauth": True, "idempotent": False, **more}
+        if "{" in path:
+            more["errors"] = (Code.NOT_FOUND, *more.get("errors", ()))
+        return Operation(
+            method, path, name, summary, handler, auth=Auth.ROLE,
+            roles=(Role.OWNER, Role.ADMINISTRATOR), scope="admin", tag=tag, **more,
+        )  # fmt: skip
+
+    return op
