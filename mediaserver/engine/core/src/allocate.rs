@@ -134,22 +134,36 @@ impl Core {
         ((whole, lean), videos)
     }
 
-    /// Audio is never bargained with, only its redundancy (`Lean`); answers its rate.
+    /// Audio is never bargained with, only its redundancy (`Lean`, `Rich`); answers its rate.
     fn set_audio(&mut self, now: Time, index: u32, (whole, lean): (u64, u64), low: u64) -> u64 {
         let transport = &mut self.transports[index];
         let thin = transport
             .lean
             .judge(now, &transport.bandwidth, (whole, lean), low);
+        let added = match thin {
+            true => 0,
+            false => transport
+                .rich
+                .judge(now, &transport.bandwidth, (whole, lean), low),
+        };
+        let with_redundancy = |(whole, lean): (u64, u64)| match thin {
+            true => lean,
+            false => whole + u64::from(added) * whole.saturating_sub(lean),
+        };
         for subscription in &transport.subscriptions {
             let entry = &mut self.subscriptions[*subscription];
             if entry.kind == Kind::Audio && entry.selector.target().is_some() {
                 let rates = self.feeds[entry.feed].audio_rates(now);
-                let stripped = thin || entry.strips_red();
-                entry.lean = thin;
-                entry.allocated = if stripped { rates.1 } else { rates.0 };
+                let stripped = entry.strips_red();
+                (entry.lean, entry.rich) = (thin, added);
+                entry.allocated = if stripped {
+                    rates.1
+                } else {
+                    with_redundancy(rates)
+                };
             }
         }
-        if thin { lean } else { whole }
+        with_redundancy((whole, lean))
     }
 
     fn candidate(&mut self, now: Time, index: u32) -> Candidate {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::bandwidth::Bandwidth;
 use crate::bandwidth::lean::Lean;
+use crate::bandwidth::rich::Rich;
 use crate::collections::{FastMap, Rng};
 use crate::command::{CallId, TransportId};
 use crate::config::Limits;
@@ -126,6 +127,7 @@ pub struct Transport {
     pub queue: Queue,
     pub pacer: Pacer,
     pub lean: Lean,
+    pub rich: Rich,
     pub twcc: u64,
     pub bandwidth: Bandwidth,
     pub traffic: Traffic,
@@ -175,6 +177,7 @@ impl Transport {
             queue: Queue::default(),
             pacer: Pacer::default(),
             lean: Lean::default(),
+            rich: Rich::default(),
             twcc: rng.below(0x8000),
             bandwidth,
             traffic: Traffic::default(),

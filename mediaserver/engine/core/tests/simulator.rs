@@ -26,6 +26,8 @@ mod keyframes;
 mod narrow;
 #[path = "simulator/paths.rs"]
 mod paths;
+#[path = "simulator/redundancy.rs"]
+mod redundancy;
 #[path = "simulator/scalable.rs"]
 mod scalable;
 #[path = "simulator/speakers.rs"]

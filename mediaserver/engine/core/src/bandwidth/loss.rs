@@ -68,6 +68,11 @@ impl LossController {
         if known { self.inherent } else { 0.0 }
     }
 
+    /// Smoothed over about a second.
+    pub fn recent(&self) -> f64 {
+        self.smoothed
+    }
+
     pub fn judge(&mut self, now: Time, rates: Rates) -> Option<Verdict> {
         let total = self.received + self.lost;
         if total < MIN_PACKETS || now.since(self.at) < INTERVAL {

@@ -8,6 +8,7 @@ pub mod history;
 pub mod lean;
 pub mod loss;
 pub mod probe;
+pub mod rich;
 pub mod send_side;
 pub mod trendline;
 
@@ -180,6 +181,11 @@ impl Bandwidth {
     pub fn inherent_loss(&self, now: Time) -> f64 {
         let measured = self.send_side.as_ref();
         measured.map_or(0.0, |s| s.inherent_loss(now))
+    }
+
+    /// Share of packets that are lost now, whoever's fault it is; 0 where nobody says.
+    pub fn loss(&self) -> f64 {
+        self.send_side.as_ref().map_or(0.0, |s| s.loss())
     }
 
     /// REMB is a measurement by the receiver; transport-cc says nothing about idle capacity.

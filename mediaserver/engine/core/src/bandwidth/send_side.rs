@@ -110,6 +110,10 @@ impl SendSide {
         self.loss.inherent(now)
     }
 
+    pub fn loss(&self) -> f64 {
+        self.loss.recent()
+    }
+
     pub fn sent(&mut self, now: Time, sequence: u16, size: usize, sort: Sort) {
         let probe = sort == Sort::Probe || sort == Sort::Video && self.opens(now);
         self.sent.push(now, sequence, size, probe);

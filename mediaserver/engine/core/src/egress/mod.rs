@@ -6,6 +6,7 @@ pub mod layers;
 pub mod pacer;
 pub mod packetize;
 pub mod record;
+pub mod redundancy;
 pub mod rewrite;
 pub mod ring;
 pub mod subscription;

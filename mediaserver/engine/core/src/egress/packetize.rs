@@ -4,6 +4,7 @@
 
 use crate::egress::feed::{Feed, FeedEncoding};
 use crate::egress::record::{AGAIN, FILL, MARKER, PROBE, RTX, Record, STRIP_RED};
+use crate::egress::redundancy::Older;
 use crate::egress::subscription::{Route, Subscription};
 use crate::packet::Facts;
 use crate::spec::{Extensions, Kind};
@@ -32,6 +33,7 @@ pub struct Job<'a> {
     facts: &'a Facts,
     descriptor: &'a [u8],
     payload: &'a [u8],
+    older: Option<Older<'a>>,
     route: Route,
     encoding: &'a FeedEncoding,
 }
@@ -59,12 +61,18 @@ impl<'a> Job<'a> {
         {
             return None;
         }
+        let added = record.added();
+        let older = match added {
+            0 => None,
+            _ => Older::find(&encoding.ring, facts, payload, added),
+        };
         Some(Job {
             record: *record,
             subscription,
             facts,
             descriptor,
             payload,
+            older,
             route,
             encoding,
         })
@@ -87,11 +95,15 @@ impl<'a> Job<'a> {
 
     /// Length of header and payload, without padding and tag.
     pub fn plain_len(&self) -> usize {
-        let mut len = 12 + self.payload.len() + self.fill_len();
+        let mut len = 12 + self.body_len() + self.fill_len();
         if self.names_original() {
             len += RTX_OSN_LEN;
         }
         len + self.extensions_len()
+    }
+
+    fn body_len(&self) -> usize {
+        self.payload.len() + self.older.map_or(0, |older| older.len())
     }
 
     /// A fill is one byte of padding, the shortest packet that says "nothing"; as a probe it is
@@ -278,8 +290,8 @@ impl<'a> Job<'a> {
         let mut at = header.len();
         let rtx = self.names_original();
         let osn = if rtx { RTX_OSN_LEN } else { 0 };
-        let needed =
-            at + osn + self.payload.len() + usize::from(padding) + keys.profile().rtp_overhead();
+        let len = self.body_len();
+        let needed = at + osn + len + usize::from(padding) + keys.profile().rtp_overhead();
         if out.len() < needed {
             return Err(srtp::SrtpError::Short);
         }
@@ -288,10 +300,16 @@ impl<'a> Job<'a> {
             out[at..at + RTX_OSN_LEN].copy_from_slice(&(self.record.seq as u16).to_be_bytes());
             at += RTX_OSN_LEN;
         }
-        let body = &mut out[at..at + self.payload.len()];
-        body.copy_from_slice(self.payload);
+        let body = &mut out[at..at + len];
+        match &self.older {
+            None => body.copy_from_slice(self.payload),
+            Some(older) => {
+                let written = older.write(self.payload, body);
+                debug_assert_eq!(written, Some(len));
+            }
+        }
         self.patch(body);
-        keys.protect_rtp_in_place(index, out, header.len(), osn + self.payload.len(), padding)
+        keys.protect_rtp_in_place(index, out, header.len(), osn + len, padding)
     }
 
     /// Picture id and TL0PICIDX, in the width that the publisher chose.

@@ -1,6 +1,7 @@
 //! A packet that waits to be sent: where its payload lies, and the numbers it will carry.
 //! Small and `Copy`, because there is one per packet per subscriber.
 
+use crate::egress::redundancy::MOST;
 use crate::time::Time;
 
 pub const MARKER: u8 = 1;
@@ -14,6 +15,8 @@ pub const FILL: u8 = 8;
 pub const AGAIN: u8 = 16;
 /// Part of a bandwidth probe.
 pub const PROBE: u8 = 32;
+/// With this many more redundant blocks than the publisher sent: one bit for each.
+pub const RICH: [u8; MOST] = [64, 128];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
@@ -38,5 +41,10 @@ pub struct Record {
 impl Record {
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Redundant blocks to add.
+    pub fn added(&self) -> usize {
+        RICH.iter().filter(|flag| self.has(**flag)).count()
     }
 }

@@ -6,7 +6,7 @@ use crate::command::SubscriptionId;
 use crate::egress::feed::MAX_SPATIAL;
 use crate::egress::history::History;
 use crate::egress::layers::{Layer, Mode, Selector, Verdict};
-use crate::egress::record::{AGAIN, FILL, MARKER, RTX, Record, STRIP_RED};
+use crate::egress::record::{AGAIN, FILL, MARKER, RICH, RTX, Record, STRIP_RED};
 use crate::egress::rewrite::{Numbers, Rewriter};
 use crate::ingress::reception::Meter;
 use crate::packet::Facts;
@@ -14,6 +14,7 @@ use crate::spec::{
     Codec, CodecName, Kind, PublicationSpec, SubscriptionSettings, SubscriptionSpec,
 };
 use crate::time::Time;
+use crate::wire::codec::red::HEADER;
 
 /// Codecs of one publication that are told apart; Chromium offers about thirty payload types,
 /// the negotiation keeps those that are used.
@@ -64,6 +65,8 @@ pub struct Subscription {
     pub nacks: bool,
     /// The path is too narrow for redundant audio beside video.
     pub lean: bool,
+    /// The path loses so much that redundant audio gets this many more blocks.
+    pub rich: u8,
     /// Some of what waited was thrown away (see `withdraw`).
     pub withdrawn: bool,
     /// The remote has reported on our SSRC, so it knows which section it belongs to.
@@ -115,6 +118,7 @@ impl Subscription {
             identical: false,
             nacks: false,
             lean: false,
+            rich: 0,
             withdrawn: false,
             confirmed: false,
             clock_rate,
@@ -283,6 +287,15 @@ impl Subscription {
         if route.strip_red || (self.lean && route.opus.is_some()) {
             flags |= STRIP_RED;
         }
+        let primary = len.saturating_sub(facts.red_primary.into());
+        let mut size = len;
+        // A packet that may be sent again byte for byte cannot depend on what the ring still has.
+        if facts.red_primary > 0 && len > 0 && flags & STRIP_RED == 0 && !self.identical {
+            for flag in RICH.iter().take(self.rich.into()) {
+                flags |= flag;
+                size += HEADER + primary;
+            }
+        }
         Record {
             subscription: index,
             timestamp: numbers.timestamp,
@@ -294,7 +307,7 @@ impl Subscription {
             encoding,
             flags,
             codec: facts.codec,
-            size: len as u16,
+            size: size as u16,
             queued: now,
         }
     }

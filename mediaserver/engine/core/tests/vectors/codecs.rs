@@ -198,6 +198,26 @@ fn red_blocks_and_their_primary() {
 }
 
 #[test]
+fn red_takes_older_blocks_before_its_own() {
+    let bytes = hex("ef 0f0002 6f 0405 aabbcc");
+    let older = [(1920, &[1u8, 2, 3][..]), (1440, &[9][..])].map(|(offset, data)| red::Block {
+        payload_type: 111,
+        timestamp_offset: offset,
+        data,
+    });
+    let mut out = [0u8; 64];
+    let len = red::prepend(&bytes, &older, &mut out).unwrap();
+    assert_eq!(
+        out[..len],
+        hex("ef 1e0003 ef 168001 ef 0f0002 6f 010203 09 0405 aabbcc")
+    );
+    let read: Vec<_> = red::Blocks::parse(&out[..len]).unwrap().collect();
+    assert_eq!(read[..2], older);
+    assert_eq!(read[3].data, [0xaa, 0xbb, 0xcc]);
+    assert_eq!(red::prepend(&bytes, &older, &mut out[..len - 1]), None);
+}
+
+#[test]
 fn red_lengths_that_lie_are_refused() {
     assert_eq!(
         red::primary(&hex("ef 0f0005 6f 0102")).unwrap_err(),

@@ -1,11 +1,17 @@
 //! Redundant audio (RFC 2198): finds the primary block, for subscribers that did not negotiate
-//! RED. Towards those that did, packets pass as they are.
+//! RED, and adds older blocks for those whose path loses much. Towards others packets pass as they
+//! are.
 
 use crate::wire::Malformed;
 use crate::wire::bytes::{u8_at, u24_at};
 
 /// libwebrtc sends at most two redundant blocks, one more costs nothing to allow.
 pub const MAX_BLOCKS: usize = 8;
+/// The fields of a redundant block's header have 14 and 10 bits (section 3).
+pub const MAX_OFFSET: u32 = (1 << 14) - 1;
+pub const MAX_LENGTH: usize = (1 << 10) - 1;
+/// Bytes of that header; the primary's is one byte.
+pub const HEADER: usize = 4;
 
 /// One block: payload type, how much earlier it was (RTP clock units), and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,39 @@ impl<'a> Blocks<'a> {
             data,
         })
     }
+
+    /// Blocks beside the primary.
+    pub fn redundant(&self) -> usize {
+        self.count
+    }
+
+    /// Where the data of the oldest block begins.
+    pub fn data_at(&self) -> usize {
+        usize::from(self.data[0])
+    }
+}
+
+/// Writes `payload` with `older` blocks (oldest first, each within `MAX_OFFSET` and `MAX_LENGTH`)
+/// before its own; answers the length, `None` when `out` is too short or `payload` is not RED.
+pub fn prepend(payload: &[u8], older: &[Block<'_>], out: &mut [u8]) -> Option<usize> {
+    let (headers, data) = payload.split_at_checked(Blocks::parse(payload).ok()?.data_at())?;
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        out.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+        at += bytes.len();
+        Some(())
+    };
+    for block in older {
+        let fields = (u32::from(block.timestamp_offset) << 10) | block.data.len() as u32;
+        let [_, high, middle, low] = fields.to_be_bytes();
+        put(&[0x80 | block.payload_type, high, middle, low])?;
+    }
+    put(headers)?;
+    for block in older {
+        put(block.data)?;
+    }
+    put(data)?;
+    Some(at)
 }
 
 impl<'a> Iterator for Blocks<'a> {
