@@ -139,7 +139,7 @@ class Connection:
                 with bind(room=participant.room.sid, participant=participant.sid):
                     log.info("resumed" if entry.reconnect else "joined")
                     if entry.offer is not None and not participant.closed:
-                        await participant.negotiating.offered(entry.offer)
+                        await participant.negotiating.offered_to_join(entry.offer)
                     await self._read(participant)
                     log.info("socket ended")
         except ClientError as error:  # the room filled between the upgrade and now

@@ -57,6 +57,7 @@ def _leave_trace(participant: Participant, case: str) -> None:
 
 def _trickle(participant: Participant, request: rtc.SignalRequest) -> None:
     """ICE-lite needs no candidate of the client's; the media server validates and counts them."""
+    participant.negotiating.release()
     trickle = request.trickle
     if not trickle.candidateInit or len(trickle.candidateInit) > _CANDIDATE_BYTES:
         participant.services.counters.add("candidates_ignored")

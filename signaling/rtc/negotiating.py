@@ -17,6 +17,9 @@ from mediaserver.api import ClientError, Code, MediaError, Offer, Target
 if TYPE_CHECKING:
     from signaling.rtc.participant import Participant
 
+# How long an answer waits for a sign that the client can take it.
+_HOLD = 0.25
+
 Action = rtc.LeaveRequest.Action
 Reason = models.DisconnectReason
 
@@ -30,6 +33,7 @@ class Negotiating:
         self._answered = False
         self._trickled: set[rtc.SignalTarget] = set()
         self._sections: rtc.MediaSectionsRequirement | None = None
+        self._held: rtc.SessionDescription | None = None
 
     async def answer_to(self, description: rtc.SessionDescription) -> rtc.SessionDescription | None:
         """The client's offer. Returns the answer; None when the participant had to leave."""
@@ -54,10 +58,34 @@ class Negotiating:
         """`answer_to`, and send the answer."""
         answer = await self.answer_to(description)
         if answer is not None:
-            self._p.send(rtc.SignalResponse(answer=answer))
-            self._trickle(answer.sdp, rtc.SignalTarget.PUBLISHER)
-            self._answered = True
-            self.need_sections(self._sections)
+            self._answer(answer)
+
+    async def offered_to_join(self, description: rtc.SessionDescription) -> None:
+        """The offer that a join request brought.
+
+        The Go SDK (2.18) makes that offer its own only after it began to read what follows the
+        join response, and loses an answer that is faster. Its first candidate tells that it has.
+        """
+        answer = await self.answer_to(description)
+        if answer is None:
+            return
+        if self._p.entry.client.sdk != models.ClientInfo.SDK.GO:
+            self._answer(answer)
+            return
+        self._held = answer
+        self._p.services.clock.call_later(_HOLD, self.release)
+
+    def release(self) -> None:
+        """Send the answer that waits, if one does."""
+        answer, self._held = self._held, None
+        if answer is not None and not self._p.closed:
+            self._answer(answer)
+
+    def _answer(self, answer: rtc.SessionDescription) -> None:
+        self._p.send(rtc.SignalResponse(answer=answer))
+        self._trickle(answer.sdp, rtc.SignalTarget.PUBLISHER)
+        self._answered = True
+        self.need_sections(self._sections)
 
     def need_sections(self, need: rtc.MediaSectionsRequirement | None) -> None:
         """SINGLE: ask the client for sections; not before its first offer was answered."""

@@ -7,7 +7,7 @@ from livekit.protocol import models, rtc
 
 from mediaserver.api import ClientError as MediaClientError
 from mediaserver.api import Code, Mode, SubscribeSettings, TrackSpec, Unavailable
-from tests.signaling.rtc.fakes import World, claims, grant
+from tests.signaling.rtc.fakes import Client, World, claims, grant, run_now
 
 
 def test_join_response_comes_first_and_says_what_clients_need() -> None:
@@ -85,6 +85,34 @@ def test_the_first_offer_may_come_with_the_join_and_is_answered_after_it() -> No
     answer = alice.last("answer").answer
     assert (answer.id, answer.type) == (7, "answer")
     assert answer.sdp.startswith("answer to o")
+
+
+def joined_with_offer(sdk: models.ClientInfo.SDK.ValueType) -> tuple[World, Client]:
+    world = World()
+    alice = world.join("alice", sdk=sdk)
+    offer = rtc.SessionDescription(type="offer", sdp="o", id=1)
+    run_now(alice.me.negotiating.offered_to_join(offer))
+    return world, alice
+
+
+def test_the_go_sdk_gets_its_first_answer_after_its_first_candidate() -> None:
+    world, alice = joined_with_offer(models.ClientInfo.SDK.GO)
+    assert "answer" not in alice.cases()
+    alice.ask(trickle=rtc.TrickleRequest(candidateInit='{"candidate": ""}'))
+    assert alice.cases()[-2:] == ["answer", "trickle"]
+    world.clock.advance(1)
+    assert len(alice.all("answer")) == 1
+
+
+def test_the_go_sdk_is_answered_soon_without_a_candidate_too() -> None:
+    world, alice = joined_with_offer(models.ClientInfo.SDK.GO)
+    world.clock.advance(0.3)
+    assert alice.cases()[-2:] == ["answer", "trickle"]
+
+
+def test_other_sdks_are_answered_at_once() -> None:
+    _, alice = joined_with_offer(models.ClientInfo.SDK.JS)
+    assert alice.cases()[-2:] == ["answer", "trickle"]
 
 
 def test_sections_are_asked_for_only_after_the_first_answer() -> None:
