@@ -1,7 +1,7 @@
 """The server under test as a process: ours, or LiveKit's for proving the tests themselves.
 
-`SOTTO_TEST_SERVER=livekit` picks the peer (its binary in ~/.cache/sotto/peers/server). Ports are
-free ones unless the server has a network namespace to itself.
+`SOTTO_TEST_SERVER=livekit` picks the peer (its binary in ~/.cache/sotto/peers/server). Unless the
+server has a network namespace to itself, ours takes free ports and says which; LiveKit cannot.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Server:
     tcp_port: int = 7881
     key: str = KEY
     secret: str = SECRET
-    ready: dict[str, object] = field(default_factory=dict)
+    ready: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -83,6 +83,8 @@ class Place:
     extra: tuple[str, ...] = ()
 
 
+# Ports that a ready file names, where they are.
+_NAMED = ("http", "https", "udp", "tcp", "operator")
 NAMESPACE_PORTS = {
     **{"http": 7880, "https": 7443, "tcp": 7881, "udp": 7882},
     **{"operator": 7889, "turn": 3478, "turns": 5349},
@@ -125,23 +127,42 @@ def serving(folder: Path, place: Place | None = None, kind: str = "") -> Iterato
     kind = kind or under_test()
     place = place or Place()
     folder.mkdir(parents=True, exist_ok=True)
-    ports = dict(NAMESPACE_PORTS) if place.netns else _free_ports()
+    ports = dict(NAMESPACE_PORTS)
+    if not place.netns:
+        ports = _free_ports() if kind == "livekit" else dict.fromkeys(NAMESPACE_PORTS, 0)
     argv = (_livekit if kind == "livekit" else _sotto)(folder, place, ports)
     if place.netns:
         argv = ["ip", "netns", "exec", place.netns, *argv]
+    (folder / "ready.json").unlink(missing_ok=True)
     with (folder / "server.log").open("ab") as sink:
         process = subprocess.Popen(argv, stdout=sink, stderr=sink, cwd=ROOT, start_new_session=True)
-    server = Server(kind, process, f"http://{place.address}:{ports['http']}", folder)
-    server.udp_port, server.tcp_port = ports["udp"], ports["tcp"]
-    server.operator = f"http://{place.address}:{ports['operator']}"
+    server = Server(kind, process, "", folder)
     try:
+        if kind != "livekit":
+            server.ready = _ready(server)
+            ports |= {name: int(server.ready[name]) for name in _NAMED}
+        server.http = f"http://{place.address}:{ports['http']}"
+        server.udp_port, server.tcp_port = ports["udp"], ports["tcp"]
+        server.operator = f"http://{place.address}:{ports['operator']}"
         _wait(server, place)
-        ready = folder / "ready.json"
-        if ready.exists():
-            server.ready = json.loads(ready.read_text())
         yield server
     finally:
         stop(process)
+
+
+def _ready(server: Server) -> dict[str, Any]:
+    """What it writes once everything listens."""
+    path, end = server.folder / "ready.json", time.monotonic() + START_S
+    while not path.exists():
+        _still_starting(server, end)
+        time.sleep(0.05)
+    facts: dict[str, Any] = json.loads(path.read_text())
+    return facts
+
+
+def _still_starting(server: Server, end: float) -> None:
+    if server.process.poll() is not None or time.monotonic() > end:
+        raise AssertionError(f"the server did not start:\n{server.log()[-3000:]}")
 
 
 def _wait(server: Server, place: Place) -> None:
@@ -151,8 +172,7 @@ def _wait(server: Server, place: Place) -> None:
         probe = ["ip", "netns", "exec", place.netns, *probe]
     end = time.monotonic() + START_S
     while subprocess.run(probe, check=False).returncode != 0:
-        if server.process.poll() is not None or time.monotonic() > end:
-            raise AssertionError(f"the server did not start:\n{server.log()[-3000:]}")
+        _still_starting(server, end)
         time.sleep(0.1)
 
 
