@@ -31,7 +31,7 @@ check:
 	@$(PY) .ci/suites.py test --only check
 
 ## make bench      speed and memory beside a peer and a limit (WHAT=video|audio|meeting|loss|join|data|memory|idle,
-##                 store|access|requests|logins|sockets|revocation)
+##                 store|access|requests|logins|sockets|revocation|sync|crowd|history)
 bench:
 	@$(SETUP) bench
 	@$(PY) bench/run.py $(WHAT) $(ARGS)

@@ -1,7 +1,7 @@
-"""The sections of `make bench` about accounts, store and sockets, each a script in its own process.
+"""The sections of `make bench` of accounts, store, sockets and chat, each in its own process.
 
-None needs a peer server or the Rust tools: what they are measured against runs beside them, in the
-same run. `run.py` calls them; `python bench/store.py` does the same.
+None needs the Rust tools: what they are measured against runs beside them, in the same run.
+`run.py` calls them; `python bench/store.py` does the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ SCRIPTS = {
     "logins": "logins.py",
     "sockets": "idle_sockets.py",
     "revocation": "revocation.py",
+    "sync": "sync.py",
+    "crowd": "crowd.py",
+    "history": "history.py",
 }
 # A script's exit status when it ran well and a goal was missed; its last line says which.
 MISSED = 1

@@ -1,308 +1,139 @@
-"""Sync beside Centrifugo and a bare store write: deliveries, acknowledgements, reconnects, memory.
+"""Messages between people over the sync socket, beside Centrifugo and beside the store alone.
 
-    python -m bench.sync [--seconds 8] [--only load,reconnect,resume,memory]
-
-Sotto is `sotto serve` on its embedded store, each message durable and sealed before it is
-acknowledged. Centrifugo (cached by the bench in ~/.cache/sotto) keeps its history in memory. One
-load process drives both in the same way, on the same cores; all figures are of one run.
+50 rooms of 11 people who post in turn: 500 and 2,500 messages/s, 5,000 and 25,000 deliveries/s.
+Sotto has each message sealed and on the disk before it is acknowledged; Centrifugo keeps its
+history in memory. `make bench WHAT=sync`, or `python bench/sync.py [--seconds 8] [--runs 3]`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
-import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.centrifugo import MEMBERS, ROOMS, Centrifugo
-from bench.sync_load import (
-    Peer,
-    Tally,
-    cpu_seconds,
-    open_peer,
-    paced,
-    quantile,
-    resident,
-    stamp,
-)
-from signaling.clock import SystemClock
-from signaling.ids import SystemEntropy
-from signaling.storage.embedded.store import EmbeddedStore
-from signaling.storage.port import NewOp
-from tests.proofs.server import Api, Installation, client
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from chat import MEMBERS, Site, bare_writes, centrifugo, sotto, stand_in
+from servers import BenchError
+from table import line, spread, title
 
 RATES = (500, 2500)
-WS = "Sec-WebSocket-Protocol: sotto.1\r\nAuthorization: Bearer {}\r\n"
-SETTINGS = {
-    "sync.sockets_per_account": "100000",
-    "sync.messages_per_second": "100000",
-    "sync.messages_burst": "100000",
-    "api.rate_factor": "1000",
-}
+ACK_GOAL, DELIVERY_GOAL = 2.0, 100.0
+Round = dict[str, dict[int, dict[str, float]]]
+"""By server and rate."""
+
+ROWS: tuple[tuple[str, str, int], ...] = (
+    ("messages/s in", "in", 0),
+    ("deliveries/s out", "out", 0),
+    ("not delivered", "missing", 0),
+    ("ack p50 ms", "ack_p50", 1),
+    ("ack p99 ms", "ack_p99", 1),
+    ("delivery p50 ms", "delivery_p50", 1),
+    ("delivery p99 ms", "delivery_p99", 1),
+    ("server's CPU us a message", "cpu", 0),
+    ("load's CPU us a message", "load_cpu", 0),
+)
 
 
-# Sotto
+def told(found: Mapping[str, Any]) -> dict[str, float]:
+    acks, deliveries, sent = found["acks"], found["deliveries"], found["sent"]
+    return {
+        "in": found["sent_per_s"], "out": found["deliveries_per_s"], "missing": found["missing"],
+        "ack_p50": acks["p50"], "ack_p99": acks["p99"],
+        "delivery_p50": deliveries["p50"], "delivery_p99": deliveries["p99"],
+        "cpu": found["server_cpu_s"] / sent * 1e6, "load_cpu": found["load_cpu_s"] / sent * 1e6,
+    }  # fmt: skip
 
 
-class Sotto:
-    """One server with `MEMBERS` people in `ROOMS` rooms."""
-
-    def __init__(self, home: Path) -> None:
-        self.there = Installation(home, SETTINGS)
-        self.tokens: list[str] = []
-        self.rooms: list[str] = []
-        self.tally = Tally()
-        self.peers: list[Peer] = []
-
-    async def start(self) -> None:
-        self.there.start()
-        await self.there.ready()
-        async with client() as http:
-            await self._people(Api(self.there, http))
-
-    async def _people(self, api: Api) -> None:
-        owner = await api.owner()
-        accounts = []
-        for number in range(MEMBERS):
-            made = await api.invited(owner, f"some.{number:02}", "member")
-            self.tokens.append(made["access_token"])
-            me = await api.must("GET", "/account", None, made["access_token"])
-            accounts.append(me["id"])
-        for number in range(ROOMS):
-            body = {"kind": "group", "name": f"r{number}", "members": accounts[1:]}
-            room = await api.must("POST", "/rooms", body, self.tokens[0])
-            self.rooms.append(room["id"])
-
-    @property
-    def port(self) -> int:
-        return int(self.there.facts["https"])
-
-    def _heard(self, peer: Peer, frame: bytes) -> None:
-        if frame.startswith(b'{"type":"download"'):
-            self.tally.delivered(frame)
-            at = frame.find(b'"upload_client_version":') + 24
-            acked = int(frame[at : frame.find(b",", at)])
-            sent = peer.data.get("sent", {})
-            for version in range(peer.data.get("acked", 0) + 1, acked + 1):
-                if version in sent:
-                    self.tally.acks.append((time.perf_counter_ns() - sent.pop(version)) / 1e6)
-            peer.data["acked"] = acked
-            cut = frame.rfind(b',"changes":')
-            peer.data["tail"] = frame[:cut] + b"}" if cut > 0 else b"{}"
-        for kind, waiting in list(peer.waiting.items()):
-            if frame.startswith(b'{"type":"' + kind.encode()):
-                del peer.waiting[kind]
-                waiting.set_result(frame)
-        if frame.startswith(b'{"type":"ping"'):
-            peer.send({"type": "pong", "id": json.loads(frame)["id"]})
-        elif frame.startswith(b'{"type":"error"'):
-            print("error", frame[:200])
-
-    async def open(self, member: int, room: int) -> Peer:
-        fields = WS.format(self.tokens[member])
-        peer = await open_peer(self.port, "/sync", fields, self._heard)
-        named = peer.wait("ident")
-        path = f"room:{self.rooms[room]}"
-        peer.send({"type": "bind", "session": 1, "path": path, "need_client_file_ident": True})
-        given = json.loads(await named)
-        await self.identify(peer, given["client_file_ident"], given["client_file_ident_salt"])
-        return peer
-
-    async def identify(self, peer: Peer, ident: str, salt: str, **cursors: Any) -> bytes:
-        first = peer.wait("download")
-        peer.data["file"] = (ident, salt)
-        file = {"client_file_ident": ident, "client_file_ident_salt": salt}
-        peer.send({"type": "ident", "session": 1, "window": 1, **file, **cursors})
-        return await first
-
-    async def fill(self) -> None:
-        for room in range(ROOMS):
-            made = [self.open(member, room) for member in range(MEMBERS)]
-            self.peers += await asyncio.gather(*made)
-
-    def post(self, number: int) -> None:
-        peer = self.peers[(number % ROOMS) * MEMBERS]
-        version = peer.data["version"] = peer.data.get("version", 0) + 1
-        now = int(time.time() * 1000)
-        name = str(uuid.UUID(int=now << 80 | 7 << 76 | 2 << 62 | number))
-        op = {"type": "post", "id": name, "body": {"format": "m.plain.v1", "text": stamp()}}
-        peer.data.setdefault("sent", {})[version] = time.perf_counter_ns()
-        change = {"version": version, "clock": now, "op": op}
-        peer.send({"type": "upload", "session": 1, "changes": [change]})
-
-    def memory(self) -> int:
-        assert self.there.process is not None
-        return resident(self.there.process.pid)
-
-    def busy(self) -> float:
-        assert self.there.process is not None
-        return cpu_seconds(self.there.process.pid)
-
-    async def stop(self) -> None:
-        for peer in self.peers:
-            if peer.transport is not None:
-                peer.transport.abort()
-        await self.there.stop()
-
-
-# What is measured
-
-
-async def load(site: Sotto | Centrifugo, name: str, seconds: float) -> dict[str, Any]:
-    if isinstance(site, Sotto):
-        await site.start()
-    before = site.memory()
-    await site.fill()
-    await asyncio.sleep(1)
-    found: dict[str, Any] = {"bytes_each": (site.memory() - before) // len(site.peers)}
+async def under_load(site: Site, seconds: float) -> dict[int, dict[str, float]]:
+    await site.load.ask("open")
+    found = {}
     for rate in RATES:
-        await paced(rate, 1.5, site.post)
-        await asyncio.sleep(0.5)
-        site.tally.clear()
-        begun, busy = time.perf_counter(), site.busy()
-        sent = await paced(rate, seconds, site.post)
-        took = time.perf_counter() - begun
-        await asyncio.sleep(1.5)
-        tally = site.tally
-        found[str(rate)] = {
-            "server_cpu_us_per_message": round((site.busy() - busy) / sent * 1e6),
-            "sent_per_s": round(sent / took),
-            "acked": len(tally.acks) / sent,
-            "deliveries_per_s": round(len(tally.deliveries) / took),
-            "ack_p50": round(quantile(tally.acks, 0.5), 2),
-            "ack_p99": round(quantile(tally.acks, 0.99), 2),
-            "delivery_p50": round(quantile(tally.deliveries, 0.5), 2),
-            "delivery_p99": round(quantile(tally.deliveries, 0.99), 2),
-        }
-        print(json.dumps({name: {str(rate): found[str(rate)]}}), flush=True)
+        answer = await site.load.ask("load", rate=rate, seconds=seconds, warm=2)
+        found[rate] = told(answer)
     return found
 
 
-async def bare(folder: Path, seconds: float) -> dict[str, Any]:
-    """Only the store, at the same rates: what an acknowledgement cannot be faster than."""
-    (folder / "bare").mkdir()
-    store = EmbeddedStore(folder / "bare", SystemClock(), SystemEntropy())
-    found: dict[str, Any] = {}
-    try:
-        for rate in RATES:
-            took: list[float] = []
-            tasks: list[asyncio.Task[None]] = []
-
-            async def one(number: int, took: list[float] = took, rate: int = rate) -> None:
-                begun = time.perf_counter()
-                ops = [NewOp(f"i{rate}", number + 1, bytes(300))]
-                await store.log.append("app", f"room{number % ROOMS}", ops)
-                took.append((time.perf_counter() - begun) * 1e3)
-
-            def send(number: int, tasks: list[asyncio.Task[None]] = tasks) -> None:
-                tasks.append(asyncio.ensure_future(one(number)))
-
-            await paced(rate, seconds, send)
-            await asyncio.gather(*tasks)
-            found[str(rate)] = {
-                "ack_p50": round(quantile(took, 0.5), 2),
-                "ack_p99": round(quantile(took, 0.99), 2),
-            }
-        print(json.dumps({"bare store": found}), flush=True)
-    finally:
-        await store.close()
+async def one_round(seconds: float, only: list[str]) -> Round:
+    found: Round = {}
+    with tempfile.TemporaryDirectory(prefix="sotto-bench-") as name, stand_in() as mongo:
+        folder = Path(name)
+        stores: dict[str, dict[str, str]] = {"embedded": {}, "stand-in": mongo}
+        for store, settings in stores.items():
+            if f"bare {store}" in only:
+                found[f"bare {store}"] = {}
+                for rate in RATES:
+                    waits = await bare_writes(folder / f"{store}{rate}", settings, rate, seconds)
+                    found[f"bare {store}"][rate] = {f"ack_{k}": v for k, v in waits.items()}
+        if "centrifugo" in only:
+            async with centrifugo(folder / "centrifugo") as site:
+                found[site.name] = await under_load(site, seconds)
+        for store, settings in stores.items():
+            if f"sotto {store}" in only:
+                async with sotto(folder / f"sotto-{store}", f"sotto {store}", settings) as site:
+                    found[site.name] = await under_load(site, seconds)
     return found
 
 
-async def reconnect(site: Sotto, count: int) -> dict[str, Any]:
-    """`count` sockets at once, while 500 others talk."""
-    site.tally.clear()
-    begun = time.perf_counter()
-    talking = asyncio.create_task(paced(100, 20, site.post))
-    made = await asyncio.gather(
-        *(site.open(number % MEMBERS, number % ROOMS) for number in range(count)),
-        return_exceptions=True,
-    )
-    took = time.perf_counter() - begun
-    back = [peer for peer in made if isinstance(peer, Peer)]
-    during = quantile(site.tally.deliveries, 0.99)
-    await talking
-    for peer in back:
-        if peer.transport is not None:
-            peer.transport.abort()
-    answer = {"clients": count, "back": len(back), "seconds": round(took, 2),
-              "others_p99": round(during, 1)}  # fmt: skip
-    print(json.dumps({"reconnect": answer}), flush=True)
-    return answer
+SERVERS = ("bare embedded", "bare stand-in", "centrifugo", "sotto embedded", "sotto stand-in")
 
 
-async def resume(site: Sotto, behind: int = 1000) -> dict[str, Any]:
-    """One client that missed so many messages of one room."""
-    reader = await site.open(1, 0)
-    await asyncio.sleep(0.2)
-    tail = json.loads(reader.data["tail"])
-    assert reader.transport is not None
-    reader.transport.abort()
-    writer = site.peers[0]
-    for number in range(behind):
-        site.post(number * ROOMS)
-        if number % 50 == 49:
-            await asyncio.sleep(0.05)
-    while writer.data["acked"] < writer.data["version"]:  # noqa: ASYNC110 - a bench
-        await asyncio.sleep(0.05)
-    took = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        again = await open_peer(site.port, "/sync", WS.format(site.tokens[1]), site._heard)
-        again.send({"type": "bind", "session": 1, "path": f"room:{site.rooms[0]}"})
-        marked = again.wait("mark")
-
-        first = site.identify(
-            again, *reader.data["file"], download_server_version=tail["to"], chain=tail["chain"]
-        )
-        await first
-        again.send({"type": "mark", "session": 1, "request": 1})
-        await marked
-        took.append((time.perf_counter() - begun) * 1e3)
-        assert again.transport is not None
-        again.transport.abort()
-    answer = {"behind": behind, "ms": [round(value, 1) for value in took]}
-    print(json.dumps({"resume": answer}), flush=True)
-    return answer
+def ratios(rounds: list[Round], of: str, to: str, rate: int, what: str) -> list[float]:
+    return [one[of][rate][what] / one[to][rate][what] for one in rounds]
 
 
-async def main() -> None:
+def show(rounds: list[Round]) -> bool:
+    """True when the goals are met."""
+    names = [name for name in SERVERS if name in rounds[0]]
+    met = [_show(rounds, names, rate) for rate in RATES]
+    return all(met)
+
+
+def _show(rounds: list[Round], names: list[str], rate: int) -> bool:
+    title(f"{rate} messages/s in, {rate * (MEMBERS - 1)} deliveries/s out")
+    line("", *names)
+    for shown, key, digits in ROWS:
+        values = [[one[name][rate].get(key, -1.0) for one in rounds] for name in names]
+        line(f"  {shown}", *("-" if v[0] == -1.0 else spread(v, digits) for v in values))
+    good = True
+    for store in ("embedded", "stand-in"):
+        of, bare = f"sotto {store}", f"bare {store}"
+        if of not in names:
+            continue
+        if bare in names:
+            acks = ratios(rounds, of, bare, rate, "ack_p99")
+            line(f"  {of}: ack p99 / bare", spread(acks), f"goal {ACK_GOAL:.0f}")
+            good &= store != "embedded" or statistics.median(acks) <= ACK_GOAL
+        if "centrifugo" in names:
+            for what in ("out", "ack_p99", "delivery_p99", "cpu"):
+                found = ratios(rounds, of, "centrifugo", rate, what)
+                line(f"  {of}: {what} / centrifugo", spread(found))
+        waits = [one[of][rate]["delivery_p99"] for one in rounds]
+        good &= store != "embedded" or statistics.median(waits) <= DELIVERY_GOAL
+    return good
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--clients", type=int, default=2000)
-    parser.add_argument("--only", default="bare,centrifugo,load,reconnect,resume")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", default=",".join(SERVERS))
     wanted = parser.parse_args()
-    only = wanted.only.split(",")
-    with tempfile.TemporaryDirectory(prefix="sotto-bench-") as name:
-        folder = Path(name)
-        if "bare" in only:
-            await bare(folder, wanted.seconds)
-        if "centrifugo" in only:
-            peer = Centrifugo(folder / "centrifugo")
-            try:
-                await peer.start()
-                print(json.dumps({"centrifugo": await load(peer, "centrifugo", wanted.seconds)}))
-            except subprocess.CalledProcessError:
-                print("centrifugo: the Go proxy does not give the module; not measured")
-            finally:
-                await peer.stop()
-        site = Sotto(folder / "sotto")
-        try:
-            print(json.dumps({"sotto": await load(site, "sotto", wanted.seconds)}))
-            if "reconnect" in only:
-                await reconnect(site, wanted.clients)
-            if "resume" in only:
-                await resume(site)
-        finally:
-            await site.stop()
+    try:
+        rounds = [
+            asyncio.run(one_round(wanted.seconds, wanted.only.split(",")))
+            for _ in range(wanted.runs)
+        ]
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0 if show(rounds) else 1
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
-    sys.exit(0)
+    sys.exit(main())

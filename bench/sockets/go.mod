@@ -1,0 +1,3 @@
+module sotto.example/bench/sockets
+
+go 1.22
