@@ -46,3 +46,8 @@ def frames_of(data: bytes) -> list[tuple[int, bytes]]:
 
 def close_codes(data: bytes) -> list[int]:
     return [int.from_bytes(said[:2], "big") for opcode, said in frames_of(data) if opcode == CLOSE]
+
+
+def masked(opcode: int, said: bytes) -> bytes:
+    """A short frame of a client, whole; a mask of zeros changes nothing (section 5.3)."""
+    return bytes((0x80 | opcode, 0x80 | len(said))) + bytes(4) + said

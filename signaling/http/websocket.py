@@ -7,7 +7,9 @@ sockets, or to one that nothing waits for, is written with this instead.
 from __future__ import annotations
 
 # FIN, and the opcode.
-_TEXT, _BINARY = 0x81, 0x82
+_TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88
+# What a control frame has room for, without the code (section 5.5).
+_REASON_BYTES = 123
 
 
 def text_frame(data: bytes) -> bytes:
@@ -17,6 +19,12 @@ def text_frame(data: bytes) -> bytes:
 
 def binary_frame(data: bytes) -> bytes:
     return _frame(_BINARY, data)
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """Section 5.5.1. A longer reason is cut between two characters: half of one fails the peer."""
+    said = reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
+    return _frame(_CLOSE, code.to_bytes(2, "big") + said)
 
 
 def _frame(first: int, data: bytes) -> bytes:

@@ -9,7 +9,6 @@ straight to the transport, whose buffer is the only queue. Owned by its `Door`; 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from aiohttp import WSMsgType, web
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Revocation
 from signaling.config.sessions import Sync
-from signaling.http.websocket import text_frame
+from signaling.http.websocket import close_frame, text_frame
 from signaling.rtc.pacing import TokenBucket
 from signaling.sync import frames
 from signaling.sync.errors import Action, Close, Fault, SyncCode, translate
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
-"""What a closing handshake may take; then the connection is cut."""
+"""What the peer has to answer a close frame; then the connection is cut."""
 
 
 class Connection:
@@ -39,8 +38,8 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_answered",
         "_bucket",
-        "_closing",
         "_door",
         "_ending",
         "_heard",
@@ -87,7 +86,7 @@ class Connection:
         self._bucket = TokenBucket(limits.messages_per_second, limits.messages_burst)
         self._interval, self._timeout = limits.ping_seconds, limits.pong_seconds
         self._ending = False
-        self._closing: asyncio.Task[None] | None = None
+        self._answered: asyncio.Future[None] | None = None
         self._heard = True
         self._ping_id = 0
         self._pinged_at = 0.0
@@ -151,12 +150,15 @@ class Connection:
         self._ending = True
         self.close_code = code
         self._stop_timer()
-        self._closing = self._door.spawn(self._close(code, reason))
+        self._transport.write(close_frame(code, reason))
+        self._answered = self._loop.create_future()
+        self._door.spawn(self._see_out(self._answered))
 
-    async def _close(self, code: Close, reason: str) -> None:
-        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._socket.close(code=code, message=reason.encode()[:120])
+    async def _see_out(self, answered: asyncio.Future[None]) -> None:
+        """The connection stands until the peer has answered (RFC 6455 section 7.1.1): cut before,
+        it takes the code from a peer that was just writing.
+        """
+        await asyncio.wait([answered], timeout=CLOSE_SECONDS)
         self._transport.abort()
 
     def _cut(self, code: Close) -> None:
@@ -175,16 +177,26 @@ class Connection:
         try:
             async for message in self._socket:
                 self._heard = True
-                if self._ending or not await self._take(message.type, message.data):
-                    return
+                if not self._ending:  # after our close frame only the peer's counts
+                    await self._take(message.type, message.data)
         finally:
             self._stop_timer()
-            if self._closing is not None:
-                # aiohttp would end the socket in its own way as soon as its handler returns.
-                await asyncio.wait([self._closing])
-            if not self.close_code:
-                self.close_code = self._socket.close_code or 1006
-            self._ending = True
+            if self._answered is None:
+                self._left()
+            else:
+                self._transport.abort()
+                if not self._answered.done():
+                    self._answered.set_result(None)
+
+    def _left(self) -> None:
+        """The peer went; one that said so is answered before anything else is done."""
+        self._ending = True
+        said = self._socket.close_code
+        if not self.close_code:
+            self.close_code = said or 1006
+        if said is not None and not self._transport.is_closing():
+            self._transport.write(close_frame(Close.NORMAL, ""))
+            self._transport.close()
 
     def _hello(self) -> frames.Hello:
         who, limits = self.principal, self.limits
@@ -205,20 +217,17 @@ class Connection:
             messages_burst=limits.messages_burst,
         )
 
-    async def _take(self, kind: WSMsgType, data: Any) -> bool:
-        """One frame. False when nothing more is read."""
+    async def _take(self, kind: WSMsgType, data: Any) -> None:
+        """One frame. Of one that is too large or broken aiohttp has closed with its code."""
         if not self._bucket.take(self._loop.time()):
             self._flooded()
-            return False
+            return
         if kind is WSMsgType.TEXT:
             await self._understand(data)
         elif kind is WSMsgType.PING:
             await self._socket.pong(data)
         elif kind is WSMsgType.BINARY:
             self.end(Close.BINARY, "text frames only")
-        elif kind is not WSMsgType.PONG:
-            return False  # ERROR: too large or broken; aiohttp has closed with its code
-        return not self._ending
 
     def _flooded(self) -> None:
         self.fault(

@@ -115,6 +115,7 @@ class Door:
         socket = web.WebSocketResponse(
             timeout=2.0,
             autoping=False,
+            autoclose=False,
             max_msg_size=self.limits.frame_bytes,
             compress=False,
             protocols=(spelled,),
