@@ -15,16 +15,20 @@ from typing import Protocol
 
 from signaling.clock import Clock
 
-# Of 128 ids. Ids are no secrets: those come from `Entropy`.
-POOL_BYTES = 1280
+# Ids are no secrets: those come from `Entropy`.
+POOL_IDS = 128
+_DIGITS = 20  # hexadecimal, of one id
 # RFC 9562, section 4.1: the two highest bits of the digit are 10.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def uuid7(unix: float, random: Callable[[int], bytes]) -> str:
     """48 bits of milliseconds, then 74 random bits: sorts by time, cannot be guessed."""
+    return _spelled(unix, random(_DIGITS // 2).hex())
+
+
+def _spelled(unix: float, noise: str) -> str:
     time = f"{int(unix * 1000) & 0xFFFF_FFFF_FFFF:012x}"
-    noise = random(10).hex()
     variant = _VARIANT[noise[4]]
     return f"{time[:8]}-{time[8:]}-7{noise[1:4]}-{variant}{noise[5:8]}-{noise[8:]}"
 
@@ -55,24 +59,20 @@ class SystemIds:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pool = b""
+        self._pool = ""
         self._used = 0
         _POOLS.add(self)
 
     def new(self) -> str:
-        return uuid7(self._clock.unix(), self._take)
-
-    def _take(self, size: int) -> bytes:
-        end = self._used + size
-        if end > len(self._pool):
-            self._pool, self._used, end = secrets.token_bytes(POOL_BYTES), 0, size
-        taken = self._pool[self._used : end]
-        self._used = end
-        return taken
+        start = self._used
+        if start == len(self._pool):
+            self._pool, start = secrets.token_hex(POOL_IDS * _DIGITS // 2), 0
+        self._used = start + _DIGITS
+        return _spelled(self._clock.unix(), self._pool[start : self._used])
 
     def forget(self) -> None:
         """A forked child must not go on in its parent's bytes."""
-        self._pool, self._used = b"", 0
+        self._pool, self._used = "", 0
 
 
 _POOLS: weakref.WeakSet[SystemIds] = weakref.WeakSet()

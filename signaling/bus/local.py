@@ -147,13 +147,23 @@ class Limits:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._arrivals: Expiring[float] = Expiring(clock)
+        self._arrivals: dict[str, float] = {}
 
     def take(self, key: str, rate: float, burst: int, cost: int) -> Limit:
         now = self._clock.monotonic()
-        arrival, answer = gcra(self._arrivals.get(key) or 0.0, now, rate, burst, cost)
-        self._arrivals.set(key, arrival, arrival - now)
+        arrival, answer = gcra(self._arrivals.pop(key, 0.0), now, rate, burst, cost)
+        self._arrivals[key] = arrival
+        self._trim(now)
         return answer
+
+    def _trim(self, now: float) -> None:
+        """As `Expiring` does, with one look at the clock: every request comes by here."""
+        for _ in range(2):
+            oldest = next(iter(self._arrivals))
+            ended = self._arrivals[oldest] <= now
+            if not ended and len(self._arrivals) <= MAX_ENTRIES or len(self._arrivals) == 1:
+                return
+            del self._arrivals[oldest]
 
 
 class LocalSubscription:

@@ -81,10 +81,11 @@ class Planes:
         self._sessions, self._door, self._app = sessions, door, app
 
     async def authenticate(self, request: web.Request) -> Principal:
-        fields = request.headers.getall(hdrs.AUTHORIZATION, [])
-        if len(fields) == 1:
+        # Nearly every request is of a session, whose authenticator takes the field apart again.
+        if PREFIX in request.headers.get(hdrs.AUTHORIZATION, ""):
+            fields = request.headers.getall(hdrs.AUTHORIZATION)
             scheme, _, text = fields[0].partition(" ")
-            if scheme.lower() == "bearer" and text.strip().startswith(PREFIX):
+            if len(fields) == 1 and scheme.lower() == "bearer" and text.strip().startswith(PREFIX):
                 return await self._door.plane(request, self._app, text.strip())
         return await self._sessions.authenticate(request)
 

@@ -13,6 +13,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
 from functools import lru_cache
 
 from aiohttp import hdrs, web
@@ -23,8 +24,9 @@ from signaling.config import Config
 from signaling.errors import ClientError, Code
 from signaling.http.problem import from_exception
 from signaling.http.rates import Buckets
+from signaling.http.ready import Ready, lines
 from signaling.http.request_id import HEADER as REQUEST_ID
-from signaling.http.request_id import request_id_of
+from signaling.http.request_id import name_request, request_id_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -112,11 +114,10 @@ def page_policy(host: str, secure: bool, files: str = "") -> dict[str, str]:
 def in_chain(method: AiohttpMiddleware) -> AiohttpMiddleware:
     """aiohttp marks its middleware by an attribute, which a bound method cannot carry."""
 
-    @web.middleware
-    async def run(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await method(request, handler)
+    def run(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        return method(request, handler)
 
-    return run
+    return web.middleware(run)
 
 
 def is_secure(request: web.Request, public_url: str) -> bool:
@@ -128,13 +129,20 @@ class Middleware:
     """Every request passes it once: rate, the handler, errors; then the headers of its answer."""
 
     def __init__(
-        self, config: Config, *, hsts: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        config: Config,
+        *,
+        hsts: bool,
+        clock: Callable[[], float] = time.monotonic,
+        unix: Callable[[], float] = time.time,  # noqa: TID251 - the adapter that reads it
     ) -> None:
         self._buckets = Buckets(config.limits.requests_per_second, config.limits.requests_burst)
         self._proxies = parse_networks(config.http.trusted_proxies)
         self._hsts = hsts
         self._public_url = config.http.public_url
         self._clock = clock
+        self._unix = unix
+        self._second, self._leads = 0, ("", "")
         self.requests: Counter[tuple[str, int]] = Counter()
 
     def chain(self) -> list[AiohttpMiddleware]:
@@ -155,6 +163,7 @@ class Middleware:
             headers[_HSTS] = HSTS
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        name_request(request)
         try:
             self._take(request)
             if request.method == "OPTIONS" and _is_preflight(request):
@@ -163,8 +172,20 @@ class Middleware:
                 response = await handler(request)
         except Exception as error:
             response = from_exception(error, request_id_of(request))
+        if type(response) is Ready:
+            response.lead = self._lead(request)
         self.requests[(_route(request), response.status)] += 1
         return response
+
+    def _lead(self, request: web.Request) -> str:
+        """What `finish` says of an answer of the API, as text, with the date of this second."""
+        second = int(self._unix())
+        if second != self._second:
+            fields = {**ALWAYS, **DATA_POLICY, hdrs.DATE: formatdate(second, usegmt=True)}
+            plain = lines(fields)
+            self._second, self._leads = second, (plain, plain + lines({_HSTS: HSTS}))
+        secure = self._hsts and is_secure(request, self._public_url)
+        return f"{self._leads[secure]}{REQUEST_ID}: {request_id_of(request)}\r\n"
 
     def _take(self, request: web.Request) -> None:
         address = client_address(request, self._proxies)

@@ -12,6 +12,11 @@ _KEY = web.RequestKey("request_id", str)
 _IDS: Ids = SystemIds(SystemClock())
 
 
+def name_request(request: web.Request) -> None:
+    """First of all: asking before it has an id costs more."""
+    request[_KEY] = _IDS.new()
+
+
 def request_id_of(request: web.Request) -> str:
     """A client's own id is not taken: it could carry anything into logs (ASVS 16.4.1)."""
     found = request.get(_KEY)

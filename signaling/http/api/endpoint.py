@@ -35,13 +35,12 @@ from signaling.http.api.operation import Auth, Call, Operation, Page, PageAsk, R
 from signaling.http.api.rates import RateLimiter
 from signaling.http.body import read_body
 from signaling.http.problem import from_exception
+from signaling.http.ready import JSON, NO_STORE, Ready
 from signaling.http.request_id import request_id_of
 
 # RFC 9110 section 8.8.3, without weak tags: ours are all strong.
-NO_STORE = {"Cache-Control": "no-store"}
-JSON = "application/json"
-_NO_STORE = CIMultiDict({hdrs.CACHE_CONTROL: "no-store"})
-_JSON_HEADERS = CIMultiDict({hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: JSON})
+_NO_STORE = CIMultiDict({hdrs.CACHE_CONTROL: NO_STORE})
+_FIRST_PAGE = PageAsk()
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -75,8 +74,12 @@ class Endpoint:
         self._also = PARAMETERS if operation.paged else frozenset()
         self._encode = msgspec.json.Encoder().encode
         self._nobody = Principal(app=ports.app)
+        self._checks_origin = operation.unsafe and not operation.any_origin
+        # Other hooks of aiohttp add to answers elsewhere (CORS), which `Ready` would not hear of.
+        self._in_one_piece = operation.ours
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
+        operation = self._operation
         address = self._ports.client_address(request)
         call: Call[Any] = Call(
             principal=self._nobody,
@@ -88,7 +91,7 @@ class Endpoint:
             if_match=None,
             client_address=truncated(address),
             throttle_address=address,
-            page=PageAsk(),
+            page=_FIRST_PAGE,
             idempotency_key=None,
             request=request,
         )
@@ -97,14 +100,18 @@ class Endpoint:
             response = await self._answer(call)
         except Exception as error:
             refusal = error
-            response = from_exception(error, call.request_id, self._operation.problem_type)
-            if self._operation.auth is Auth.NONE and _asks_for_bearer(response):
+            response = from_exception(error, call.request_id, operation.problem_type)
+            if operation.auth is Auth.NONE and _asks_for_bearer(response):
                 # Such an operation takes no bearer token, so none is asked for.
                 del response.headers["WWW-Authenticate"]
-        try:
-            await self._record(call, response.status, refusal)
-        except Exception as error:
-            return from_exception(error, call.request_id, self._operation.problem_type)
+        recording = operation.recording
+        if recording is Recording.DURABLE and refusal is None:
+            try:
+                await self._ports.audit.record(_event(operation, call, response.status, None))
+            except Exception as error:
+                return from_exception(error, call.request_id, operation.problem_type)
+        elif recording is not Recording.OWN or refusal is not None:
+            self._ports.audit.note(_event(operation, call, response.status, refusal))
         return response
 
     async def _answer(self, call: Call[Any]) -> web.StreamResponse:
@@ -116,21 +123,23 @@ class Endpoint:
         call.fields = fields
         try:
             self._authorise(call)
-            await self._read(call)
+            if self._shaped(call):
+                await self._read(call)
             # What is asked once only, which is nearly everything, has the shorter way.
             once = call.idempotency_key is not None
             response = await (self._once(call) if once else self._handle(call))
         except ClientError as error:
             error.headers = {**fields, **error.headers}
             raise
-        if not response.prepared:
+        if type(response) is not Ready and not response.prepared:
             response.headers.update(fields)
         return response
 
     def _check_edge(self, request: web.Request) -> None:
         self._ports.check_transport(request)
-        decode.check_path(request.raw_path)
-        if self._operation.unsafe and not self._operation.any_origin:
+        if request.raw_path != self._operation.route:
+            decode.check_path(request.raw_path)
+        if self._checks_origin:
             self._ports.check_origin(request)
 
     def _authorise(self, call: Call[Any]) -> None:
@@ -145,7 +154,8 @@ class Endpoint:
         if operation.reauth:
             require_recent(principal, call.now, self._ports.reauth_seconds)
 
-    async def _read(self, call: Call[Any]) -> None:
+    def _shaped(self, call: Call[Any]) -> bool:
+        """All of it but the body. False when there is none to read."""
         operation, request = self._operation, call.request
         call.query, ours = decode.query(
             request.rel_url.raw_query_string, operation.query, self._also
@@ -159,12 +169,15 @@ class Endpoint:
         if operation.method == "POST":
             call.idempotency_key = read_key(request.headers.get("Idempotency-Key"))
         if operation.raw:
-            return
+            return False
         if operation.body is not None:
             _check_type(request, FORM if operation.form else JSON)
-        if operation.body is None and not request.can_read_body:
-            return
-        call.raw = await read_body(request, self._ports.limits, operation.max_body)
+            return True
+        return request.can_read_body
+
+    async def _read(self, call: Call[Any]) -> None:
+        operation = self._operation
+        call.raw = await read_body(call.request, self._ports.limits, operation.max_body)
         if operation.body is None:
             _check_empty(call.raw)
         elif operation.form:
@@ -206,9 +219,7 @@ class Endpoint:
         answer = await self._operation.handler(call)
         # In the order in which they are frequent: looking for an abstract type is not cheap.
         if isinstance(answer, msgspec.Struct):
-            return web.Response(
-                status=self._operation.status, body=self._encode(answer), headers=_JSON_HEADERS
-            )
+            return self._json(call, self._operation.status, self._encode(answer), {})
         if isinstance(answer, Reply):
             return await self._reply(call, answer)
         if isinstance(answer, web.StreamResponse):
@@ -223,19 +234,32 @@ class Endpoint:
         if isinstance(body, AsyncIterator):
             return await _stream(call, status, reply, body)
         data = body if isinstance(body, bytes) else b"" if body is None else self._encode(body)
-        headers = CIMultiDict(_NO_STORE)
+        fields: dict[str, str] = {}
         if reply.etag is not None:
-            headers[hdrs.ETAG] = f'"{reply.etag}"'
+            fields[hdrs.ETAG] = f'"{reply.etag}"'
             asked = call.request.headers.get(hdrs.IF_NONE_MATCH)
             if asked is not None and not self._operation.unsafe and _matches(asked, reply.etag):
-                return web.Response(status=304, headers=headers)
+                return web.Response(status=304, headers={hdrs.CACHE_CONTROL: NO_STORE, **fields})
+        if links:
+            fields[hdrs.LINK] = links
+        if data and reply.content_type == JSON and not reply.headers:
+            return self._json(call, status, data, fields)
+        headers = CIMultiDict(_NO_STORE)
+        headers.update(fields)
         if body is not None:
             headers[hdrs.CONTENT_TYPE] = reply.content_type
-        if links:
-            headers[hdrs.LINK] = links
         response = web.Response(status=status, body=data or None, headers=headers)
         _add(response, reply.headers)
         return response
+
+    def _json(
+        self, call: Call[Any], status: int, data: bytes, fields: dict[str, str]
+    ) -> web.Response:
+        """In one piece, unless others add to it: hooks, or whoever keeps it for another time."""
+        if self._in_one_piece and call.idempotency_key is None:
+            return Ready(status, data, {**call.fields, **fields})
+        headers = {hdrs.CACHE_CONTROL: NO_STORE, hdrs.CONTENT_TYPE: JSON, **fields}
+        return web.Response(status=status, body=data, headers=headers)
 
     def _page(self, call: Call[Any], page: Page) -> tuple[bytes, str]:
         """The envelope of a list, and its Link field (RFC 8288)."""
@@ -249,16 +273,6 @@ class Endpoint:
                 links.append(f'<{there}>; rel="{relation}"')
         envelope = {"items": page.items, "next_cursor": after, "prev_cursor": before}
         return self._encode(envelope), ", ".join(links)
-
-    async def _record(self, call: Call[Any], status: int, error: Exception | None) -> None:
-        recording = self._operation.recording
-        if recording is Recording.OWN and error is None:
-            return
-        event = _event(self._operation, call, status, error)
-        if recording is Recording.DURABLE and error is None:
-            await self._ports.audit.record(event)
-        else:
-            self._ports.audit.note(event)
 
 
 def entity_tags(text: str | None) -> tuple[str, ...] | None:
@@ -332,7 +346,8 @@ def _add(response: web.StreamResponse, headers: Any) -> None:
 async def _stream(
     call: Call[Any], status: int, reply: Reply, parts: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers={**NO_STORE, **call.fields})
+    headers = {hdrs.CACHE_CONTROL: NO_STORE, **call.fields}
+    response = web.StreamResponse(status=status, headers=headers)
     response.content_type = reply.content_type
     _add(response, reply.headers)
     await response.prepare(call.request)

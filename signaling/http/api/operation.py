@@ -174,6 +174,11 @@ class Operation:
         return PARAMETER.findall(self.path)
 
     @property
+    def ours(self) -> bool:
+        """Is its path of our own choosing, or does a protocol fix it?"""
+        return self.base == PREFIX
+
+    @property
     def unsafe(self) -> bool:
         """May it change anything? (RFC 9110 section 9.2.1)"""
         return self.method not in ("GET", "HEAD")
