@@ -61,7 +61,7 @@ async def make_ports(core: Core, authenticator: Authenticator, *, development: b
         rates=RateLimiter(
             core.bus, config.api.rate_factor, lambda caller: core.sealer.blind(core.app, caller)
         ),
-        idempotency=Idempotency(kept, core.clock),
+        idempotency=Idempotency(kept, core.clock, core.ids.new(), alone=not config.store.url),
         cursors=Cursors(secret, core.entropy.token),
         clock=core.clock,
         limits=config.limits,

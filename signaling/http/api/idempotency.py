@@ -4,7 +4,8 @@ The first answer is kept, sealed, for a day; the same key with another body is r
 one whose first request still runs. Driven by `endpoint`; the store decides races.
 
     absent --reserve--> RUNNING --keep--> DONE (until it expires)
-                                --drop--> absent (our fault, or nothing was done: try again)
+                        RUNNING --drop--> absent (our fault, or nothing was done: try again)
+                        RUNNING, its process gone --take over--> RUNNING
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from signaling.storage.port import Conflict
 from signaling.storage.table import Row, Table
 
 KEPT_SECONDS = 24 * 3600
-# Longer than any operation runs: after a crash the key is free again.
+# Longer than any operation runs: after a crash the key is free again, where nobody can know of it.
 RUNNING_SECONDS = 60
 # Larger answers are not kept: such an operation is a read.
 MAX_ANSWER = 256 * 1024
@@ -36,6 +37,7 @@ _KEY = re.compile(rf'"({_VISIBLE})"|({_VISIBLE})')
 class Kept(msgspec.Struct, frozen=True):
     """`digest` is of method, path and body; sealed with the rest, since bodies hold passwords, and
     with the key of the `account` that asked: erasing it leaves nothing of the answers either.
+    `owner` is the process that runs it.
     """
 
     digest: bytes
@@ -44,6 +46,7 @@ class Kept(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     account: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,18 @@ def read_key(text: str | None) -> str | None:
 
 
 class Idempotency:
-    """One for the whole API."""
+    """One for the whole API of a process, which `owner` names."""
 
-    def __init__(self, table: Table[Kept], clock: Clock) -> None:
+    def __init__(
+        self, table: Table[Kept], clock: Clock, owner: str, *, alone: bool = False
+    ) -> None:
+        """`alone`: the store lets no other process in, so that what another one left running is of
+        one that is gone. Elsewhere it may be slow only: then the key is free after a minute.
+        """
         self._table = table
         self._clock = clock
+        self._owner = owner
+        self._alone = alone
 
     async def begin(
         self, principal: Principal, operation: str, key: str, request: bytes
@@ -78,25 +88,33 @@ class Idempotency:
         """A ticket to run it, or the answer it had. Raises 409 and 422."""
         name = _name(principal, operation, key)
         digest = hashlib.sha256(request).digest()
-        expires = self._clock.unix() + RUNNING_SECONDS
+        value = Kept(digest, account=principal.account or "", owner=self._owner)
         try:
-            row = await self._table.create(
-                principal.app, name, Kept(digest, account=principal.account or ""), expires=expires
-            )
+            row = await self._table.create(principal.app, name, value, expires=self._until())
         except Conflict:
             return await self._again(principal.app, name, digest)
         return Ticket(principal.app, row)
 
-    async def _again(self, app: str, name: str, digest: bytes) -> Kept:
+    def _until(self) -> float:
+        return self._clock.unix() + RUNNING_SECONDS
+
+    async def _again(self, app: str, name: str, digest: bytes) -> Ticket | Kept:
         row = await self._table.get(app, name)
         if row is not None and row.value.digest != digest:
             message = "This Idempotency-Key was used for another request."
             raise ClientError(Code.IDEMPOTENCY_MISMATCH, 422, message)
-        if row is None or not row.value.done:
-            headers = {"Retry-After": "1"}
-            message = "The first request with this Idempotency-Key still runs."
-            raise ClientError(Code.IDEMPOTENCY_IN_FLIGHT, 409, message, headers=headers)
-        return row.value
+        if row is not None and row.value.done:
+            return row.value
+        if row is not None and self._alone and row.value.owner != self._owner:
+            return await self._take_over(app, row)
+        raise _in_flight()
+
+    async def _take_over(self, app: str, row: Row[Kept]) -> Ticket:
+        value = msgspec.structs.replace(row.value, owner=self._owner)
+        try:
+            return Ticket(app, await self._table.extend(app, row, value, self._until()))
+        except Conflict:
+            raise _in_flight() from None
 
     async def keep(
         self, ticket: Ticket, status: int, headers: tuple[tuple[str, str], ...], body: bytes
@@ -118,6 +136,11 @@ class Idempotency:
             await self._table.delete(ticket.app, ticket.row.key, expect=ticket.row.version)
         except Conflict:
             return
+
+
+def _in_flight() -> ClientError:
+    message = "The first request with this Idempotency-Key still runs."
+    return ClientError(Code.IDEMPOTENCY_IN_FLIGHT, 409, message, headers={"Retry-After": "1"})
 
 
 def _name(principal: Principal, operation: str, key: str) -> str:

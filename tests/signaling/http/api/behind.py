@@ -52,7 +52,7 @@ def ports_of(
         authenticator=authenticator,
         audit=audit,
         rates=RateLimiter(bus or LocalBus(clock), factor),
-        idempotency=Idempotency(Table(store, "idempotency", Kept), clock),
+        idempotency=Idempotency(Table(store, "idempotency", Kept), clock, "here"),
         cursors=Cursors(bytes(32), (entropy or SystemEntropy()).token),
         clock=clock,
         limits=Limits(),

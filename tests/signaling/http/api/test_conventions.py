@@ -10,8 +10,17 @@ from signaling.accounts.principal import Principal
 from signaling.errors import ClientError
 from signaling.http.api.cursor import Cursors
 from signaling.http.api.endpoint import entity_tags
-from signaling.http.api.idempotency import KEPT_SECONDS, RUNNING_SECONDS, read_key
+from signaling.http.api.idempotency import (
+    KEPT_SECONDS,
+    RUNNING_SECONDS,
+    Idempotency,
+    Kept,
+    Ticket,
+    read_key,
+)
 from signaling.ids import SystemEntropy
+from signaling.storage.memory import MemoryStore
+from signaling.storage.table import Table
 from tests.signaling.http.api.shop import Open, Thing
 
 
@@ -56,6 +65,37 @@ async def test_a_key_in_flight_is_a_conflict_and_free_after_a_crash(shop: Open) 
         await shop.ports.idempotency.begin(principal, "wait", "k3", b"x")
     shop.shop.clock.advance(RUNNING_SECONDS + 1)
     await shop.ports.idempotency.begin(principal, "wait", "k3", b"x")
+
+
+async def test_what_a_process_that_is_gone_left_running_is_taken_over_once(shop: Open) -> None:
+    """Where a store lets one process in at a time; elsewhere the other may be slow only."""
+    table = Table(MemoryStore(shop.shop.clock), "idempotency", Kept)
+    principal = Principal(app="one", account="ann")
+
+    def process(owner: str, *, alone: bool) -> Idempotency:
+        return Idempotency(table, shop.shop.clock, owner, alone=alone)
+
+    async def refusal(where: Idempotency, said: bytes) -> int:
+        with pytest.raises(ClientError) as refused:
+            await where.begin(principal, "wait", "k", said)
+        return refused.value.status
+
+    died, heir = process("first", alone=True), process("second", alone=True)
+    left = await died.begin(principal, "wait", "k", b"x")
+    assert isinstance(left, Ticket)
+    assert await refusal(died, b"x") == 409
+    assert await refusal(process("beside", alone=False), b"x") == 409
+    assert await refusal(heir, b"other") == 422
+    both = await asyncio.gather(
+        *(heir.begin(principal, "wait", "k", b"x") for _ in range(2)), return_exceptions=True
+    )
+    (ticket,) = [made for made in both if isinstance(made, Ticket)]
+    assert [error.status for error in both if isinstance(error, ClientError)] == [409]
+    await heir.keep(ticket, 201, (), b"new")
+    await died.keep(left, 201, (), b"old")  # had it lived after all: its answer is not the one
+    await died.drop(left)
+    kept = await heir.begin(principal, "wait", "k", b"x")
+    assert isinstance(kept, Kept) and kept.body == b"new"
 
 
 async def test_a_refusal_is_kept_and_our_own_failure_is_not(shop: Open) -> None:
