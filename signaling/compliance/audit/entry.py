@@ -89,19 +89,17 @@ def make(event: AuditEvent, ident: str) -> Record:
     )
 
 
-def plain(records: Sequence[Record]) -> bytes:
-    """What is sealed of one record, or of several."""
-    return _ENCODER.encode(records[0] if len(records) == 1 else records)
-
-
-def fitting(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Parts that the store takes as one entry."""
-    if len(records) == 1 or len(_ENCODER.encode(records)) <= MOST_BYTES:
-        yield records
+def packed(records: Sequence[Record]) -> Iterator[tuple[int, bytes]]:
+    """What is sealed of one record or of several, and how many: parts that the store takes as one
+    entry each.
+    """
+    data = _ENCODER.encode(records[0] if len(records) == 1 else records)
+    if len(records) == 1 or len(data) <= MOST_BYTES:
+        yield len(records), data
     else:
         half = len(records) // 2
-        yield from fitting(records[:half])
-        yield from fitting(records[half:])
+        yield from packed(records[:half])
+        yield from packed(records[half:])
 
 
 def body(count: int, sealed: bytes) -> bytes:

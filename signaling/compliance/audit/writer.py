@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -60,7 +60,7 @@ class Pace:
     """How long `record` waits before it says that the audit cannot be written."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
     event: AuditEvent
     done: asyncio.Future[None] | None = None
@@ -280,17 +280,18 @@ class AuditLog:
         for at in range(0, len(taken), entry.MOST):
             some = taken[at : at + entry.MOST]
             records = [entry.make(waiting.event, self._ids.new()) for waiting in some]
-            for fitting in entry.fitting(records):
-                group.append(await self._seal(app.name, app.number + len(group) + 1, fitting))
+            for count, data in entry.packed(records):
+                number = app.number + len(group) + 1
+                group.append(await self._seal(app.name, number, count, data))
             await asyncio.sleep(0)
         app.waiting = [app.queue.popleft() for _ in taken]
         app.number += len(group)
         app.group = group
 
-    async def _seal(self, app: str, number: int, records: Sequence[entry.Record]) -> NewOp:
-        aad = entry.place(app, self._writer, number, len(records))
-        sealed = await self._sealer.seal(app, entry.SCOPE, aad, entry.plain(records))
-        return NewOp(self._writer, number, entry.body(len(records), sealed))
+    async def _seal(self, app: str, number: int, count: int, data: bytes) -> NewOp:
+        aad = entry.place(app, self._writer, number, count)
+        sealed = await self._sealer.seal(app, entry.SCOPE, aad, data)
+        return NewOp(self._writer, number, entry.body(count, sealed))
 
     async def _append(self, app: _App) -> None:
         done = await self._ops.append(app.name, entry.ROOM, app.group)

@@ -74,6 +74,7 @@ class Endpoint:
         self._also = PARAMETERS if operation.paged else frozenset()
         self._encode = msgspec.json.Encoder().encode
         self._nobody = Principal(app=ports.app)
+        self._checks_caller = operation.auth not in (Auth.NONE, Auth.OPTIONAL)
         self._checks_origin = operation.unsafe and not operation.any_origin
         # Other hooks of aiohttp add to answers elsewhere (CORS), which `Ready` would not hear of.
         self._in_one_piece = operation.ours
@@ -144,7 +145,7 @@ class Endpoint:
 
     def _authorise(self, call: Call[Any]) -> None:
         operation, principal = self._operation, call.principal
-        if operation.auth in (Auth.NONE, Auth.OPTIONAL):
+        if not self._checks_caller:
             return
         require_session(principal)
         if operation.auth is Auth.ROLE:
