@@ -117,7 +117,7 @@ class Handlers:
             session=who.session,
             device=who.device,
             client=who.client,
-            roles=sorted(role.value for role in who.roles),
+            roles=sorted(map(str, who.roles)),
             scopes=sorted(who.scopes),
             mfa=who.mfa,
             authenticated_at=who.authenticated_at,

@@ -257,7 +257,7 @@ class Endpoint:
         self, call: Call[Any], status: int, data: bytes, fields: dict[str, str]
     ) -> web.Response:
         """In one piece, unless others add to it: hooks, or whoever keeps it for another time."""
-        if self._in_one_piece and call.idempotency_key is None:
+        if self._in_one_piece and status != 204 and call.idempotency_key is None:
             return Ready(status, data, {**call.fields, **fields})
         headers = {hdrs.CACHE_CONTROL: NO_STORE, hdrs.CONTENT_TYPE: JSON, **fields}
         return web.Response(status=status, body=data, headers=headers)
