@@ -161,7 +161,7 @@ class Limits:
         for _ in range(2):
             oldest = next(iter(self._arrivals))
             ended = self._arrivals[oldest] <= now
-            if not ended and len(self._arrivals) <= MAX_ENTRIES or len(self._arrivals) == 1:
+            if (not ended and len(self._arrivals) <= MAX_ENTRIES) or len(self._arrivals) == 1:
                 return
             del self._arrivals[oldest]
 

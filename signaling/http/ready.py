@@ -61,7 +61,7 @@ class Ready(web.Response):
             await super().write_eof(data)
 
     def _spelled(self) -> bytes:
-        """Raises ValueError for a value that would be more than one field (RFC 9110 section 5.5)."""
+        """Raises ValueError for a value that is more than one field (RFC 9110 section 5.5)."""
         if not "".join(self._fields.values()).isprintable():
             raise ValueError("a field has control characters")
         head = f"HTTP/1.1 {self._status} {self._reason}\r\n{self.lead}{_OWN}{lines(self._fields)}"
