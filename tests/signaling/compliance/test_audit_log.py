@@ -320,9 +320,9 @@ async def test_b11_long_records_are_split_before_the_store_refuses_them() -> Non
     event = AuditEvent(at=1.0, app="one", actor="a", action="b")
     long = dict.fromkeys(sorted(port.DETAILS - {"redacted"}), "\U0001f600" * 256)
     records = [entry.make(replace(event, details=long), str(n)) for n in range(entry.MOST)]
-    parts = list(entry.fitting(records))
-    assert [record for part in parts for record in part] == records
-    assert len(parts) > 1 and all(len(entry.plain(part)) <= entry.MOST_BYTES for part in parts)
+    parts = list(entry.packed(records))
+    assert [one for count, data in parts for one in entry.opened(data, count)] == records
+    assert len(parts) > 1 and all(len(data) <= entry.MOST_BYTES for _, data in parts)
 
 
 async def test_b11_a_destroyed_floor_or_head_is_a_finding_not_a_crash(rig: AuditRig) -> None:
