@@ -23,13 +23,14 @@ from sotto_client.account import Account
 from sotto_client.api import Api
 from sotto_client.backoff import Backoff
 from sotto_client.local import Local
+from sotto_client.outbox import Outbox
 from sotto_client.replica import Frame, Phase, Replica, dumped
 from sotto_client.ring import LogRing
 from sotto_client.room import Room, advanced
+from sotto_client.verdicts import Fate, fate_of
 
 PROTOCOL = "sotto.1"
 SILENCE_SECONDS = 60.0
-_FATAL = {"LogOutUser"}
 
 
 class Trouble(Exception):  # noqa: N818 - names what happened
@@ -62,11 +63,14 @@ class Client:
         self._backoff = backoff or Backoff(random.random)  # noqa: TID251 - this is the adapter
         self._now = now
         self._replicas: dict[str, Replica] = {}
+        self._stopped: set[str] = set()
+        """Paths that the server said to follow no longer."""
         self._by_number: dict[int, Replica] = {}
         self._numbers = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
-        self._outbox: asyncio.Queue[Frame] = asyncio.Queue()
+        self._outbox: Outbox | None = None
+        self._filled = asyncio.Event()
         self._news = asyncio.Condition()
         self._rebinding: set[asyncio.Task[None]] = set()
         self.api = Api(self.url, token, self._session)
@@ -131,64 +135,76 @@ class Client:
         self.log.write("info", "connected")
         self.connections += 1
         self._socket = socket
-        self._outbox = asyncio.Queue()
-        sender = asyncio.create_task(self._send_all(socket))
+        rate, burst = hello["messages_per_second"], hello["messages_burst"]
+        outbox = self._outbox = Outbox(rate, burst, asyncio.get_running_loop().time())
+        sender = asyncio.create_task(self._send_all(socket, outbox))
         try:
             for replica in list(self._replicas.values()):
-                self._send(replica.begin())
+                if replica.path not in self._stopped:
+                    self._send(replica.begin())
             async for message in socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     break
                 await self._hear(json.loads(message.data))
         finally:
             self.log.write("info", f"socket ended: {socket.close_code}")
-            self._socket = None
+            self._socket = self._outbox = None
             sender.cancel()
             for replica in self._replicas.values():
                 replica.gone()
             self._by_number.clear()
             await self._tell()
 
-    async def _send_all(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """At the pace of the socket, below the server's limit of messages."""
-        while True:
-            frame = await self._outbox.get()
-            try:
-                await socket.send_str(dumped(frame))
-            except (ConnectionError, aiohttp.ClientError):
-                return
-            if self._outbox.qsize() > 50:
-                await asyncio.sleep(0.02)
+    async def _send_all(self, socket: aiohttp.ClientWebSocketResponse, outbox: Outbox) -> None:
+        """At the pace of the socket, and of the server's limits."""
+        now = asyncio.get_running_loop().time
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            while True:
+                while not outbox:
+                    self._filled.clear()
+                    await self._filled.wait()
+                if (seconds := outbox.wait(now())) > 0:
+                    await asyncio.sleep(seconds)
+                    continue
+                await socket.send_str(dumped(outbox.take()))
 
     def _send(self, frames: list[Frame]) -> None:
-        if self._socket is not None:
+        if self._outbox is not None:
             for frame in frames:
-                self._outbox.put_nowait(frame)
+                self._outbox.put(frame)
+            self._filled.set()
 
     async def _hear(self, frame: Frame) -> None:
         kind = frame["type"]
-        if kind == "ping":
-            self._send([{"type": "pong", "id": frame["id"]}])
+        if kind == "ping" and self._socket is not None:
+            # Before all that waits: somebody is there.
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await self._socket.send_str(dumped({"type": "pong", "id": frame["id"]}))
             return
         replica = self._by_number.get(frame.get("session", 0))
-        if kind == "error":
-            self._complain(frame, replica)
+        is_over = kind == "error" and self._complain(frame, replica)
         if replica is not None:
             was = replica.phase
             self._send(replica.hear(frame))
             if was is not Phase.SYNCED and replica.phase is Phase.SYNCED:
                 self._backoff.reset()
             await self._tell()
+        if is_over and self._socket is not None:
+            await self._socket.close()
 
-    def _complain(self, frame: Frame, replica: Replica | None) -> None:
-        body = frame["body"]
+    def _complain(self, frame: Frame, replica: Replica | None) -> bool:
+        """Whether the socket ends with it."""
+        body, fate = frame["body"], fate_of(frame)
         self.log.write("warning", f"error {frame['code']} {frame['name']}: {body['message']}")
-        if body["action"] in _FATAL:
+        if fate is Fate.SIGN_OUT:
             self.trouble = frame["name"]
-        elif replica is not None and body["tryAgain"] and not body["shouldClientReset"]:
+        elif fate is Fate.STOP and replica is not None:
+            self._stopped.add(replica.path)
+        elif fate is Fate.AGAIN and replica is not None:
             task = asyncio.create_task(self._again(replica))
             self._rebinding.add(task)
             task.add_done_callback(self._rebinding.discard)
+        return fate in (Fate.SIGN_OUT, Fate.TOKEN, Fate.RECONNECT)
 
     async def _again(self, replica: Replica) -> None:
         socket = self._socket
@@ -224,6 +240,15 @@ class Client:
             folds = own.advanced if path == own.PATH else advanced
             found = Replica(self.local, path, self._milliseconds, self._number, folds)
             self._replicas[path] = found
+            self._send(found.begin() if self._socket is not None else [])
+        return found
+
+    def follow(self, path: str) -> Replica:
+        """The same; also one that the server had said to stop with, such as a room that one left
+        and was let into again."""
+        found = self.replica(path)
+        if path in self._stopped:
+            self._stopped.discard(path)
             self._send(found.begin() if self._socket is not None else [])
         return found
 

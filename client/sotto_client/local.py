@@ -125,11 +125,12 @@ class Local:
 
     # Pending
 
-    def pending(self, path: str, after: int = 0) -> list[Pending]:
+    def pending(self, path: str, after: int = 0, most: int = -1) -> list[Pending]:
+        """The oldest `most` of them; a negative number means all."""
         rows = self._on.execute(
             "SELECT version, clock, op FROM pending WHERE path = ? AND version > ?"
-            " ORDER BY version",
-            (path, after),
+            " ORDER BY version LIMIT ?",
+            (path, after, most),
         )
         return [Pending(*row) for row in rows]
 

@@ -17,12 +17,12 @@ from enum import StrEnum
 from typing import Any
 
 from sotto_client.local import File, Local, Pending
+from sotto_client.verdicts import Fate, fate_of
 
 UPLOAD_BYTES = 40_000
 UPLOAD_CHANGES = 500
-# Errors after which the copy is begun anew, and those that need another ident for it.
-_RESETS = {209, 210, 211, 222}
-_STRANGERS = {208, 223}
+UPLOADS_AHEAD = 2000
+"""Changes under way: the server holds at most 4,000 of a session that wait for its store (104)."""
 
 Frame = dict[str, Any]
 
@@ -88,7 +88,8 @@ class Replica:
             return []
         frames: list[Frame] = []
         size = UPLOAD_BYTES
-        for change in self._local.pending(self.path, self._sent):
+        most = self.file.acked + UPLOADS_AHEAD - self._sent
+        for change in self._local.pending(self.path, self._sent, max(0, most)):
             shown = {
                 "version": change.version,
                 "clock": change.clock,
@@ -160,17 +161,16 @@ class Replica:
         return [self._identify()]
 
     def _error(self, frame: Frame) -> list[Frame]:
-        code = frame["code"]
-        if code == 231:
+        fate = fate_of(frame)
+        if fate is Fate.WARN:
             self.refused += frame["body"].get("rejectedUpdates", [])
+        if fate in (Fate.WARN, Fate.IGNORE):
             return []
         self.phase = Phase.AWAY
-        if code in _STRANGERS:
+        if fate is Fate.RENAME:
             self._rename()
             return self.begin()
-        if code in _RESETS and frame["body"]["shouldClientReset"]:
-            return self._begin_anew()
-        return []
+        return self._begin_anew() if fate is Fate.BEGIN_ANEW else []
 
     def _begin_anew(self) -> list[Frame]:
         """The copy stays visible until the new one is complete."""

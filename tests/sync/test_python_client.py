@@ -153,3 +153,22 @@ async def test_a_message_as_long_as_may_be_fits_a_frame_in_any_script(there: The
             ana.room(room).post(letter * 16_000)
             await ana.room(room).synced()
         assert [len(text) for text in texts(ana, room)] == [16_000] * 3
+
+
+async def test_a_room_that_one_was_let_into_again_is_followed_again(there: There) -> None:
+    room = await room_of(there.ana, there.bob)
+    http, url = there.house.client, there.house.http
+    account = await there.account_of(there.bob)
+    member = f"/rooms/{room}/members/{account}"
+    async with device(http, url, there.bob) as bob:
+        await bob.room(room).synced()
+        assert (await there.bob.ask("DELETE", member)).status < 300
+        await bob.wait(lambda: any("error 228" in line for line in bob.log.read("warning")))
+        assert (await there.ana.ask("PUT", member, {})).status < 300
+        first = bob.connections
+        assert bob.is_connected
+        bob.follow(f"room:{room}")
+        bob.room(room).post("back")
+        await bob.room(room).synced()
+        assert texts(bob, room) == ["back"]
+        assert bob.connections == first

@@ -14,7 +14,6 @@ from tests.signaling.files.rig import Person, There
 from tests.sync.house import device, room_of, served
 from tests.sync.relay import Relay
 from tests.sync.seats import NodeSeat, PythonSeat, Seen
-from tests.sync.test_convergence import embedded, seed_of
 
 
 @pytest.fixture
@@ -140,6 +139,17 @@ async def test_who_left_a_room_is_told_and_who_signed_out_is_not_let_in(there: T
         assert await until(bool, bob, "trouble") == "token_revoked"
 
 
-async def test_python_and_typescript_devices_agree_after_kills(tmp_path: Path) -> None:
-    """The same as with Python devices alone: one of Ana's two, and Cy's, are TypeScript."""
-    await embedded(tmp_path, seed_of(), 200, 1.0, typescript=(1, 3))
+async def test_a_room_that_one_was_let_into_again_is_followed_again(there: There) -> None:
+    room = await room_of(there.ana, there.bob)
+    account = await there.account_of(there.bob)
+    member = f"/rooms/{room}/members/{account}"
+    async with node(there, there.bob) as bob:
+        await bob.start(room)
+        await bob.synced(room, 20)
+        assert (await there.bob.ask("DELETE", member)).status < 300
+        await until(lambda lines: any("error 228" in line["text"] for line in lines), bob, "log")
+        assert (await there.ana.ask("PUT", member, {})).status < 300
+        await bob.ask("follow", path=f"room:{room}")
+        await bob.post(room, "back")
+        await bob.synced(room, 20)
+        assert (await bob.seen(room)).texts == ["back"]

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from signaling.errors import Unavailable
 from tests.sync.recording import ANA, Recording, message_id, pages_of, view_in_the_end
 from tests.sync.wire import APP, PATH, ROOM
 
@@ -287,6 +288,34 @@ async def forbidden(it: Recording) -> None:
     await it.hear()
 
 
+async def let_in_again(it: Recording) -> None:
+    """Who may read again goes on from its cursor, as after any other absence."""
+    await it.ben_posts("one")
+    await it.connect()
+    await it.hear()
+    await it.bar()
+    await it.hear()
+    await it.post("kept")
+    it.rooms.barred.clear()
+    await it.ben_posts("two")
+    await it.connect()
+    await it.hear()
+
+
+async def store_away(it: Recording) -> None:
+    """The server's store is away (201): the session is over, and a later one, on the same socket if
+    it is still there, sends what is pending."""
+    await it.connect()
+    await it.hear()
+    it.rooms.fails = Unavailable("The store is away.", 1)
+    await it.post("one")
+    await it.hear()
+    await it.post("two")
+    it.rooms.fails = None
+    await it.connect()
+    await it.hear()
+
+
 async def own_data(it: Recording) -> None:
     """The account's own data are a partition like a room, with a fold of their own: registers by
     stamp, what is hidden sticky, and what sinks below the floor goes into its state."""
@@ -313,7 +342,7 @@ async def own_data(it: Recording) -> None:
 SCENES: tuple[Scene, ...] = (
     begins, batches, upload, lost_acknowledgement, crash_before_sending, mark, void, version_gap,
     restored, epoch, another_history, ahead, expired, floor, resume, slow_reader, erased, stranger,
-    packed, forbidden, own_data,
+    packed, forbidden, let_in_again, store_away, own_data,
 )  # fmt: skip
 
 

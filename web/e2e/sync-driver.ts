@@ -57,7 +57,7 @@ class Device {
     log: () => this.client.log.read(),
     trouble: () => this.client.trouble?.code ?? null,
     follow: async (words) => {
-      await this.client.partition(v.parse(Path, words).path).open();
+      await this.client.follow(v.parse(Path, words).path).open();
     },
     post: async (words) => {
       const { room, text } = v.parse(Post, words);
@@ -76,11 +76,12 @@ class Device {
     seen: async (words) => {
       const { path } = v.parse(Path, words);
       const partition = this.client.partition(path);
-      const { copy } = await partition.open();
+      const { copy, resets } = await partition.open();
       return {
         view: await this.client.view(path.replace(/^room:/, '')),
         seqs: [...copy.entries.keys()].toSorted((a, b) => a - b),
         pending: copy.pending.size,
+        resets,
         refused: partition.refused,
         phase: partition.phase,
         connections: this.client.connections,

@@ -5,6 +5,7 @@
 import type { Clock } from './clock';
 import { BadFrame, read } from './frames';
 import type { ClientFrame, Hello, ServerFrame, SessionFrame } from './frames';
+import { Outbox } from './outbox';
 
 /** Each version by itself: browsers take no other answer than one of their offers. */
 export const PROTOCOLS: readonly string[] = ['sotto.1'];
@@ -38,7 +39,7 @@ export class Line {
   private end: (code: number) => void = () => undefined;
   private isOver = false;
   private hello: Hello | null = null;
-  private readonly waiting: ClientFrame[] = [];
+  private readonly waiting = new Outbox();
   private tokens = 0;
   private filledAt = 0;
   private pacing: number | null = null;
@@ -68,7 +69,7 @@ export class Line {
 
   /** Frames go out in their order; those of a line that is over go nowhere. */
   send(frames: readonly ClientFrame[]): void {
-    this.waiting.push(...frames);
+    for (const frame of frames) this.waiting.put(frame);
     this.drain();
   }
 
@@ -82,7 +83,7 @@ export class Line {
   private over(code: number): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.waiting.length = 0;
+    this.waiting.clear();
     for (const timer of [this.pacing, this.silence]) {
       if (timer !== null) this.clock.clearTimeout(timer);
     }
@@ -111,7 +112,7 @@ export class Line {
       if (!PROTOCOLS.includes(this.socket.protocol))
         throw new BadFrame('no protocol was agreed on');
       this.hello = frame;
-      this.tokens = frame.messages_burst * SHARE;
+      this.tokens = most(frame);
       this.filledAt = this.clock.now();
       this.listen();
       this.listener.opened(frame);
@@ -142,7 +143,7 @@ export class Line {
     this.fill(this.hello);
     while (this.waiting.length > 0 && this.tokens >= 1) {
       this.tokens -= 1;
-      this.socket.send(JSON.stringify(this.waiting.shift()));
+      this.socket.send(JSON.stringify(this.waiting.take()));
     }
     if (this.waiting.length === 0) return;
     const ms = 1000 / (this.hello.messages_per_second * SHARE);
@@ -155,7 +156,12 @@ export class Line {
   private fill(hello: Hello): void {
     const now = this.clock.now();
     const fresh = ((now - this.filledAt) / 1000) * hello.messages_per_second * SHARE;
-    this.tokens = Math.min(hello.messages_burst * SHARE, this.tokens + Math.max(0, fresh));
+    this.tokens = Math.min(most(hello), this.tokens + Math.max(0, fresh));
     this.filledAt = now;
   }
+}
+
+/** A burst of one is still one. */
+function most(hello: Hello): number {
+  return Math.max(1, hello.messages_burst * SHARE);
 }

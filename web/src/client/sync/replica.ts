@@ -10,7 +10,7 @@ import type { Copy, File, KeptState, Pending, Write } from './copy';
 import type { ClientFrame, Download, ErrorFrame, Incoming, Rejected, SessionFrame } from './frames';
 import { sunk } from './folding';
 import type { AnyOp, Place } from './model';
-import { uploadsOf } from './outbox';
+import { sendable, uploadsOf } from './outbox';
 import { fateOf } from './verdicts';
 
 export type Phase = 'away' | 'bound' | 'synced';
@@ -83,7 +83,7 @@ export class Replica {
   /** What was not sent yet on this socket, in frames that servers take. */
   private uploads(): ClientFrame[] {
     if (this.phase !== 'synced') return [];
-    const waiting = this.pending().filter((change) => change.version > this.sent);
+    const waiting = sendable(this.pending(), this.sent, this.file.acked);
     this.sent = waiting.at(-1)?.version ?? this.sent;
     return uploadsOf(this.session, waiting);
   }

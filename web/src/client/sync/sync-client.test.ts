@@ -159,9 +159,12 @@ describe('an open socket', () => {
     }
     expect(socket.sent.length).toBe(8);
     await stage.clock.advance(1000);
-    expect(socket.sent.length).toBe(16);
-    await stage.clock.advance(10_000);
-    expect(socket.of('upload')).toHaveLength(30);
+    expect(socket.sent.length).toBe(9);
+    // What waited together left together.
+    const versions = socket
+      .of('upload')
+      .flatMap(({ changes }) => changes.map((one) => one.version));
+    expect(versions).toEqual(Array.from({ length: 30 }, (_, place) => place + 1));
   });
 });
 
@@ -248,6 +251,18 @@ describe('errors of the server', () => {
     await stage.clock.advance(2000);
     await stage.last().hello();
     expect(stage.last().of('bind')).toEqual([]);
+  });
+
+  it('follow again what one was let into again', async () => {
+    const client = stage.client(new MemoryStorage());
+    const socket = await stage.synced(client);
+    await socket.say(error(228, 1));
+    client.follow(PATH);
+    await settled();
+    expect(socket.of('bind').map(({ session }) => session)).toEqual([1, 2]);
+    client.follow(PATH);
+    await settled();
+    expect(socket.of('bind')).toHaveLength(2);
   });
 
   it('bind again later where they say so', async () => {

@@ -221,6 +221,15 @@ export class SyncClient {
     return made;
   }
 
+  /** The same; also one that the server had said to stop with: a room that one was let into again. */
+  follow(path: string): Partition {
+    const found = this.partition(path);
+    const { line } = this.dialer;
+    if (found.isStopped && line !== null) begin(found, line);
+    found.isStopped = false;
+    return found;
+  }
+
   /** Kept when this returns: it will be sent, whatever happens to this page. */
   async make(path: string, op: AnyOp): Promise<void> {
     await this.partition(path).make(op);
