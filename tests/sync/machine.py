@@ -1,110 +1,134 @@
 """The state machine of sync: everything that goes wrong, and what must hold nevertheless.
 
-Three devices (two of one account) and one server over a bus that loses, repeats and reorders.
-`tests/sync/test_machine.py` runs it, and plants bugs to see that it catches them.
+Three devices (two of one account), each of the Python or the TypeScript client, and the processes
+of a server over a bus that loses, repeats and reorders (`grounds`). `tests/sync/test_machine.py`
+runs it, and plants bugs to see that it catches them. At rest it asks what reliability.md 2.3 asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import json
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signaling.chat.ops import Erased, Post
-from signaling.clock import FakeClock
-from signaling.storage.memory import MemoryStore
-from sotto_client.room import view_of
-from tests.signaling.bus.lossy import LossyBus
-from tests.signaling.sync.partitions import PlainRooms, entry_of
-from tests.sync.wire import APP, ROOM, Crash, Device, Server, settle
+from tests.sync.grounds import Ground, PlainGround
+from tests.sync.nodes import Node, NodeDevice
+from tests.sync.wire import Crash, Device, settle, spelled
 
+T = TypeVar("T")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-ANA, BEN = "ana", "ben"
-# How far a fold has come is not what it comes to.
-BESIDE = ("seq", "clock", "changed")
-WHO = st.integers(0, 2)
+DEVICES = 3
+PYTHON, TYPESCRIPT, ANY = (0,), (7,), tuple(range(8))
+"""Where TypeScript sits, a bit for each device."""
+WHO = st.integers(0, DEVICES - 1)
 STATEMENTS = ("keep", "add", "drop_pending", "stage", "take_staged", "drop_pending_upto")
 
 
 class SyncMachine(RuleBasedStateMachine):
-    """See the module."""
+    """See the module. `node` is where TypeScript devices live."""
 
-    @initialize(seed=st.integers(0, 1000), loss=st.sampled_from([0.0, 0.3, 1.0]))
-    def begin(self, seed: int, loss: float) -> None:
+    standing: ClassVar[Callable[[int, float, Path], Ground]] = PlainGround
+    node: ClassVar[Node | None] = None
+    masks: ClassVar[tuple[int, ...]] = PYTHON
+
+    @initialize(
+        seed=st.integers(0, 1000),
+        loss=st.sampled_from([0.0, 0.3, 1.0]),
+        mask=st.integers(0, 7),
+        indexeddb=st.integers(0, 3),
+    )
+    def begin(self, seed: int, loss: float, mask: int, indexeddb: int) -> None:
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory(prefix="sotto-machine-", dir=MEMORY)
-        self.clock = FakeClock()
-        self.rooms = PlainRooms(MemoryStore(self.clock), LossyBus(seed, loss, self.clock))
-        self.server = Server(self.rooms, self.rooms.bus, self.clock)
-        places = [str(Path(self.folder.name) / f"{n}.db") for n in range(3)]
-        self.devices = [
-            Device(self.server, account, place, self.clock)
-            for account, place in zip((ANA, ANA, BEN), places, strict=True)
-        ]
+        self.ground = type(self).standing(seed, loss, Path(self.folder.name))
+        self.run(self.ground.begin())
+        self.mask = self.masks[mask % len(self.masks)]
+        self.devices = [self._device(place, indexeddb == 0) for place in range(DEVICES)]
         self.made: dict[str, int] = {}
         """What was done, by its text; the device that did it."""
+        self.voidable: set[str] = set()
         self.saved: tuple[Any, dict[int, str]] | None = None
         self.seen: dict[int, str] = {}
         """Every op that the log ever took, by seq: purged and erased ones too."""
         self.excused: set[str] = set()
-        self.cursors = [(0, 0, 0)] * 3
+        self.cursors = [(0, 0, 0)] * DEVICES
         self.count = 0
 
-    def run(self, work: Any) -> None:
-        self.loop.run_until_complete(work)
+    def _device(self, place: int, indexeddb: bool) -> Device:
+        servers, account = self.ground.servers, self.ground.accounts[place]
+        server, clock = servers[place % len(servers)], self.ground.clock
+        if self.mask >> place & 1:
+            assert self.node is not None
+            return NodeDevice(server, account, self.node, indexeddb=indexeddb, clock=clock)
+        return Device(server, account, str(Path(self.folder.name) / f"{place}.db"), clock)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
 
     def teardown(self) -> None:
-        if not hasattr(self, "loop"):
+        if not hasattr(self, "count"):
             return
         try:
             self.run(self._at_rest())
         finally:
-            self.server.hub.close()
-            self.run(settle())
-            self.loop.close()
             for device in self.devices:
-                device.local.close()
+                self.run(device.drop())
+                device.close()
+            self.run(self.ground.close())
+            self.loop.close()
             self.folder.cleanup()
+            if self.node is not None:
+                self.node.ask("forget")
 
     # What people do
 
+    def _name(self) -> str:
+        """A message's id, of now (RFC 9562 section 5.7)."""
+        self.count += 1
+        now = int(self.ground.clock.unix() * 1000)
+        return f"{now >> 16:08x}-{now & 0xFFFF:04x}-7000-8000-{self.count:012x}"
+
     @rule(who=WHO, kind=st.sampled_from(["post", "post", "edit", "react", "set", "topic"]))
     def act(self, who: int, kind: str) -> None:
-        device, self.count = self.devices[who], self.count + 1
+        device, name = self.devices[who], self._name()
         text = f"t{self.count}"
-        view = view_of(device.replica, device.account)
-        mine = [m.id for m in view.messages if m.account == device.account and not m.deleted]
-        name = f"00000000-0000-7000-8000-{self.count:012x}"
+        messages = device.view()["messages"]
+        mine = [
+            m["id"] for m in messages if m["account"] == device.account and not m.get("deleted")
+        ]
         op: dict[str, Any] = {"type": "post", "id": name, "body": _body(text)}
         if kind == "edit" and mine:
             op = {"type": "edit", "id": mine[-1], "body": _body(text)}
-        elif kind == "react" and view.messages:
-            op = {"type": "react", "id": view.messages[0].id, "emoji": text}
+        elif kind == "react" and messages:
+            op = {"type": "react", "id": messages[0]["id"], "emoji": text}
         elif kind == "set":
             op = {"type": "set", "name": text}
         elif kind == "topic":
             op = {"type": "set", "topic": text}
-        self.made[json.dumps(op, sort_keys=True)] = who
+        self.made[spelled(op)] = who
+        if self.ground.may_be_void(who, op):
+            self.voidable.add(spelled(op))
         _, frames = device.replica.make(op)
         device.send(frames)
         self._shows(device, op, text)
 
     def _shows(self, device: Device, op: dict[str, Any], text: str) -> None:
         """One's own change is there at once, whatever the clocks say."""
-        view = view_of(device.replica, device.account)
+        view = device.view()
         if op["type"] == "set":
-            assert text in (view.state.name, view.state.topic)
+            assert text in (view["state"].get("name"), view["state"].get("topic"))
         elif op["type"] in ("post", "edit"):
-            found = next((m for m in view.messages if m.id == op["id"]), None)
-            assert found is not None and getattr(found.body, "text", "") == text
+            found = next((m for m in view["messages"] if m["id"] == op["id"]), None)
+            assert found is not None and found["body"]["text"] == text
 
     @rule(who=WHO)
     def connect(self, who: int) -> None:
@@ -114,6 +138,13 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(who=WHO)
     def drop(self, who: int) -> None:
         self.run(self.devices[who].drop())
+
+    @rule(who=WHO)
+    def move(self, who: int) -> None:
+        """To another process, where there is one."""
+        device, servers = self.devices[who], self.ground.servers
+        self.run(device.drop())
+        device.server = servers[(list(servers).index(device.server) + 1) % len(servers)]
 
     @rule(who=WHO, most=st.integers(1, 6))
     def send(self, who: int, most: int) -> None:
@@ -143,12 +174,32 @@ class SyncMachine(RuleBasedStateMachine):
         self.run(device.drop())
         self._look()
 
+    @rule(who=WHO, most=st.integers(1, 6))
+    def send_while_the_store_is_away(self, who: int, most: int) -> None:
+        self.run(self.devices[who].connect())
+        self.ground.away(True)
+        try:
+            self.run(self.devices[who].flush(most))
+            self.run(self.devices[who].receive())
+        finally:
+            self.ground.away(False)
+        self._look()
+
+    @rule(who=WHO)
+    def bind_again(self, who: int) -> None:
+        """On the same socket, after an error of the session."""
+        device = self.devices[who]
+        if device.pipe is not None and device.replica.phase == "away":
+            device.send(device.replica.begin())
+            self.run(device.flush())
+            self._look()
+
     @rule(who=WHO)
     def upload_again(self, who: int) -> None:
         device = self.devices[who]
         if device.pipe is not None and device.last_upload is not None:
             again = {**device.last_upload, "session": device.replica.session}
-            if device.replica.phase == "synced" and not _outdated(device, again):
+            if device.replica.phase == "synced" and not device.is_outdated(again):
                 device.waiting.append(again)
                 self.run(device.flush())
                 self._look()
@@ -165,42 +216,45 @@ class SyncMachine(RuleBasedStateMachine):
         self.act(other, "post")
         self.run(self.devices[other].rest())
         self._look()
-        self.run(self.server.hub.poll())
+        self.run(self.devices[who].server.hub.poll())
         self.run(settle())
         self._crash(who, ("keep",), 0)
 
     def _crash(self, who: int, statements: tuple[str, ...], after: int) -> None:
         device = self.devices[who]
         self.run(device.connect())
-        device.local = _Dying(device.local, statements, after)  # type: ignore[assignment]
-        device.replica._local = device.local
+        device.arm(statements, after)
         with contextlib.suppress(Crash):
             self.run(device.receive())
         self.run(device.crash())
         self._look()
 
-    @rule()
-    def restart(self) -> None:
-        self._new_process()
+    @rule(which=st.integers(0, 1))
+    def restart(self, which: int) -> None:
+        """One process of the server dies, with all that it had not written."""
+        servers = self.ground.servers
+        server = servers[which % len(servers)]
+        for device in self.devices:
+            if device.server is server:
+                self.run(device.drop())
+        self.run(server.restart())
 
     @rule(upto=st.integers(1, 30))
     def compact(self, upto: int) -> None:
-        self.run(self.rooms.purge(APP, ROOM, upto))
+        self._look()
+        if self.ground.log is not None:
+            self.run(self.ground.purge(upto))
 
     @rule(place=st.integers(0, 200))
     def erase(self, place: int) -> None:
         """A post, for good. The server says so in the log."""
-        ops = self.run_log()
-        posts = [entry for entry in map(entry_of, ops) if isinstance(entry.op, Post)]
-        if not posts:
-            return
-        gone = posts[place % len(posts)]
-        assert isinstance(gone.op, Post)
-        self.run(self.rooms.store.log.erase(APP, ROOM, [gone.seq]))
-        self.count += 1
-        self.run(self.rooms.say(APP, ROOM, self.count, {"type": "erase", "seqs": [gone.seq],
-                                                        "ids": [gone.op.id]}))  # fmt: skip
         self._look()
+        room = self.ground.log
+        there = [] if room is None else [op for op in room.ops if not op.erased]
+        posts = [e for e in self.run(self.ground.opened(there)) if isinstance(e.op, Post)]
+        if posts:
+            self.run(self.ground.erase(posts[place % len(posts)]))
+            self._look()
 
     @rule(who=WHO, seconds=st.integers(-4000, 4000))
     def skew(self, who: int, seconds: int) -> None:
@@ -208,68 +262,58 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def forbid(self, on: bool) -> None:
-        self.rooms.forbidden = "react" if on else ""
+        self.run(self.ground.forbid(on))
+        self._look()
 
     @rule()
     def back_up(self) -> None:
-        log: Any = self.rooms.store.log
-        kept = (copy.deepcopy(log._rooms), copy.deepcopy(self.rooms.kept))
-        self.saved = (kept, dict(self.seen))
+        self._look()
+        self.saved = (self.ground.save(), dict(self.seen))
 
     @precondition(lambda self: getattr(self, "saved", None) is not None)
     @rule(regrow=st.integers(0, 12))
     def restore(self, regrow: int) -> None:
         """The night before, and perhaps others who wrote since."""
         assert self.saved is not None
-        log: Any = self.rooms.store.log
-        log._rooms, self.rooms.kept = copy.deepcopy(self.saved[0])
+        self._look()
         before = dict(self.saved[1])
         # What its author no longer holds was lost with the disk.
-        held = {text for device in self.devices for text in _pending(device)}
-        lost = set(self.seen.values()) - set(before.values()) - held
-        self.excused |= lost
-        # Who restores a store stops its servers first; what their bus still held is gone.
-        bus: Any = self.rooms.bus
-        bus._held.clear()
+        held = {text for device in self.devices for text in device.held()}
+        self.excused |= set(self.seen.values()) - set(before.values()) - held
+        self.run(self._from_the_backup())
         self.seen = before
-        self._new_process()
         for _ in range(regrow):
-            self.count += 1
-            name = f"00000000-0000-7000-8000-{self.count:012x}"
-            op = {"type": "post", "id": name, "body": _body("regrown")}
-            self.run(self.rooms.say(APP, ROOM, self.count, op))
+            post = msgspec.convert({"type": "post", "id": self._name(), "body": _body("x")}, Post)
+            self.run(self.ground.regrow(self.count, post))
         self._look()
 
-    def _new_process(self) -> None:
+    async def _from_the_backup(self) -> None:
+        """Who restores a store stops its servers first."""
+        assert self.saved is not None
         for device in self.devices:
-            self.run(device.drop())
-        self.server.hub.close()
-        self.run(settle())
-        self.server.begin()
+            await device.drop()
+        for server in self.ground.servers:
+            server.end()
+        await settle()
+        self.ground.restore(self.saved[0])
+        for server in self.ground.servers:
+            server.begin()
 
     # What must hold
 
-    def run_log(self) -> list[Any]:
-        found: list[Any] = []
-
-        async def read() -> None:
-            found.extend(await self.rooms.store.log.read(APP, ROOM, after=0, limit=10_000))
-
-        self.run(read())
-        return found
-
     def _look(self) -> None:
         """Contiguous, and nothing of anybody twice."""
-        log: Any = self.rooms.store.log
-        room = log._rooms.get((APP, ROOM))
+        room = self.ground.log
         if room is None:
             return
         assert [op.seq for op in room.ops] == list(range(room.floor + 1, room.seq + 1))
         places = [(op.ident, op.version) for op in room.ops]
         assert len(set(places)) == len(places)
-        for op in map(entry_of, room.ops):
-            if not isinstance(op.op, Erased) and op.seq not in self.seen:
-                self.seen[op.seq] = _text(op.op)
+        fresh = [op for op in room.ops if op.seq not in self.seen and not op.erased]
+        if fresh:
+            for entry in self.run(self.ground.opened(fresh)):
+                if not isinstance(entry.op, Erased):
+                    self.seen[entry.seq] = _text(entry.op)
 
     @invariant()
     def cursors_rise(self) -> None:
@@ -282,65 +326,65 @@ class SyncMachine(RuleBasedStateMachine):
     @invariant()
     def own_posts_stay(self) -> None:
         """What one did is there from then on: pending, or in the log."""
-        for device in getattr(self, "devices", []):
-            waiting = _pending(device)
-            there = waiting | {_shown(entry["op"]) for entry in device.replica.entries()}
-            if device.replica.file.cursor and not self.excused and not self._has_sunk():
-                mine = {text for text, who in self.made.items() if self.devices[who] is device}
-                gone = {t for t in mine - there if json.loads(t)["type"] == "post"}
-                assert not gone, "a post vanished from the device that made it"
+        for place, device in enumerate(getattr(self, "devices", [])):
+            if not device.replica.file.cursor or self.excused or self._has_sunk():
+                continue
+            mine = {t for t, who in self.made.items() if who == place and t not in self.voidable}
+            posts = {text for text in mine if json.loads(text)["type"] == "post"}
+            there = device.held() | {spelled(entry["op"]) for entry in device.replica.entries()}
+            assert posts <= there, "a post vanished from the device that made it"
 
     def _has_sunk(self) -> bool:
-        log: Any = self.rooms.store.log
-        room = log._rooms.get((APP, ROOM))
+        room = self.ground.log
         return room is not None and (room.floor > 0 or any(op.erased for op in room.ops))
 
     async def _at_rest(self) -> None:
-        self.rooms.forbidden = ""
-        for _ in range(3):
+        await self.ground.forbid(False)
+        for _ in range(DEVICES):
             for device in self.devices:
                 await device.rest()
-        self._look_at_rest()
-
-    def _look_at_rest(self) -> None:
-        log: Any = self.rooms.store.log
-        room = log._rooms.get((APP, ROOM))
-        head = room.seq if room is not None else 0
-        views = []
+        room = self.ground.log
         for device in self.devices:
             assert not device.replica.pending()
-            assert device.replica.file.cursor == head
-            view = view_of(device.replica, device.account)
-            state = msgspec.structs.asdict(view.state)
-            views.append(({k: v for k, v in state.items() if k not in BESIDE}, view.messages))
+            assert device.replica.file.cursor == (room.seq if room is not None else 0)
+        views = [device.view() for device in self.devices]
+        views += await self._readers()
         for shown in views:
             assert shown == views[0], f"{shown} is not {views[0]}"[:2000]
-        if room is not None:
-            for op in map(entry_of, room.ops):
-                if not isinstance(op.op, Erased):
-                    self.seen.setdefault(op.seq, _text(op.op))
-        counts: dict[str, int] = {}
-        for text in self.seen.values():
-            counts[text] = counts.get(text, 0) + 1
-        for text in self.made:
-            times = counts.get(text, 0)
-            refused = "react" in text
-            assert times == 1 or text in self.excused or (refused and times == 0), (text, times)
+        await self._counted(room)
 
-
-class _Dying:
-    """A `Local` whose process dies before one of its statements."""
-
-    def __init__(self, local: Any, statements: tuple[str, ...], after: int) -> None:
-        self._inner, self._statements, self._left = local, statements, after
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if name in self._statements:
-            if self._left == 0:
-                raise Crash
-            self._left -= 1
+    async def _readers(self) -> list[Any]:
+        """What a person of each account is told who had nothing before, by each client."""
+        found, server, clock = [], self.ground.servers[-1], self.ground.clock
+        for place in (0, DEVICES - 1):
+            account = self.ground.accounts[place]
+            fresh = [Device(server, account, ":memory:", clock)]
+            if self.node is not None:
+                fresh.append(NodeDevice(server, account, self.node, indexeddb=False, clock=clock))
+            for device in fresh:
+                await device.rest()
+                found.append(device.view())
+                await device.drop()
+                device.close()
         return found
+
+    async def _counted(self, room: Any) -> None:
+        """Everything that was done is in the log once, in the order of who did it."""
+        ops = [] if room is None else [op for op in room.ops if not op.erased]
+        for entry in await self.ground.opened(ops):
+            if not isinstance(entry.op, Erased):
+                self.seen.setdefault(entry.seq, _text(entry.op))
+        places: dict[str, list[int]] = {}
+        for seq, text in self.seen.items():
+            places.setdefault(text, []).append(seq)
+        for text in self.made:
+            times = len(places.get(text, ()))
+            may_miss = text in self.excused or text in self.voidable
+            assert times == 1 or (times == 0 and may_miss) or text in self.excused, (text, times)
+        for who in range(DEVICES):
+            mine = [t for t, by in self.made.items() if by == who and t not in self.excused]
+            seqs = [places[text][0] for text in mine if text in places]
+            assert seqs == sorted(seqs), f"device {who}'s changes are out of order"
 
 
 def _body(text: str) -> dict[str, str]:
@@ -348,22 +392,4 @@ def _body(text: str) -> dict[str, str]:
 
 
 def _text(op: Any) -> str:
-    return json.dumps(msgspec.to_builtins(op), sort_keys=True)
-
-
-def _shown(op: dict[str, Any]) -> str:
-    return json.dumps(op, sort_keys=True)
-
-
-def _pending(device: Device) -> set[str]:
-    return {_shown(json.loads(change.op)) for change in device.replica.pending()}
-
-
-def _outdated(device: Device, frame: dict[str, Any]) -> bool:
-    """An upload from before the file had another name is another file's."""
-    versions = {change.version: json.loads(change.op) for change in device.replica.pending()}
-    return any(
-        versions.get(change["version"], change["op"]) != change["op"]
-        or change["version"] >= device.replica.file.next
-        for change in frame["changes"]
-    )
+    return spelled(msgspec.to_builtins(op))

@@ -1,15 +1,25 @@
-"""Five bugs that a sync engine is likely to have, each as a patch of the real code.
+"""Bugs that a sync engine is likely to have, each as a patch of the real code: five of the client,
+in Python here and by the same names in TypeScript (`web/e2e/sync-planted.ts`), five of the server.
 
 Each was found in a prototype by the machine, or is of the kind that it is for.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from signaling.chat.ports import News
+from signaling.storage.port import Head
+from signaling.sync import faults
+from signaling.sync.batch import Batch
+from signaling.sync.engine import Effect, Phase, Session
+from signaling.sync.errors import Fault, SyncCode
+from signaling.sync.feed import Feed
+from signaling.sync.idents import Idents
 from sotto_client.local import Local
 from sotto_client.replica import Replica
 
@@ -70,10 +80,77 @@ def pending_leaves_at_the_acknowledgement(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Replica, "_own", own)
 
 
-BUGS: tuple[Plant, ...] = (
+def a_gap_in_hints_is_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """The server passes a hint on although the bus lost one before it."""
+
+    def heard(self: Feed, news: News) -> None:
+        if self.sessions and self._is_started and news.entries and news.to_seq > self.last:
+            self._give(Batch(news.entries, news.chain))
+        else:
+            original(self, news)
+
+    def passed_on(self: Session, batch: Batch) -> list[Effect]:
+        if self.phase is not Phase.LIVE or batch.last <= self.cursor:
+            return []
+        return [self._download(batch)]
+
+    original = Feed._news
+    patch.setattr(Feed, "_news", heard)
+    patch.setattr(Session, "news", passed_on)
+
+
+def bootstrap_has_no_clock(patch: pytest.MonkeyPatch) -> None:
+    """What the server says of ops that are gone leaves out when they were made."""
+
+    def resumed(
+        self: Session, head: Head, upload: int, chain: bytes | None, state: bytes | None
+    ) -> list[Effect]:
+        if state is not None:
+            known = json.loads(state)
+            known.pop("clock", None)
+            state = json.dumps(known).encode()
+        return original(self, head, upload, chain, state)
+
+    original = Session.resumed
+    patch.setattr(Session, "resumed", resumed)
+
+
+def ident_is_given_twice(patch: pytest.MonkeyPatch) -> None:
+    """Two files have one name: what the second writes is taken for what the first has written."""
+
+    def new(self: Idents, app: str, room: str, account: str) -> tuple[str, str]:
+        return "7", self._salt(app, room, account, "7")
+
+    patch.setattr(Idents, "new", new)
+
+
+def another_history_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
+    """On a restored server a copy goes on from a place that has become another's."""
+
+    def why_not(*claims: Any) -> Fault | None:
+        fault = original(*claims)
+        return None if fault and fault.code is SyncCode.DIVERGING_HISTORIES else fault
+
+    original = faults.why_not
+    patch.setattr("signaling.sync.engine.why_not", why_not)
+
+
+def floor_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    """What was purged stays on devices that are connected."""
+    patch.setattr(Session, "floor", lambda self, floor: [])
+
+
+CLIENT: tuple[Plant, ...] = (
     bootstrap_keeps_what_was_integrated,
     cursor_is_saved_apart,
     ident_is_used_again,
     clock_is_not_taken_along,
     pending_leaves_at_the_acknowledgement,
+)
+SERVER: tuple[Plant, ...] = (
+    a_gap_in_hints_is_not_seen,
+    bootstrap_has_no_clock,
+    ident_is_given_twice,
+    another_history_is_not_noticed,
+    floor_is_not_told,
 )

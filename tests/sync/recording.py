@@ -82,7 +82,7 @@ class Recording:
 
     async def connect(self) -> None:
         """The server gets what is sent at once, unless `lost` is asked for later."""
-        self.pipe = Pipe(ANA)
+        self.pipe = Pipe(self.server.principal(ANA))
         frames = self.replica.begin()
         self._write("connect", frames)
         await self._send(frames)

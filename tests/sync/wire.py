@@ -1,5 +1,7 @@
 """Real sessions of the server and real replicas of the Python client, without sockets between:
 what is sent waits in lists, so that a test says what arrives, when, and what never does.
+
+`nodes` has devices of the TypeScript client for the same, `grounds` servers with real rooms.
 """
 
 from __future__ import annotations
@@ -23,20 +25,22 @@ from signaling.sync.idents import Idents
 from signaling.sync.registry import Registry
 from sotto_client.local import Local
 from sotto_client.replica import Phase, Replica
-from sotto_client.room import advanced
+from sotto_client.room import advanced, view_of
 from tests.signaling.sync.documented import typed
 from tests.signaling.sync.partitions import PlainRooms, actor_of
 from tests.signaling.sync.test_sessions import blind
 
 APP, ROOM = "default", "0192aaaa-0000-7000-8000-00000000aaaa"
 PATH = f"room:{ROOM}"
+# How far a fold has come is not what it comes to.
+BESIDE = ("seq", "clock", "changed")
 
 
 class Pipe:
     """What a `Connection` is to sessions; `out` is what its client has not read yet."""
 
-    def __init__(self, account: str) -> None:
-        self.principal = Principal(app=APP, kind=Kind.ACCOUNT, account=account)
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
         self.out: deque[bytes] = deque()
         self.answering: Any = None
         self.backlog = 0
@@ -69,7 +73,7 @@ class Pipe:
 
 
 class Server:
-    """One process: sessions over a partition. `restart` forgets all but the store."""
+    """One process: sessions over a partition. `end` and `begin` forget all but the store."""
 
     def __init__(self, rooms: PlainRooms, bus: Bus, clock: FakeClock) -> None:
         self.rooms, self.bus, self.clock = rooms, bus, clock
@@ -89,6 +93,18 @@ class Server:
 
     entropy = SeededEntropy(7)
 
+    def end(self) -> None:
+        self.hub.close()
+
+    async def restart(self) -> None:
+        """Its sockets are gone already."""
+        self.end()
+        await settle()
+        self.begin()
+
+    def principal(self, account: str) -> Principal:
+        return Principal(app=APP, kind=Kind.ACCOUNT, account=account)
+
     async def take(self, pipe: Pipe, frame: dict[str, Any]) -> None:
         connection: Any = pipe
         data = json.dumps(typed(frame, sender="client"))
@@ -107,8 +123,14 @@ class Server:
 
 async def settle() -> None:
     """Until nothing happens any more without a frame or a clock."""
-    for _ in range(25):
+    loop: Any = asyncio.get_running_loop()
+    quiet = 0
+    for _ in range(10_000):
         await asyncio.sleep(0)
+        quiet = 0 if loop._ready else quiet + 1
+        if quiet == 3:
+            return
+    raise AssertionError("something goes on and on")
 
 
 class Crash(Exception):  # noqa: N818 - names what happened
@@ -126,17 +148,18 @@ class Device:
         self.last_upload: dict[str, Any] | None = None
         self.waiting: deque[dict[str, Any]] = deque()
         """Frames that this device sent and the server did not get yet."""
-        self.local = Local(place)
-        self.replica = self._open()
+        self.open()
 
-    def _open(self) -> Replica:
-        def number(replica: Replica) -> int:
-            self.numbers += 1
-            return self.numbers
+    def open(self) -> None:
+        """From what it kept."""
+        self.local: Any = Local(self.place)
+        self.replica: Any = Replica(self.local, PATH, self.now, self._number, advanced)
 
-        return Replica(self.local, PATH, self._now, number, advanced)
+    def _number(self, _: Replica) -> int:
+        self.numbers += 1
+        return self.numbers
 
-    def _now(self) -> int:
+    def now(self) -> int:
         return int(self.clock.unix() * 1000) + self.skew
 
     def send(self, found: list[dict[str, Any]]) -> None:
@@ -147,7 +170,7 @@ class Device:
 
     async def connect(self) -> None:
         if self.pipe is None:
-            self.pipe = Pipe(self.account)
+            self.pipe = Pipe(self.server.principal(self.account))
             self.waiting.clear()
             self.send(self.replica.begin())
             await self.flush()
@@ -177,11 +200,35 @@ class Device:
             self.replica.gone()
             await settle()
 
+    def arm(self, statements: tuple[str, ...], after: int) -> None:
+        """It will die before one of these statements, after so many of them."""
+        self.local = self.replica._local = Dying(self.local, statements, after)
+
     async def crash(self) -> None:
         await self.drop()
         self.local.close()
-        self.local = Local(self.place)
-        self.replica = self._open()
+        self.open()
+
+    def view(self) -> Any:
+        """As JSON has it."""
+        shown = view_of(self.replica, self.account)
+        return without_progress(json.loads(msgspec.json.encode(shown)))
+
+    def close(self) -> None:
+        self.local.close()
+
+    def held(self) -> set[str]:
+        """What has not come back from the log, as text."""
+        return {spelled(json.loads(change.op)) for change in self.replica.pending()}
+
+    def is_outdated(self, frame: dict[str, Any]) -> bool:
+        """An upload from before the file had another name is another file's."""
+        versions = {change.version: json.loads(change.op) for change in self.replica.pending()}
+        return any(
+            versions.get(change["version"], change["op"]) != change["op"]
+            or change["version"] >= self.replica.file.next
+            for change in frame["changes"]
+        )
 
     async def rest(self) -> None:
         """Everything arrives, over as many sessions as it takes."""
@@ -197,3 +244,28 @@ class Device:
             if self.replica.phase is Phase.SYNCED and not self.replica.pending():
                 return
         raise AssertionError(f"{self.account} does not come to rest")
+
+
+class Dying:
+    """A `Local` whose process dies before one of its statements."""
+
+    def __init__(self, local: Any, statements: tuple[str, ...], after: int) -> None:
+        self._inner, self._statements, self._left = local, statements, after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in self._statements:
+            if self._left == 0:
+                raise Crash
+            self._left -= 1
+        return found
+
+
+def spelled(op: Any) -> str:
+    """The same for equal ops."""
+    return json.dumps(op, sort_keys=True)
+
+
+def without_progress(view: Any) -> Any:
+    """A room's view for comparing with another device's."""
+    return {**view, "state": {k: v for k, v in view["state"].items() if k not in BESIDE}}

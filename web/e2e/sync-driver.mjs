@@ -1,8 +1,10 @@
-// The door to sync-driver.ts, as run.mjs is to main.ts. Node 20 needs --experimental-websocket.
+// The door to sync-driver.ts, or with `machine` to sync-machine.ts, as run.mjs is to main.ts. Node 20 needs
+// --experimental-websocket.
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
-const { module } = await runnerImport(fileURLToPath(new URL('./sync-driver.ts', import.meta.url)), {
+const driver = process.argv[2] === 'machine' ? './sync-machine.ts' : './sync-driver.ts';
+const { module } = await runnerImport(fileURLToPath(new URL(driver, import.meta.url)), {
   configFile: false,
   logLevel: 'error',
 });
