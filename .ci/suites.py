@@ -116,6 +116,7 @@ TEST = (
     Suite("files", 8, (pytest(*FILES),), beside=True),
     Suite("stores", 9, (pytest(*STORES),), beside=True),
     Suite("rows", 14, (pytest("tests/rows"),), beside=True),
+    Suite("features", 8, (pytest("tests/features"),), beside=True),
     Suite("proofs", 8, (pytest("tests/proofs"),), beside=True),
     Suite("sync", 12, (pytest("tests/sync"),), beside=True),
     Suite("interop", 10, (real("tests/interop"),)),
