@@ -123,8 +123,8 @@ async def test_reject(town: Town, shown: Shown) -> None:
             shown.allowed()
         assert await left(away, room, "rejected") == [ann.id, bob.id]
         shown.offline()
-    again = await act(bob, room, "reject", call=begun["call"]["id"])
-    shown.refused(again, 409, "conflict")
+    late = await act(bob, room, "accept", call=begun["call"]["id"])
+    shown.refused(late, 409, "conflict")
     shown.refused(await act(bob, room, "reject", reason="tired"), 422, "fields_invalid")
 
 

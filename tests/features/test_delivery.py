@@ -263,7 +263,7 @@ async def test_bots_with_scoped_tokens(town: Town, shown: Shown) -> None:
         shown.refused(answer, 403, "insufficient_scope")
     await owner.must("DELETE", f"{at}/{writes['id']}")
     late = await bot.ask("POST", f"/rooms/{room}/messages", {"text": "late"})
-    shown.refused(late, 401, "token_revoked")
+    shown.refused(late, 401, "token_invalid")
 
 
 async def test_ssrf_guard(town: Town, shown: Shown) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from sotto_client.model import MessageView
 from tests.features.raising import MEGABYTE
 from tests.features.town import Annex, Person, Phone, Place, Shown, Town
 from tests.signaling.files import samples
@@ -24,9 +25,13 @@ from tests.signaling.files.scanners import EICAR
 from tests.signaling.files.test_checked import photo, wide_png, zipped
 
 
+def files(message: MessageView) -> list[Any]:
+    return list(getattr(message.body, "files", []))
+
+
 async def found(phone: Phone, room: str, message: Any) -> tuple[bytes, Mapping[str, str]]:
     """By the key in the message that came to the device."""
-    (file,) = getattr(phone.message(room, message["id"]).body, "files", ())
+    (file,) = files(phone.message(room, message["id"]))
     return await phone.person.fetch(file.id, key=file.key)
 
 
@@ -229,7 +234,7 @@ async def test_location_only_by_choice(town: Town, shown: Shown, tmp_path: Path)
             given = tmp_path / f"given-{place}.jpg"
             given.write_bytes((await found(phone, room, message))[0])
             assert ("48.85" in samples.place_of(given)) is place
-            (file,) = getattr(phone.message(room, message["id"]).body, "files", ())
+            (file,) = files(phone.message(room, message["id"]))
             assert (file.latitude is not None) is place
         shown.offline()
     wish = {"room": room, "size": 1, "keep_location": "yes"}
@@ -246,7 +251,7 @@ async def test_thumbnails_and_previews(town: Town, shown: Shown) -> None:
             info = await ann.send(room, data.getvalue(), "wide.png")
             message = await ann.attach(room, info)
             shown.allowed()
-        (file,) = getattr(phone.message(room, message["id"]).body, "files", ())
+        (file,) = files(phone.message(room, message["id"]))
         for variant, size in (("thumbnail", (320, 160)), ("preview", (1600, 800))):
             body, _ = await phone.person.fetch(file.id, key=file.key, variant=variant)
             assert samples.opened(body).size == size
@@ -268,7 +273,7 @@ async def test_voice_messages(town: Town, shown: Shown, tmp_path: Path) -> None:
             shown.allowed()
         seen = phone.message(room, message["id"])
         assert [one.voice for one in seen.attachments] == [True]
-        (file,) = getattr(seen.body, "files", ())
+        (file,) = files(phone.message(room, message["id"]))
         assert abs(file.duration - 2) < 0.2 and len(file.waveform) == 100
         assert (await found(phone, room, message))[1]["Content-Type"] == "audio/ogg"
         shown.offline()

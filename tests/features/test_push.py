@@ -104,7 +104,7 @@ async def _native(annex: Annex, shown: Shown, kind: str, token: str) -> Told:
     await ann.post(room, "again")
 
     async def forgotten() -> bool:
-        return (await bob.must("GET", "/push/subscriptions"))["items"] == []
+        return not (await bob.must("GET", "/push/subscriptions"))["items"]
 
     await until(forgotten)
     return told
