@@ -14,6 +14,7 @@ from signaling.commands import (
     accounts,
     audit,
     backup,
+    bring,
     check,
     dev,
     doctor,
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         ("accounts", accounts),
         ("keys", keys),
         ("audit", audit),
+        ("import", bring),
     ):
         made = commands.add_parser(
             name,

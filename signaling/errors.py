@@ -98,6 +98,9 @@ class Code(StrEnum):
     FILE_QUARANTINED = "file_quarantined"
     FILE_NOT_READY = "file_not_ready"
     FILE_MODE_MISMATCH = "file_mode_mismatch"
+    ARCHIVE_INVALID = "archive_invalid"
+    ARCHIVE_TAMPERED = "archive_tampered"
+    ARCHIVE_TOO_LARGE = "archive_too_large"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ from signaling.errors import ClientError, Code, FieldError
 AHEAD = 5 * 60 * 1000
 # What may be granted by a `member` op; the others are the server's words.
 GRANTABLE = frozenset({Part.OWNER, Part.MODERATOR, Part.MEMBER, Part.BANNED, Part.NONE})
+# Custom fields that only an import writes: whose a message was before it came here.
+IMPORTED = "imported."
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
@@ -153,6 +155,8 @@ def check_settings(settings: Settings) -> None:
 def _post(post: Post, mode: Mode, account: str, device: str) -> None:
     _body(post.body, mode, account, device)
     _custom(post.custom)
+    if any(name.startswith(IMPORTED) for name in post.custom):
+        _invalid("/op/custom", "Only an import says that a message was imported.")
     if post.parent == post.id or post.reply_to == post.id:
         _invalid("/op/parent", "A message cannot hang on itself.")
     _attachments(post.body, post.attachments)

@@ -169,7 +169,8 @@ class Poll(_Part, frozen=True, kw_only=True):
 class Settings(_Part, frozen=True, kw_only=True):
     """Of a room. `ttl` is the life of messages that name none; `preview` lets strangers of a public
     room read the newest messages; `since_join` hides what was said before one came; `retention` in
-    seconds, None for the installation's rule; `receipts` whether anybody sees who has read.
+    seconds, None for the installation's rule; `receipts` whether anybody sees who has read;
+    `phi` that it holds health data, of which nothing leaves.
     """
 
     join: Join = Join.INVITE
@@ -184,6 +185,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     retention: Seconds | None = None
     call_encryption: CallPolicy = CallPolicy.NONE
     lobby: Lobby = Lobby.OFF
+    phi: bool = False
 
 
 class Create(_Op, frozen=True, kw_only=True, tag="create"):
@@ -285,6 +287,7 @@ class RoomFields(Struct, frozen=True, kw_only=True):
     retention: Seconds | UnsetType | None = UNSET
     call_encryption: CallPolicy | UnsetType = UNSET
     lobby: Lobby | UnsetType = UNSET
+    phi: bool | UnsetType = UNSET
 
 
 class Set(_Op, RoomFields, frozen=True, kw_only=True, tag="set"):

@@ -136,6 +136,9 @@ def _rules(actor: Actor, room: str, state: RoomState, op: ClientOp, now: float) 
             raise refused("Only moderators mention everybody here.")
     elif isinstance(op, Pin) and op.on and len(state.pinned()) >= MOST_PINS:
         raise ClientError(Code.CONFLICT, 409, f"A room has at most {MOST_PINS} pins.")
+    elif isinstance(op, Set) and op.phi is False and state.settings.phi:
+        # Not the owner of the room, and no token: who answers for such data (row A7).
+        raise refused("Only the compliance role says that a room holds no health data any more.")
     elif isinstance(op, Set) and state.kind is Kind.DIRECT:
         raise refused("A direct room has no name of its own.")
 

@@ -23,6 +23,8 @@ RECENT = 512
 LATE_MS = 20_000
 # What changes the room itself.
 STATE_OPS = Create | Member | Set | ToE2ee
+# How idents of imports begin: nobody is notified of what they bring.
+IMPORTS = "import:"
 # The reason of an `erase` that takes the whole room.
 ROOM = "room"
 

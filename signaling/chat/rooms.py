@@ -13,7 +13,7 @@ import itertools
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -36,6 +36,8 @@ _ID = re.compile(UUID7)
 
 KIND = "chat.room"
 ABOUT = "chat.about"
+# What rooms that hold health data are found by.
+PHI = "phi"
 # Ops between two writes of a room's row: what opening a room folds at most.
 SAVE_EVERY = 500
 READ = 500
@@ -52,6 +54,8 @@ class Rooms:
         self._log = store.log
         self._memory = MemoryLog()
         self._sealer, self._sealing, self._clock = sealer, sealing, clock
+        # Whose messages are kept and not processed (GDPR 18); compliance knows.
+        self.withheld: Callable[[str, str], bool] = lambda app, account: False
         self._process = process
 
         def scope(app: str, key: str, value: object) -> str:
@@ -59,7 +63,10 @@ class Rooms:
 
         self.rows: Table[RoomRow] = Table(
             store, KIND, RoomRow, sealer, scope,
-            lambda row: ("public",) if row.state.kind.value == "public" else (),
+            lambda row: tuple(
+                term for term, on in (("public", row.state.kind.value == "public"),
+                                      (PHI, row.state.settings.phi)) if on
+            ),
         )  # fmt: skip
         self._store = store
         self._openings = itertools.count(1)
@@ -297,6 +304,13 @@ class Rooms:
             entries = await self.entries(room, [row.post])
             return _known(entries, ident)
         return await self._by_time(room, ident)
+
+    async def has(self, room: Room, ident: str) -> bool:
+        """Whether a message is here that came long after it was said: then it has a row."""
+        if ident in room.posts or (ident in room.about and room.about[ident].post):
+            return True
+        row = await self._about_row(room, ident)
+        return row is not None and bool(row.post)
 
     async def _by_time(self, room: Room, ident: str) -> Known | None:
         """The log's times rise with its seqs, so the place is found by halving."""

@@ -106,6 +106,8 @@ async def search(
             if not stored:
                 break
             for entry in await _matching(chat.sealing, room, stored, question):
+                if entry.account != account and chat.rooms.withheld(room.app, entry.account or ""):
+                    continue
                 view = await _as_it_stands(chat, room, entry)
                 if view is not None:
                     count += 1

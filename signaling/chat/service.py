@@ -9,6 +9,7 @@ REST (`act`) and by sync (`integrate`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -22,6 +23,7 @@ from signaling.chat.hub import Hub
 from signaling.chat.ops import (
     Change,
     ClientOp,
+    Create,
     Edit,
     Entry,
     Member,
@@ -204,6 +206,12 @@ class Chat:
                 return await self._append(room, [replace(entry, account=account, clock=clock)])
         finally:
             room.give_back(ident)
+
+    async def bring(self, room: Room, entries: list[Entry]) -> list[Entry]:
+        """Ops that were said elsewhere; those that are here already are left out."""
+        gated = any(isinstance(entry.op, Create | _GATED) for entry in entries)
+        async with room.gate if gated else contextlib.nullcontext():
+            return await self._append(room, entries)
 
     async def _commit(
         self, actor: Actor, room: Room, ident: str, changes: list[Change], *, strict: bool

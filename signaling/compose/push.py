@@ -37,8 +37,6 @@ from signaling.http.api.secret import shared_secret
 from signaling.keys.port import KeyDestroyed
 from signaling.sync.presence import Presence
 
-# A room that holds health data says so in this custom field (row A7).
-PHI = "phi"
 # What was not taken is kept for who looks after the server, and not for long.
 DAY = 86400.0
 
@@ -60,10 +58,9 @@ class Neighbours:
         if found is None:
             return None
         state = found.state
-        guarded = state.custom.get(PHI) is True
         return RoomFacts(
             name=state.name,
-            open=state.mode is Mode.SEARCHABLE and not guarded,
+            open=state.mode is Mode.SEARCHABLE and not state.settings.phi,
             transient=state.mode is Mode.TRANSIENT,
             preview=state.settings.preview and self._previews,
         )

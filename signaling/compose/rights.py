@@ -23,20 +23,27 @@ from signaling.compliance.erasure.service import Erasures
 from signaling.compliance.export import operations as export_operations
 from signaling.compliance.export.collect import Collector
 from signaling.compliance.export.requests import Requests
+from signaling.compliance.health import Health
 from signaling.compliance.holds import operations as hold_operations
 from signaling.compliance.holds.holds import Holds
 from signaling.compliance.pseudonyms import operations as pseudonym_operations
 from signaling.compliance.pseudonyms.names import Pseudonyms
+from signaling.compliance.restriction import operations as restriction_operations
+from signaling.compliance.restriction.restrictions import Restrictions
 from signaling.compliance.retention import operations as retention_operations
 from signaling.compliance.retention.dormant import Dormant
 from signaling.compliance.retention.policy import DAY, Policies, installed
 from signaling.compliance.retention.sweep import Sweep
 from signaling.compose.chat import Chatting
 from signaling.compose.core import Core
+from signaling.compose.imports import Importing, make_importing
 from signaling.compose.people import People
 from signaling.delivery.port import Outbox
+from signaling.delivery.push.model import Subscription
+from signaling.delivery.push.register import KIND as SUBSCRIPTIONS
 from signaling.files.service import Files
 from signaling.http.api.operation import Operation
+from signaling.storage.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class Rights:
     requests: Requests
     collector: Collector
     consents: Consents
+    importing: Importing
+    restrictions: Restrictions
+    health: Health
 
     def operations(self) -> list[Operation]:
         deps = self.people.chatting.deps(self.people.access.door)
@@ -66,6 +76,10 @@ class Rights:
             *export_operations.operations(deps, self.requests, self.collector, self.core.audit),
             *pseudonym_operations.operations(self.names, self.people.service.registry),
             *retention_operations.operations(deps, self.policies, self.holds),
+            *self.importing.operations(),
+            *restriction_operations.operations(
+                self.restrictions, self.people.service.registry, self.people.chatting.chat
+            ),
         ]
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
@@ -75,6 +89,9 @@ class Rights:
             self.sweep.run(app, seconds),
             # Nobody falls asleep within minutes.
             self.dormant.run(app, 10 * seconds),
+            *self.importing.tasks(),
+            self.restrictions.run(app),
+            self.health.run(app),
         ]
 
 
@@ -84,7 +101,9 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     holds = Holds(core.store, core.sealer, core.clock, core.ids)
     consents = Consents(core.store, core.sealer, core.clock)
     parts = make_parts(core, chatting, files)
-    parts.others.extend((consents, *others))
+    importing = make_importing(core, people, files)
+    restrictions = make_restrictions(core, chatting, consents)
+    parts.others.extend((consents, importing, restrictions, *others))
     who = Who(service.registry, service.devices, service.links)
     jobs = Jobs(core.store, core.sealer, core.clock, core.ids.new())
 
@@ -112,8 +131,23 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     return Rights(
         core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
         Requests(core.store, core.sealer, core.clock, core.ids),
-        make_collector(core, people, files), consents,
+        make_collector(core, people, files), consents, importing, restrictions,
+        make_health(core, people),
     )  # fmt: skip
+
+
+def make_health(core: Core, people: People) -> Health:
+    chat = people.chatting.chat
+    made = Health(chat.rooms, core.config.sessions.phi_idle_seconds)
+    chat.committed.append(made.committed)
+    people.sessions.rests = made.rests
+    return made
+
+
+def make_restrictions(core: Core, chatting: Chatting, consents: Consents) -> Restrictions:
+    made = Restrictions(core.store, core.sealer, core.clock, chatting.accounts, consents)
+    chatting.chat.rooms.withheld = made.withheld
+    return made
 
 
 def make_collector(core: Core, people: People, files: Files) -> Collector:
@@ -121,6 +155,7 @@ def make_collector(core: Core, people: People, files: Files) -> Collector:
     return Collector(
         chatting.chat, chatting.people, chatting.accounts, service.registry, service.devices,
         people.sessions, files, Reader(core.store.log, core.sealer), core.clock,
+        Table(core.store, SUBSCRIPTIONS, Subscription, core.sealer),
     )  # fmt: skip
 
 

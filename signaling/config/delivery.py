@@ -35,6 +35,9 @@ class DeliveryRoute(Section, frozen=True):
     room: Annotated[str, Meta(description="Empty: of every room.")] = ""
     events: Annotated[tuple[str, ...], Meta(description="Empty: all.")] = ()
     transient: bool = False
+    phi: Annotated[
+        bool, Meta(description="Also of rooms that hold health data. No API can say so.")
+    ] = False
     batch: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 

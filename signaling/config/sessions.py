@@ -31,6 +31,17 @@ class Sessions(Section, frozen=True):
         int,
         Meta(ge=60, le=30 * 86400, description="A guest's session, and the guest with it."),
     ] = 86400
+    phi_idle_seconds: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=90 * 86400,
+            description=(
+                "As `idle_seconds`, for who is in a room that holds health data (`phi`): the "
+                "shorter of the two."
+            ),
+        ),
+    ] = 900
     ticket_seconds: Annotated[
         int, Meta(ge=1, le=60, description="Life of a one-time ticket for a socket.")
     ] = 20

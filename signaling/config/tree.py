@@ -20,6 +20,7 @@ from signaling.config.audit import Audit, AuditFile, AuditOtlp, AuditSyslog, Aud
 from signaling.config.delivery import Delivery
 from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
+from signaling.config.imports import Imports
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.push import Push
 from signaling.config.retention import Retention
@@ -418,6 +419,7 @@ class Config(Section, frozen=True):
     kms_vault: KmsVault = field(default_factory=KmsVault)
     kms_pkcs11: KmsPkcs11 = field(default_factory=KmsPkcs11)
     retention: Retention = field(default_factory=Retention)
+    imports: Imports = field(default_factory=Imports)
     audit: Audit = field(default_factory=Audit)
     audit_syslog: AuditSyslog = field(default_factory=AuditSyslog)
     audit_webhook: AuditWebhook = field(default_factory=AuditWebhook)

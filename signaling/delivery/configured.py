@@ -54,7 +54,7 @@ def routes_of(tables: Sequence[DeliveryRoute], now: float) -> dict[str, Subscrip
         found[ident] = Subscription(
             id=ident, kind="route", name=table.id, to=to, created=now,
             since=int(now * 1000) / 1000, room=table.room or None, filter=wanted,
-            transient=table.transient,
+            transient=table.transient, phi=table.phi,
             batch=min(table.batch, MOST_SQS) if table.type == "sqs" else table.batch,
         )  # fmt: skip
     return found

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from signaling.chat.ops import Entry
+from signaling.chat.ops import Entry, Erase
 from signaling.chat.room import Room
 from signaling.chat.rooms import KIND as ROOMS
 from signaling.chat.sealing import from_ms
@@ -112,6 +112,12 @@ class Feed:
 
     def event(self, one: Subscription, room: Room, entry: Entry) -> CloudEvent | None:
         """As this subscription may have it."""
+        if not isinstance(entry.op, Erase):
+            # What was given before is called back all the same.
+            if room.state.settings.phi and not one.phi:
+                return None
+            if self._chat.rooms.withheld(room.app, entry.account or ""):
+                return None
         base, mode = self._base(), room.state.mode
         return event_of(
             base, room.id, mode, entry, ciphertext=one.kind == "route", epoch=room.epoch

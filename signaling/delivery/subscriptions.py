@@ -88,7 +88,8 @@ SECRETS = frozenset({"keys", "secret_key", "password"})
 
 class Subscription(Struct, frozen=True, kw_only=True):
     """A webhook or a route. `room` None: of every room. `transient`: of transient rooms too, in
-    memory. Events from `since` on. `failing` since when nothing arrives; `disabled` for `reason`.
+    memory. `phi`: of rooms with health data too, which the operator alone can say. Events from
+    `since` on. `failing` since when nothing arrives; `disabled` for `reason`.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
     room: str | None = None
     filter: EventFilter = EventFilter()
     transient: bool = False
+    phi: bool = False
     batch: Annotated[int, Meta(ge=1, le=1000)] = 1
     failing: float = 0.0
     disabled: bool = False

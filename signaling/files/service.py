@@ -113,18 +113,7 @@ class Files:
         """Raises 403, 404 (no such room), 413 (too large, no room left), 422 (the room's mode)."""
         self.require(caller, Act.SEND_FILE, wish.room)
         await self._check_mode(caller.app, wish)
-        settings = self.parts.settings
-        if wish.size > settings.max_bytes:
-            message = f"A file has at most {settings.max_bytes} bytes."
-            raise ClientError(Code.TOO_LARGE, 413, message)
-        self.parts.workers.prepare()
-        quotas = self.parts.quotas
-        await quotas.reserve(caller.app, caller.account, wish.room, wish.size)
-        try:
-            return await self._begin(caller, wish)
-        except BaseException:
-            await quotas.settle(caller.app, caller.account, wish.room, -wish.size, True)
-            raise
+        return await self.begin(caller.app, caller.account, self._ids.new(), wish)
 
     async def _check_mode(self, app: str, wish: Wish) -> None:
         mode = await self.rooms.mode(app, wish.room)
@@ -135,20 +124,34 @@ class Files:
                 Code.FILE_MODE_MISMATCH, 422, f"A {mode.value} room takes no such file."
             )
 
-    async def _begin(self, caller: Caller, wish: Wish) -> FileInfo:
-        app, ident, now = caller.app, self._ids.new(), self.parts.clock.unix()
+    async def begin(self, app: str, owner: str, ident: str, wish: Wish) -> FileInfo:
+        """Nobody is asked whether they may."""
+        settings, quotas = self.parts.settings, self.parts.quotas
+        if wish.size > settings.max_bytes:
+            message = f"A file has at most {settings.max_bytes} bytes."
+            raise ClientError(Code.TOO_LARGE, 413, message)
+        self.parts.workers.prepare()
+        await quotas.reserve(app, owner, wish.room, wish.size)
+        try:
+            return await self._begin(app, owner, ident, wish)
+        except BaseException:
+            await quotas.settle(app, owner, wish.room, -wish.size, True)
+            raise
+
+    async def _begin(self, app: str, owner: str, ident: str, wish: Wish) -> FileInfo:
+        now = self.parts.clock.unix()
         key = self.parts.entropy.token(KEY_BYTES)
         private = Private(
             name="" if wish.opaque else names.cleaned(wish.name), declared=wish.media_type[:127]
         )
         stored = Stored(
-            owner=caller.account,
+            owner=owner,
             room=wish.room,
             created=now,
             touched=now,
             check=check_of(key),
             private=seal_private(key, ident, private, self.parts.entropy.token(NONCE_BYTES)),
-            key=await self._register.seal_key(app, ident, caller.account, key),
+            key=await self._register.seal_key(app, ident, owner, key),
             size=wish.size,
             charged=wish.size,
             opaque=wish.opaque,
@@ -201,15 +204,15 @@ class Files:
         app = caller.app
         row = await self._own(caller, ident)
         if row.value.state is State.UPLOADING:
-            row = await self._uploaded(app, ident, row)
+            row = await self.uploaded(app, ident, row)
         if row.value.state is State.UPLOADED:
             task = self.completing.task(app, ident)
             done, _ = await asyncio.wait({task}, timeout=seconds)
             if done:
                 row = task.result()
-        return await self._told(app, ident, row.value)
+        return await self.told(app, ident, row.value)
 
-    async def _uploaded(self, app: str, ident: str, row: Row[Stored]) -> Row[Stored]:
+    async def uploaded(self, app: str, ident: str, row: Row[Stored]) -> Row[Stored]:
         upload = (await self.parts.uploads.get(app, ident)).value
         if upload.offset < upload.length:
             missing = upload.length - upload.offset
@@ -223,7 +226,7 @@ class Files:
         await self.parts.quotas.settle(app, row.value.owner, row.value.room, 0, True)
         return row
 
-    async def _told(self, app: str, ident: str, stored: Stored) -> FileInfo:
+    async def told(self, app: str, ident: str, stored: Stored) -> FileInfo:
         key = await self._register.key_of(app, ident, stored)
         return info_of(ident, stored, key)
 
@@ -234,7 +237,7 @@ class Files:
         if key is not None and not is_key(row.value, key):
             raise not_found()
         if key is None and row.value.owner == caller.account:
-            return await self._told(caller.app, ident, row.value)
+            return await self.told(caller.app, ident, row.value)
         return info_of(ident, row.value, key)
 
     async def fetchable(

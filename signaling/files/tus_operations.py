@@ -82,7 +82,7 @@ class TusHandlers:
             raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, message)
         check = tus.checksum(request.headers.get("Upload-Checksum"))
         try:
-            return await self._files.append(caller, ident, offset, _pieces(request), check)
+            return await self._files.append(caller, ident, offset, pieces(request), check)
         except Interrupted:
             raise ClientError(Code.BAD_REQUEST, 408, "The body took too long.") from None
 
@@ -114,7 +114,7 @@ class TusHandlers:
         return web.Response(status=status, headers=headers)
 
 
-async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+async def pieces(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises Interrupted when the client leaves or falls silent."""
     while True:
         try:

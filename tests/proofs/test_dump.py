@@ -29,7 +29,7 @@ from signaling.config.load import is_table
 from signaling.http.api.classification import Level, kinds
 from signaling.secret import Secret
 from tests.peers.redis_server import USER, WORD
-from tests.proofs import acts, more_acts, outside
+from tests.proofs import acts, more_acts, outside, rights_acts
 from tests.proofs.canaries import MARK, Canaries, count, leaks
 from tests.proofs.document import FORM, JSON, Schema, Shapes, operations, usual
 from tests.proofs.redis_dump import Monitor, keeping_redis, redis_files
@@ -71,11 +71,16 @@ WRITTEN_BY = {
     "push.subscription": "push", "push.settings": "push",
     "delivery.item": "delivering", "delivery.dead": "delivering", "delivery.inlet": "delivering",
     "delivery.subscription": "delivering",
+    "compliance.erasure": "rights", "compliance.export": "rights", "compliance.consent": "rights",
+    "compliance.pseudonym": "rights", "compliance.hold": "rights",
+    "compliance.processing": "rights",
+    "compliance.import": "importing", "compliance.import_people": "importing",
+    "compliance.placeholder": "importing",
 }  # fmt: skip
 
 # Rooms, messages and files are being built; what the document's requests leave of them is looked
 # into like everything else.
-COMING = ("chat.", "compliance.", "file")
+COMING = ("chat.", "file")
 
 
 def environment(canaries: Canaries) -> dict[str, str]:
@@ -115,7 +120,7 @@ async def act(stage: acts.Stage) -> None:
         await step(stage)
     for step in (
         more_acts.access, more_acts.sockets, more_acts.ringing, more_acts.delivering,
-        acts.second_factors,
+        rights_acts.rights, rights_acts.importing, acts.second_factors,
         more_acts.astray,
     ):  # fmt: skip
         await step(stage)

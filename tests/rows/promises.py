@@ -38,6 +38,13 @@ PROMISES = (
     Promise("A5", "Sensitive fields are sealed one by one; a changed byte is an error, never text"),
     Promise("A6", "TLS 1.2 and 1.3 with AEAD and forward secrecy; AES-256-GCM bound to its place"),
     Promise(
+        "A7",
+        "A room that holds health data tells nothing of it to anybody outside; sessions rest less",
+        elsewhere=(
+            "tests/signaling/delivery/push/test_server.py::test_encrypted_rooms_and_rooms_with_health_data_say_ids_alone",
+        ),
+    ),
+    Promise(
         "A8",
         "Production refuses a MongoDB without sign-in and TLS; bad credentials are 503",
         missing="Database roles that cannot drop or change: a real MongoDB, which has roles",
@@ -89,8 +96,13 @@ PROMISES = (
     Promise("B18", "Erasure of messages, rooms and people, certified, backups included"),
     Promise(
         "B21",
-        "What is mine as one archive of documented JSON; others' data by two people",
-        missing="Import into another Sotto",
+        "What is mine as one archive of documented JSON; others' data by two people; imports of "
+        "such archives, and of Slack's and Mattermost's",
+        elsewhere=(
+            "tests/signaling/compliance/test_import_fuzzed.py::test_any_archive_is_read_or_refused",
+            "tests/signaling/compliance/test_import_fuzzed.py::test_changed_bytes_are_read_or_refused",
+            "tests/signaling/compliance/test_import_sources.py::test_spoilt_archives_are_refused",
+        ),
     ),
     Promise("B22", "Access tokens by user, channel and key"),
     Promise("B23", "Nothing without a token"),
@@ -140,6 +152,15 @@ PROMISES = (
         ),
     ),
     Promise("C29", "Retention by class of data, and for accounts that nobody uses"),
+    Promise(
+        "C30",
+        "Restrict and object: what is kept and not processed",
+        missing="The tracker of the thirty days in which a request on paper is answered; an event "
+        "that tells receivers of a restriction",
+        elsewhere=(
+            "tests/signaling/delivery/push/test_server.py::test_who_had_processing_restricted_wakes_nobody_and_is_not_woken",
+        ),
+    ),
     Promise(
         "1.D",
         "The acceptance matrix of the Access Manager",

@@ -10,6 +10,7 @@ compare-and-set: ending it ends all of its tokens, rotating a refresh token cann
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,10 +18,13 @@ import msgspec
 from signaling.accounts.principal import Kind, Principal, Via
 from signaling.accounts.signin import AccountView
 from signaling.errors import Code, Refused
+from signaling.storage.table import Row
 
 T = TypeVar("T")
 MOST_ACCESS = 4
 """Access tokens of one session that live at once; a newer one pushes out the oldest."""
+Rests = Callable[[str, str], float | None]
+"""How long an account's sessions may rest at most; None as policy says."""
 KEPT_AFTER_END = 86400.0
 """Records outlive their session by a day at most, so that the sweep can see off guests."""
 
@@ -81,6 +85,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 def slack(session: Session) -> float:
     """`used_at` may lag so far behind, to spare a write for every request."""
     return min(60.0, session.idle / 20)
+
+
+def resting(row: Row[Session] | None, app: str, rests: Rests) -> Session | None:
+    """The session, which may rest no longer than something else than policy says."""
+    if row is None:
+        return None
+    most = rests(app, row.value.account or "")
+    if most is None or most >= row.value.idle:
+        return row.value
+    return msgspec.structs.replace(row.value, idle=most)
 
 
 def require_alive(session: Session | None, now: float) -> Session:
@@ -173,3 +187,8 @@ def terms(session: Session) -> list[str]:
     if session.kind is Kind.GUEST:
         found.append("guest")
     return found
+
+
+def as_policy(app: str, account: str) -> float | None:
+    """`Rests` of nobody in particular."""
+    return None

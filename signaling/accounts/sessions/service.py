@@ -92,6 +92,7 @@ class SessionService:
         self._revoker = revoker
         self._ids = ids
         self.lifetimes = lifetimes
+        self.rests: records.Rests = records.as_policy
 
     # Beginning
 
@@ -251,7 +252,7 @@ class SessionService:
         """Who holds this token now, straight from the store. Raises Refused (401)."""
         now = self.clock.unix()
         row = await self.rows.get(app, token.subject)
-        session = records.require_alive(row.value if row else None, now)
+        session = records.require_alive(records.resting(row, app, self.rests), now)
         view = await self._view(app, session)
         principal = records.principal_of(session, app, token.id, view, now, via)
         if row is not None and session.used_at + records.slack(session) <= now:
@@ -268,7 +269,7 @@ class SessionService:
         now = self.clock.unix()
         row = await self.rows.get(principal.app, principal.session)
         try:
-            session = records.require_alive(row.value if row else None, now)
+            session = records.require_alive(records.resting(row, principal.app, self.rests), now)
             view = await self._view(principal.app, session)
             return records.principal_again(session, principal, view, now)
         except Refused:

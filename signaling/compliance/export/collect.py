@@ -32,15 +32,19 @@ from signaling.compliance.export.documents import (
     AccountOut,
     DeviceOut,
     MemberOut,
+    PersonOut,
+    PushOut,
     ReactionOut,
     RoomOut,
     SessionOut,
     schema,
 )
+from signaling.delivery.push.model import Subscription
 from signaling.files.model import is_key
 from signaling.files.port import State, Variant
 from signaling.files.service import Files
 from signaling.keys.port import IntegrityError
+from signaling.storage.table import Table
 
 PAGE = 200
 MOST_RECORDS = 100_000
@@ -59,6 +63,7 @@ class Collector:
     files: Files
     reader: Reader
     clock: Clock
+    woken: Table[Subscription]
 
     async def person(self, app: str, account: str) -> AsyncIterator[bytes]:
         """The archive of an account that was looked up before."""
@@ -73,6 +78,9 @@ class Collector:
         reacted = lines(self._reactions(rooms, account))
         async for data in archive.add("reactions.ndjson", reacted):
             yield data
+        woken = lines(self._pushes(app, account))
+        async for data in archive.add("push.ndjson", woken):
+            yield data
         async for data in archive.add("audit.ndjson", lines(self._records(app, account))):
             yield data
         async for data in self._end(archive, app, refs, f"account:{account}"):
@@ -80,7 +88,11 @@ class Collector:
 
     async def room(self, app: str, room: Room) -> AsyncIterator[bytes]:
         archive, refs = Archive(), list[FileRef]()
-        async for data in self._room(archive, room, "", refs):
+        authors = set(room.state.members)
+        async for data in self._room(archive, room, "", refs, authors):
+            yield data
+        named = lines(self._named(app, authors))
+        async for data in archive.add("people.ndjson", named):
             yield data
         async for data in self._end(archive, app, refs, f"room:{room.id}"):
             yield data
@@ -99,18 +111,20 @@ class Collector:
     # Rooms
 
     async def _room(
-        self, archive: Archive, room: Room, account: str, refs: list[FileRef]
-    ) -> AsyncIterator[bytes]:
-        """Of `account` alone, unless that is empty."""
+        self, archive: Archive, room: Room, account: str, refs: list[FileRef],
+        authors: set[str] | None = None,
+    ) -> AsyncIterator[bytes]:  # fmt: skip
+        """Of `account` alone, unless that is empty. Whoever wrote is added to `authors`."""
         about = msgspec.json.encode(_room_out(room, account))
         async for data in archive.add(f"rooms/{room.id}.json", whole(about)):
             yield data
-        messages = lines(self._messages(room, account, refs))
+        wrote = authors if authors is not None else set[str]()
+        messages = lines(self._messages(archive, room, account, refs, wrote))
         async for data in archive.add(f"rooms/{room.id}.ndjson", messages):
             yield data
 
     async def _messages(
-        self, room: Room, account: str, refs: list[FileRef]
+        self, archive: Archive, room: Room, account: str, refs: list[FileRef], authors: set[str]
     ) -> AsyncIterator[MessageView]:
         async for page in self._pages(room):
             posts = [
@@ -118,10 +132,21 @@ class Collector:
                 for entry in page
                 if isinstance(entry.op, Post) and account in ("", entry.account)
             ]
+            if not account:
+                posts = [entry for entry in posts if not self._withheld(archive, room, entry)]
             for view in await self.chat.rooms.views(room, posts):
                 if isinstance(view.body, Plain):
                     refs += view.body.files
+                authors.update((view.account or "", *_reacted(view)))
                 yield _alone(view) if account else view
+
+    def _withheld(self, archive: Archive, room: Room, entry: Entry) -> bool:
+        """Of somebody who had processing restricted: that they wrote is told, not what."""
+        author = entry.account or ""
+        if not self.chat.rooms.withheld(room.app, author):
+            return False
+        archive.omitted[f"account:{author}"] = "processing is restricted"
+        return True
 
     async def _reactions(self, rooms: Sequence[Room], account: str) -> AsyncIterator[ReactionOut]:
         for room in rooms:
@@ -189,6 +214,19 @@ class Collector:
             own=await self.accounts.state_of(app, account),
         )  # fmt: skip
 
+    async def _named(self, app: str, accounts: set[str]) -> AsyncIterator[PersonOut]:
+        for account in sorted(accounts - {""}):
+            found = await self.registry.view(app, account)
+            yield PersonOut(id=account, name="" if found is None else found.name or found.login)
+
+    async def _pushes(self, app: str, account: str) -> AsyncIterator[PushOut]:
+        for row in await self.woken.scan(app, term=f"account:{account}"):
+            one = row.value
+            yield PushOut(
+                id=one.id, kind=one.kind.value, device=one.device, session=one.session,
+                endpoint=one.endpoint, token=one.token, created_at=_time(one.created),
+            )  # fmt: skip
+
     async def _records(self, app: str, account: str) -> AsyncIterator[RecordShown]:
         """By the account, and about it."""
         who = f"account:{account}"
@@ -201,6 +239,10 @@ class Collector:
 def _alone(view: MessageView) -> MessageView:
     """Without what others did to it."""
     return replace(view, reactions=(), thread=None, poll=None)
+
+
+def _reacted(view: MessageView) -> list[str]:
+    return [account for reaction in view.reactions for account in reaction.accounts]
 
 
 def _room_out(room: Room, account: str) -> RoomOut:

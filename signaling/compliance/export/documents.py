@@ -3,6 +3,8 @@
 account.json     the profile, devices, sessions and what is one's own
 rooms/<id>.json  a room as far as it is known to who asks
 rooms/<id>.ndjson  its messages: of a person's export their own, of a room's all
+people.ndjson    of a room: who is in it or wrote in it, by name
+push.ndjson      of a person: devices that may be woken, and when
 reactions.ndjson what the person reacted with to others' messages
 audit.ndjson     what the audit has about the person
 files/<id>       content of files, as it was sent
@@ -78,6 +80,27 @@ class RoomOut(Struct, frozen=True, kw_only=True):
     members: tuple[MemberOut, ...]
 
 
+class PersonOut(Struct, frozen=True, kw_only=True):
+    """`name` is empty for who is no account any more."""
+
+    id: str
+    name: str
+
+
+class PushOut(Struct, frozen=True, kw_only=True):
+    """A device that may be woken, through whom. The keys that open what is sent there stay here:
+    they are the device's.
+    """
+
+    id: str
+    kind: str
+    device: str
+    session: str
+    endpoint: str
+    token: str
+    created_at: datetime
+
+
 class ReactionOut(Struct, frozen=True, kw_only=True):
     room: str
     message: str
@@ -91,6 +114,8 @@ DOCUMENTS: dict[str, type[Struct]] = {
     "account.json": AccountOut,
     "rooms/*.json": RoomOut,
     "rooms/*.ndjson": MessageView,
+    "people.ndjson": PersonOut,
+    "push.ndjson": PushOut,
     "reactions.ndjson": ReactionOut,
     "audit.ndjson": RecordShown,
 }

@@ -118,6 +118,9 @@ class Handlers:
             room = None
         if room is None:
             raise ClientError(Code.ROOM_NOT_FOUND, 404, "There is no such room.")
+        if room.state.settings.phi:
+            message = "No program outside says anything in a room with health data."
+            raise ClientError(Code.NOT_PERMITTED, 403, message)
         return room
 
     async def list(self, call: Call[None]) -> Page:

@@ -19,7 +19,7 @@ from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import Plain
 from signaling.chat.ops import Delete, Entry, Erase, Kind, Member, Part, Post, React
 from signaling.chat.ports import Actor
-from signaling.chat.room import Room
+from signaling.chat.room import IMPORTS, Room
 from signaling.chat.rooms import Rooms
 from signaling.chat.state import RANK
 from signaling.chat.unread import Cursor
@@ -67,7 +67,8 @@ class News:
         if not self._register.any(app):
             return
         for entry in entries:
-            if isinstance(entry.op, _TELLS):
+            # What was said elsewhere long ago is no news.
+            if isinstance(entry.op, _TELLS) and not entry.ident.startswith(IMPORTS):
                 self._note(_Happened(app, room, entry))
 
     async def read(self, actor: Actor, room: str, cursor: Cursor, parent: str | None) -> None:
@@ -107,7 +108,7 @@ class News:
             await self._devices.read(what.app, what.account, what.room, what.seq, what.device)
             return
         room = await self._rooms.find(what.app, what.room)
-        if room is None:
+        if room is None or self._rooms.withheld(what.app, what.entry.account or ""):
             return
         op = what.entry.op
         if isinstance(op, Post):
@@ -124,7 +125,10 @@ class News:
 
     def _members(self, room: Room) -> list[str]:
         """Those who have a device to wake."""
-        return [a for a in room.state.accounts() if self._register.has(room.app, a)]
+        return [
+            a for a in room.state.accounts()
+            if self._register.has(room.app, a) and not self._rooms.withheld(room.app, a)
+        ]  # fmt: skip
 
     async def _post(self, room: Room, entry: Entry, post: Post) -> None:
         if post.silent:

@@ -313,6 +313,25 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "files that the client sealed (`opaque`), and other rooms only those that it did not.",
         "Seal the file on the client where the room asks for it.",
     ),
+    Code.ARCHIVE_INVALID: _said(
+        422,
+        "The archive of an import is not taken: no whole ZIP, encrypted, with entries that lead "
+        "out of it or come twice, or not in the format that was named. Nothing was brought, "
+        "unless it was found while the import ran.",
+        "`detail` says what it was. Export again, and check that the format is the right one.",
+    ),
+    Code.ARCHIVE_TAMPERED: _said(
+        422,
+        "Files of the archive are not those of its manifest, or it has another SHA-256 than was "
+        "said. Nothing of it was brought.",
+        "Take another copy, in a way that nobody can change it.",
+    ),
+    Code.ARCHIVE_TOO_LARGE: _said(
+        422,
+        "Unpacked, the archive or a part of it is more than an export comes to, or its entries lie "
+        "over each other: it is made to do harm.",
+        "Export less at a time; `imports.max_unpacked_bytes` is the operator's bound.",
+    ),
 }  # fmt: skip
 
 

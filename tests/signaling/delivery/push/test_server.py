@@ -74,7 +74,7 @@ async def test_encrypted_rooms_and_rooms_with_health_data_say_ids_alone(street: 
     (told,) = await browser.arrivals.until(1)
     assert set(told.said) == {"kind", "tag", "room", "id", "seq"}
     assert told.said["id"] == sent["id"]
-    health = await ann.room(bob, settings={"preview": True}, custom={"phi": True})
+    health = await ann.room(bob, settings={"preview": True, "phi": True})
     await ann.post(health)
     await browser.arrivals.until(2)
     assert set(browser.arrivals.told[1].said) == {"kind", "tag", "room", "id", "seq"}
@@ -452,3 +452,21 @@ async def test_guests_and_strangers_have_no_devices_to_wake(street: Street) -> N
         ):  # fmt: skip
             answer = await street.there.ask(method, path, body, token)
             assert answer.status == status, (method, path, answer.text)
+
+
+async def test_who_had_processing_restricted_wakes_nobody_and_is_not_woken(street: Street) -> None:
+    """Row C30."""
+    ann, bob = await street.pair()
+    hers, his = await ann.browser(), await bob.browser()
+    await ann.settings()
+    await bob.settings()
+    room = await ann.room(bob)
+    await ann.must("PUT", "/account/restriction")
+    await ann.post(room)
+    await bob.post(room)
+    await his.arrivals.nothing()
+    await hers.arrivals.nothing()
+    await ann.must("DELETE", "/account/restriction")
+    sent = await ann.post(room)
+    (told,) = await his.arrivals.until(1)
+    assert told.said["id"] == sent["id"]

@@ -202,6 +202,7 @@ export interface ChangedRoom {
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
+  readonly phi?: boolean;
 }
 
 export interface ChangedRoute {
@@ -280,6 +281,8 @@ export interface Close {
   readonly type: 'close';
   readonly id: string;
 }
+
+export type Code = 'access_denied' | 'access_token_expired' | 'access_token_invalid' | 'access_token_revoked' | 'archive_invalid' | 'archive_tampered' | 'archive_too_large' | 'author_mismatch' | 'bad_request' | 'bad_sdp' | 'banned' | 'checksum_mismatch' | 'conflict' | 'cursor_invalid' | 'draining' | 'encryption_unavailable' | 'fields_invalid' | 'file_mode_mismatch' | 'file_not_ready' | 'file_quarantined' | 'file_too_complex' | 'file_type_mismatch' | 'file_type_refused' | 'file_unreadable' | 'grant_invalid' | 'idempotency_in_flight' | 'idempotency_mismatch' | 'insufficient_scope' | 'integrity_error' | 'internal' | 'key_destroyed' | 'key_in_use' | 'key_inactive' | 'key_unknown' | 'last_owner' | 'link_invalid' | 'login_refused' | 'login_taken' | 'message_not_found' | 'method_not_allowed' | 'not_acceptable' | 'not_found' | 'not_permitted' | 'origin_refused' | 'parameter_duplicated' | 'participant_not_found' | 'password_common' | 'password_guessable' | 'password_too_long' | 'password_too_short' | 'plaintext_refused' | 'precondition_failed' | 'precondition_required' | 'provider_refused' | 'quota_exceeded' | 'rate_limited' | 'reauthentication_required' | 'request_replayed' | 'room_full' | 'room_not_found' | 'second_approver_needed' | 'second_factor_needed' | 'sign_in_failed' | 'sign_up_closed' | 'signature_invalid' | 'timestamp_skewed' | 'tls_required' | 'token_expired' | 'token_invalid' | 'token_missing' | 'token_revoked' | 'too_large' | 'track_not_found' | 'tus_version_unsupported' | 'unavailable' | 'unimplemented' | 'unsupported_media_type' | 'upload_busy' | 'upload_incomplete' | 'upload_offset_mismatch' | 'version_unsupported';
 
 export interface CodeOnly {
   readonly code: string;
@@ -579,6 +582,14 @@ export interface Finding {
   readonly text: string;
 }
 
+export interface ForeignPerson {
+  readonly id: string;
+  readonly name: string;
+  readonly account: string | null;
+}
+
+export type Format = 'mattermost' | 'slack' | 'sotto';
+
 export interface ForwardWish {
   readonly to: string;
 }
@@ -663,6 +674,29 @@ export interface HoldAnswer {
   readonly release_asked_by: string | null;
   readonly released_by: string | null;
   readonly released_at: string | null;
+}
+
+export interface ImportAnswer {
+  readonly id: string;
+  readonly format: Format;
+  readonly label: string;
+  readonly state: signaling_compliance_imports_port_State;
+  readonly size: number;
+  readonly received: number;
+  readonly sha256: string | null;
+  readonly asked_by: string;
+  readonly asked_at: string;
+  readonly finished_at: string | null;
+  readonly done: number;
+  readonly total: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly rooms: readonly string[];
+  readonly problem: ImportProblem | null;
+}
+
+export interface ImportProblem {
+  readonly code: Code;
+  readonly detail: string;
 }
 
 export interface InletAnswer {
@@ -910,6 +944,13 @@ export interface NewHold {
   readonly accounts?: readonly string[];
 }
 
+export interface NewImport {
+  readonly format: Format;
+  readonly size: number;
+  readonly label?: string;
+  readonly sha256?: string;
+}
+
 export interface NewInlet {
   readonly room: string;
   readonly name: string;
@@ -1001,6 +1042,11 @@ export interface NotifyWish {
   readonly level: Notify;
 }
 
+export interface ObjectionAnswer {
+  readonly purpose: string;
+  readonly at: string;
+}
+
 export type Operation = 'add_reaction' | 'add_to_group' | 'delete_file' | 'delete_group' | 'delete_messages' | 'download_file' | 'get_all_channels' | 'get_all_users' | 'get_channel' | 'get_channel_members' | 'get_memberships' | 'get_reactions' | 'get_state' | 'get_user' | 'here_now' | 'history' | 'join_call' | 'list_files' | 'list_group' | 'message_counts' | 'moderate_call' | 'publish' | 'publish_in_call' | 'register_push' | 'remove_channel' | 'remove_channel_members' | 'remove_from_group' | 'remove_memberships' | 'remove_reaction' | 'remove_user' | 'send_file' | 'set_channel' | 'set_channel_members' | 'set_memberships' | 'set_state' | 'set_user' | 'signal' | 'subscribe' | 'subscribe_group' | 'subscribe_presence' | 'time' | 'typing' | 'unsubscribe' | 'unsubscribe_with_state' | 'where_now';
 
 export interface OutcomeWish {
@@ -1083,6 +1129,15 @@ export interface Pin {
   readonly on?: boolean;
 }
 
+export interface Placeholder {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface PlaceholdersAnswer {
+  readonly items: readonly Placeholder[];
+}
+
 export interface Plain {
   readonly format: 'm.plain.v1';
   readonly text?: string;
@@ -1152,6 +1207,12 @@ export interface Problem {
   readonly detail: string;
   readonly request_id?: string;
   readonly errors?: readonly FieldProblem[];
+}
+
+export interface ProcessingAnswer {
+  readonly restricted_at: string | null;
+  readonly by: string | null;
+  readonly objections: readonly ObjectionAnswer[];
 }
 
 export interface Profile {
@@ -1541,6 +1602,7 @@ export interface Set {
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
+  readonly phi?: boolean;
 }
 
 export interface Settings {
@@ -1556,6 +1618,7 @@ export interface Settings {
   readonly retention?: number | null;
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
+  readonly phi?: boolean;
 }
 
 export interface Shape {
@@ -1647,6 +1710,11 @@ export interface Sqs {
 export interface Standing {
   readonly head: HeadShown | null;
   readonly keys: readonly PublicKey[];
+}
+
+export interface StartedImport {
+  readonly people?: Readonly<Record<string, string>>;
+  readonly owner?: string | null;
 }
 
 export interface StatusWish {
@@ -1873,6 +1941,8 @@ export type signaling_compliance_erasure_port_Kind = 'messages' | 'person' | 'ra
 
 export type signaling_compliance_erasure_port_State = 'done' | 'held' | 'running' | 'waiting';
 
+export type signaling_compliance_imports_port_State = 'cancelled' | 'checking' | 'done' | 'ready' | 'refused' | 'running' | 'uploading';
+
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
   readonly expires_at: number;
@@ -2082,6 +2152,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: HoldAnswer;
+  };
+  cancelImport: {
+    method: 'DELETE';
+    path: '/api/v1/imports/{import_id}';
+    body: undefined;
+    query: undefined;
+    answer: ImportAnswer;
   };
   cancelKeyDestruction: {
     method: 'DELETE';
@@ -2321,6 +2398,13 @@ export interface Operations {
     body: GuestLinkWish;
     query: undefined;
     answer: LinkMade;
+  };
+  createImport: {
+    method: 'POST';
+    path: '/api/v1/imports';
+    body: NewImport;
+    query: undefined;
+    answer: ImportAnswer;
   };
   createIncomingWebhook: {
     method: 'POST';
@@ -2734,6 +2818,13 @@ export interface Operations {
     query: undefined;
     answer: HoldAnswer;
   };
+  getImport: {
+    method: 'GET';
+    path: '/api/v1/imports/{import_id}';
+    body: undefined;
+    query: undefined;
+    answer: ImportAnswer;
+  };
   getKey: {
     method: 'GET';
     path: '/api/v1/keys/{key_id}';
@@ -2798,6 +2889,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: NoticeAnswer;
+  };
+  getProcessing: {
+    method: 'GET';
+    path: '/api/v1/account/processing';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
   };
   getProcessingRegister: {
     method: 'GET';
@@ -2945,6 +3043,20 @@ export interface Operations {
       readonly uuid?: string | null;
     };
     answer: RoomAnswer;
+  };
+  liftAccountRestriction: {
+    method: 'DELETE';
+    path: '/api/v1/accounts/{account_id}/restriction';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
+  };
+  liftRestriction: {
+    method: 'DELETE';
+    path: '/api/v1/account/restriction';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
   };
   linkProvider: {
     method: 'POST';
@@ -3137,6 +3249,34 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
+  listImportPeople: {
+    method: 'GET';
+    path: '/api/v1/imports/{import_id}/people';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ForeignPerson[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listImports: {
+    method: 'GET';
+    path: '/api/v1/imports';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ImportAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
   listIncomingWebhooks: {
     method: 'GET';
     path: '/api/v1/incoming-webhooks';
@@ -3239,6 +3379,13 @@ export interface Operations {
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
+  };
+  listPlaceholders: {
+    method: 'GET';
+    path: '/api/v1/rooms/{room_id}/placeholders';
+    body: undefined;
+    query: undefined;
+    answer: PlaceholdersAnswer;
   };
   listPublicRooms: {
     method: 'GET';
@@ -3528,6 +3675,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  objectToPurpose: {
+    method: 'PUT';
+    path: '/api/v1/account/objections/{purpose_id}';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
   };
   openSync: {
     method: 'GET';
@@ -3845,6 +3999,20 @@ export interface Operations {
     query: undefined;
     answer: Report;
   };
+  restrictAccount: {
+    method: 'PUT';
+    path: '/api/v1/accounts/{account_id}/restriction';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
+  };
+  restrictProcessing: {
+    method: 'PUT';
+    path: '/api/v1/account/restriction';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
+  };
   retireSecret: {
     method: 'DELETE';
     path: '/api/v1/access/key-sets/{key_set}/secrets/{secret}';
@@ -4081,6 +4249,13 @@ export interface Operations {
     query: undefined;
     answer: SignInAnswer;
   };
+  startImport: {
+    method: 'POST';
+    path: '/api/v1/imports/{import_id}/start';
+    body: StartedImport;
+    query: undefined;
+    answer: ImportAnswer;
+  };
   testPushSubscription: {
     method: 'POST';
     path: '/api/v1/push/subscriptions/{push_id}/test';
@@ -4125,6 +4300,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  unmarkHealthRoom: {
+    method: 'DELETE';
+    path: '/api/v1/rooms/{room_id}/phi';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   unpinMessage: {
     method: 'DELETE';
     path: '/api/v1/rooms/{room_id}/messages/{message_id}/pin';
@@ -4137,6 +4319,13 @@ export interface Operations {
   unsaveMessage: {
     method: 'DELETE';
     path: '/api/v1/rooms/{room_id}/messages/{message_id}/saved';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  uploadImport: {
+    method: 'PATCH';
+    path: '/api/v1/imports/{import_id}/archive';
     body: undefined;
     query: undefined;
     answer: undefined;
@@ -4177,6 +4366,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  withdrawObjection: {
+    method: 'DELETE';
+    path: '/api/v1/account/objections/{purpose_id}';
+    body: undefined;
+    query: undefined;
+    answer: ProcessingAnswer;
   };
   withdrawPurposeConsent: {
     method: 'DELETE';

@@ -18,6 +18,7 @@ const DEFAULTS: Settings = {
   retention: null,
   call_encryption: 'none',
   lobby: 'off',
+  phi: false,
 };
 const IN_IT: ReadonlySet<string> = new Set(['owner', 'moderator', 'member']);
 /** What of a room is a register too, and no setting. */

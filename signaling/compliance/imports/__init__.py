@@ -1,0 +1,1 @@
+"""Import of rooms and messages: exports of another Sotto, of Slack, of Mattermost."""

@@ -1,0 +1,1 @@
+"""Restriction of processing and objection to purposes (GDPR 18, 21)."""
