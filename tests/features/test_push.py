@@ -161,15 +161,19 @@ async def test_never_a_body_for_e2ee_and_phi(town: Town, shown: Shown) -> None:
         sent = await ann.must("POST", at, {"body": sealed(ann.id, device)})
         told = (await there.told(1)).said
         assert set(told) == IDS and told["id"] == sent["id"]
-        health = await ann.room(bob, settings={"preview": True}, custom={"phi": True})
+        health = await ann.room(bob, settings={"preview": True, "phi": True})
         await ann.post(health, SECRET)
         assert set((await there.told(2)).said) == IDS
         shown.note("not shown, whatever is wished")
         shown.refused(await ann.ask("POST", at, {"text": SECRET}), 422, "plaintext_refused")
+        seen = await ann.ask("GET", f"/rooms/{health}")
+        fields = {"If-Match": seen.headers["ETag"]}
+        undone = await ann.ask("PATCH", f"/rooms/{health}", {"phi": False}, **fields)
+        shown.refused(undone, 403, "not_permitted")
         shown.allowed()
         await there.phone.back(closed, health)
-        (seen,) = there.phone.messages(closed)
-        assert getattr(seen.body, "ct", "") == sent["body"]["ct"]
+        (kept,) = there.phone.messages(closed)
+        assert getattr(kept.body, "ct", "") == sent["body"]["ct"]
         assert there.phone.texts(health) == [SECRET]
         shown.offline()
 
