@@ -14,12 +14,14 @@ class DeliveryRoute(Section, frozen=True):
     """One route to a system of the operator's."""
 
     id: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z", description="Its name, for good.")]
-    type: Literal["https", "s3", "sqs", "syslog", "amqp"]
+    type: Literal["https", "s3", "sqs", "syslog", "amqp", "kafka"]
     url: Annotated[str, Meta(description="Of https; the endpoint of s3; the queue's of sqs.")] = ""
     host: Annotated[str, Meta(description="Of syslog and amqp.")] = ""
     port: Annotated[int, Meta(ge=0, le=65535, description="0: the usual one.")] = 0
-    tls: Annotated[bool, Meta(description="Of amqp.")] = True
-    user: Annotated[str, Meta(description="Of amqp; the access key of s3 and sqs.")] = ""
+    tls: Annotated[bool, Meta(description="Of amqp and kafka.")] = True
+    user: Annotated[
+        str, Meta(description="Of amqp and kafka; the access key of s3 and sqs.")
+    ] = ""
     secret: Annotated[
         Secret | None,
         Meta(description="Password, secret key, or the `whsec_` that signs https requests."),
@@ -30,6 +32,9 @@ class DeliveryRoute(Section, frozen=True):
     vhost: str = "/"
     exchange: str = ""
     routing_key: str = ""
+    servers: Annotated[tuple[str, ...], Meta(description="Of kafka, each `host:port`.")] = ()
+    topic: str = ""
+    mechanism: str = "SCRAM-SHA-512"
     facility: Annotated[int, Meta(ge=0, le=23)] = 16
     overlap_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     room: Annotated[str, Meta(description="Empty: of every room.")] = ""

@@ -31,6 +31,8 @@ _FIELDS: dict[str, dict[str, str]] = {
                "overlap_seconds": "overlap_seconds"},
     "amqp": {"host": "host", "port": "port", "tls": "tls", "vhost": "vhost", "user": "user",
              "secret": "password", "exchange": "exchange", "routing_key": "routing_key"},
+    "kafka": {"servers": "servers", "topic": "topic", "tls": "tls", "user": "user",
+              "secret": "password", "mechanism": "mechanism"},
 }  # fmt: skip
 
 

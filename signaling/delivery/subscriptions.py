@@ -27,6 +27,10 @@ Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:\[\]_-]{1,255}$")]
 Hidden = Annotated[str, Meta(min_length=1, max_length=512)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+# Host and port; an address of IPv6 in brackets.
+Server = Annotated[
+    str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):[0-9]{1,5}$")
+]
 
 
 class _To(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -82,7 +86,20 @@ class Amqp(_To, frozen=True, kw_only=True, tag="amqp"):
     routing_key: Annotated[str, Meta(max_length=255)] = ""
 
 
-To = Https | S3 | Sqs | Syslog | Amqp
+class Kafka(_To, frozen=True, kw_only=True, tag="kafka"):
+    """Records of a topic, keyed by room. `servers` are asked for the others; without a `user` nobody
+    signs in; without TLS only where `egress.allow` says so.
+    """
+
+    servers: Annotated[tuple[Server, ...], Meta(min_length=1, max_length=16)]
+    topic: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+    tls: bool = True
+    user: Annotated[str, Meta(max_length=256)] = ""
+    password: Annotated[str, Meta(max_length=512)] = ""
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+
+
+To = Https | S3 | Sqs | Syslog | Amqp | Kafka
 SECRETS = frozenset({"keys", "secret_key", "password"})
 
 

@@ -29,6 +29,7 @@ from signaling.delivery.subscriptions import (
     SECRETS,
     Amqp,
     Https,
+    Kafka,
     Sqs,
     Subscription,
     Syslog,
@@ -49,7 +50,7 @@ class ToHttps(Body, frozen=True, kw_only=True, tag_field="type", tag="https"):
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
 
 
-Where = ToHttps | S3 | Sqs | Syslog | Amqp
+Where = ToHttps | S3 | Sqs | Syslog | Amqp | Kafka
 
 
 class NewRoute(Body, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    to: dict[str, str | int | float | bool]
+    to: dict[str, str | int | float | bool | list[str]]
     room: str | None
     filter: EventFilter
     transient: bool
@@ -129,16 +130,25 @@ class Handlers(Shared):
             await self.check_url(where.endpoint, "/to/endpoint")
         elif isinstance(where, Sqs):
             await self.check_url(where.queue_url, "/to/queue_url")
+        elif isinstance(where, Kafka):
+            for number, server in enumerate(where.servers):
+                host, _, port = server.rpartition(":")
+                await self._check_place(
+                    host, int(port), f"/to/servers/{number}", plain=not where.tls
+                )
         else:
             plain = isinstance(where, Amqp) and not where.tls
-            try:
-                await self._deps.egress.place(where.host, where.port, plain=plain)
-            except EgressRefused as error:
-                errors = [FieldError("/to/host", "refused", str(error))]
-                message = "The address cannot be called."
-                raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors) from None
-            except EgressFailed:
-                return  # the name may mean something later; it is looked at then
+            await self._check_place(where.host, where.port, "/to/host", plain=plain)
+
+    async def _check_place(self, host: str, port: int, pointer: str, *, plain: bool) -> None:
+        try:
+            await self._deps.egress.place(host, port, plain=plain)
+        except EgressRefused as error:
+            errors = [FieldError(pointer, "refused", str(error))]
+            message = "The address cannot be called."
+            raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors) from None
+        except EgressFailed:
+            return  # the name may mean something later; it is looked at then
 
     async def list(self, call: Call[None]) -> Page:
         found, more = await self.page(call)

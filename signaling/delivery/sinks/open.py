@@ -7,8 +7,9 @@ from signaling.delivery.sender import Sink
 from signaling.delivery.sinks.amqp import AmqpSink
 from signaling.delivery.sinks.aws import S3Sink, SqsSink
 from signaling.delivery.sinks.https import HttpsSink
+from signaling.delivery.sinks.kafka import KafkaSink
 from signaling.delivery.sinks.syslog import SyslogSink
-from signaling.delivery.subscriptions import S3, Amqp, Https, Sqs, Syslog
+from signaling.delivery.subscriptions import S3, Amqp, Https, Kafka, Sqs, Syslog
 from signaling.egress import Egress
 
 
@@ -20,4 +21,5 @@ def open_sinks(egress: Egress, clock: Clock) -> dict[type, Sink]:
         Sqs: SqsSink(egress, clock),
         Syslog: SyslogSink(egress),
         Amqp: AmqpSink(egress),
+        Kafka: KafkaSink(egress, clock),
     }

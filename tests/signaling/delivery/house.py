@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,9 +168,14 @@ class Post:
 
 
 @contextlib.asynccontextmanager
-async def delivering(ground: Ground, bus: Bus | None = None) -> AsyncIterator[Post]:
+async def delivering(
+    ground: Ground, bus: Bus | None = None, ports: Mapping[int, str] | None = None
+) -> AsyncIterator[Post]:
+    """`ports` of loopback that may be called as well, with the CA of each or ""."""
     async with receiving() as receiver:
-        egress = Egress([Allow(ipaddress.ip_network("127.0.0.1/32"), receiver.port)])
+        here = ipaddress.ip_network("127.0.0.1/32")
+        allowed = {receiver.port: "", **(ports or {})}
+        egress = Egress([Allow(here, port, ca) for port, ca in allowed.items()])
         house = DeliveringHouse(ground, egress, bus)
         await house.subscriptions.start()
         try:

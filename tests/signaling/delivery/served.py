@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientError
+
 from tests.rows.house import House, Visit, visiting
 
 QUICK = {"delivery.retry_most_seconds": "1", "delivery.incoming_per_minute": "6000"}
@@ -60,7 +62,7 @@ async def say(there: Visit, where: str, text: str) -> None:
     path, headers = f"/rooms/{where}/messages", {"Idempotency-Key": f"say-{where}-{text}"}
     token = there.house.token
     while True:
-        with contextlib.suppress(OSError, asyncio.TimeoutError, RuntimeError):
+        with contextlib.suppress(OSError, asyncio.TimeoutError, RuntimeError, ClientError):
             answer = await there.ask("POST", path, {"text": text}, token, headers=headers)
             if answer.status == 201:
                 return

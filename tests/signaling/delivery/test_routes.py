@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from signaling.delivery.configured import keep, routes_of
 from signaling.delivery.subscriptions import SECRETS
 from signaling.errors import ConfigError
 from signaling.secret import Secret
+from tests.peers.kafka.broker import Broker
 from tests.rows.house import House, Visit, visiting
 from tests.signaling.chat.test_messages import sealed
 from tests.signaling.compliance.receivers import Rsyslog
@@ -48,12 +50,13 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
 
 @dataclass
 class Systems:
-    """All five at once, and what came to each."""
+    """All six at once, and what came to each."""
 
     https: Receiver
     rsyslog: Rsyslog
     rabbit: Rabbit
     queue: Sqs
+    kafka: Broker
     bucket: Path
     relays: dict[str, Relay]
     queued: list[dict[str, Any]] = field(default_factory=list)
@@ -71,21 +74,27 @@ class Systems:
             {"type": "sqs", "queue_url": queue, **aws},
             {"type": "s3", "endpoint": f"http://127.0.0.1:{relays['s3'].port}", "bucket": BUCKET,
              "prefix": "chat/", **aws},
+            {"type": "kafka", "servers": [f"127.0.0.1:{self.kafka.port}"], "topic": "events",
+             "tls": False},
         ]  # fmt: skip
 
     def allowed(self) -> dict[int, str]:
-        ports = {self.https.port: "", self.rsyslog.port: str(self.rsyslog.files.authority)}
+        ports = {self.https.port: "", self.kafka.port: ""}
+        ports[self.rsyslog.port] = str(self.rsyslog.files.authority)
         return ports | {relay.port: "" for relay in self.relays.values()}
 
     async def came(self) -> dict[str, list[str]]:
         with contextlib.suppress(Exception):  # away for a moment
             await asyncio.to_thread(self.queue.take, self.queued)
+            await self.kafka.take("events")
+        records = self.kafka.taken.get("events", [])
         return {
             "https": texts(self.https.events),
             "syslog": texts([e for e in self.rsyslog.received() if "specversion" in e]),
             "amqp": texts(await self.rabbit.events()),
             "sqs": texts(self.queued),
             "s3": texts(objects(self.bucket)),
+            "kafka": texts([json.loads(record.value) for record in records]),
         }
 
     async def all_have(self, wanted: list[str], seconds: float) -> None:
@@ -106,14 +115,16 @@ class Systems:
     async def down(self) -> None:
         self.https.status = 503
         self.rsyslog.kill()
+        self.kafka.kill()
         for relay in self.relays.values():
             await relay.down()
 
     async def up(self) -> None:
-        self.https.status = 200
+        await asyncio.to_thread(self.kafka.start)
         await self.rsyslog.start()
         for relay in self.relays.values():
             await relay.up()
+        self.https.status = 200
 
 
 @contextlib.asynccontextmanager
@@ -125,6 +136,10 @@ async def systems(folder: Path) -> Any:
         rsyslog = Rsyslog(folder / "rsyslog")
         await rsyslog.start()
         stack.callback(rsyslog.stop)
+        kafka = Broker(folder / "kafka")
+        stack.callback(kafka.kill)
+        await asyncio.to_thread(kafka.start)
+        await kafka.declare("events")
         relays = {
             "s3": await enter(relayed(int(endpoint.rpartition(":")[2]))),
             "sqs": await enter(relayed(queue.port)),
@@ -132,7 +147,7 @@ async def systems(folder: Path) -> Any:
         }
         https = await enter(receiving())
         bucket = folder / "s3" / "data" / BUCKET
-        yield Systems(https, rsyslog, rabbit, queue, bucket, relays)
+        yield Systems(https, rsyslog, rabbit, queue, kafka, bucket, relays)
 
 
 def kill_at(receiver: Receiver, house: House, number: int) -> Callable[[], None]:
@@ -256,6 +271,8 @@ async def test_secrets_of_routes_are_never_shown(post: Post) -> None:
         {"type": "amqp", "host": "127.0.0.1", "port": port, "tls": False, "user": "u",
          "password": secret},
         {"type": "syslog", "host": "127.0.0.1", "port": port},
+        {"type": "kafka", "servers": [f"127.0.0.1:{port}"], "topic": "t", "tls": False,
+         "user": "u", "password": secret},
     ]  # fmt: skip
     for to in wishes:
         answer = await post.ask("POST", "/routes", {"to": to, "batch": 50})
@@ -265,7 +282,7 @@ async def test_secrets_of_routes_are_never_shown(post: Post) -> None:
         wanted = {name: value for name, value in to.items() if name not in SECRETS}
         assert wanted.items() <= shown.body["to"].items()
     listed = await post.ask("GET", "/routes")
-    assert len(listed.body["items"]) == 5
+    assert len(listed.body["items"]) == 6
     assert secret not in str(listed.body) and "whsec_" not in str(listed.body)
 
 
@@ -281,6 +298,10 @@ async def test_secrets_of_routes_are_never_shown(post: Post) -> None:
         ({"type": "amqp", "host": "::1", "user": "u", "password": "p"}, "/to/host"),
         ({"type": "amqp", "host": "1.1.1.1", "tls": False, "user": "u", "password": "p"},
          "/to/host"),
+        ({"type": "kafka", "servers": ["1.1.1.1:9093", "10.1.2.3:9093"], "topic": "t"},
+         "/to/servers/1"),
+        ({"type": "kafka", "servers": ["1.1.1.1:9092"], "topic": "t", "tls": False},
+         "/to/servers/0"),
     ],
 )  # fmt: skip
 async def test_b15_routes_lead_nowhere_private(post: Post, to: Any, pointer: str) -> None:
@@ -352,7 +373,9 @@ async def test_routes_of_the_configuration_are_kept_and_no_api_changes_them(post
 @pytest.mark.parametrize(
     "more",
     [{"host": ""}, {"events": ("nothing",)}, {"type": "https", "url": "https://a.example/"},
-     {"type": "s3", "url": "https://a.example/"}, {"type": "amqp", "user": "u"}],
+     {"type": "s3", "url": "https://a.example/"}, {"type": "amqp", "user": "u"},
+     {"type": "kafka", "topic": "t"}, {"type": "kafka", "servers": ("a.example",), "topic": "t"},
+     {"type": "kafka", "servers": ("a.example:9093",), "topic": "t", "mechanism": "NONE"}],
 )  # fmt: skip
 def test_a_route_that_cannot_be_is_refused_at_the_start(more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"delivery\.routes\.ours"):
