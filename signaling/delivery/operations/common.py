@@ -26,6 +26,7 @@ from signaling.errors import ClientError, Code, FieldError
 from signaling.http.api.operation import Call, Page, Reply
 from signaling.ids import Entropy, Ids
 from signaling.keys.port import KeyDestroyed
+from signaling.storage.port import Conflict
 
 STAFF = (Role.OWNER, Role.ADMINISTRATOR)
 DAY = 86400
@@ -92,6 +93,19 @@ class Shared:
         """Raises ClientError (409): the configuration alone changes what it names."""
         if is_configured(one.id):
             raise ClientError(Code.CONFLICT, 409, "It stands in the configuration.")
+
+    async def changed(
+        self, call: Call[Any], change: Callable[[Subscription], Subscription]
+    ) -> Subscription:
+        """Raises ClientError: 404, or 409 while others change it again and again."""
+        ident = call.path[f"{self._kind}_id"]
+        try:
+            found = await self._deps.subscriptions.change(call.principal.app, ident, change)
+        except Conflict:
+            raise ClientError(Code.CONFLICT, 409, "It changes at this moment.") from None
+        if found is None:
+            raise ClientError(Code.NOT_FOUND, 404, f"There is no such {self._kind}.")
+        return found
 
     async def page(self, call: Call[Any]) -> tuple[list[Subscription], str | None]:
         ask, app = call.page, call.principal.app
@@ -170,18 +184,18 @@ class Shared:
             errors = [FieldError("/transient", "required", message)]
             raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)
 
-    async def switch(self, app: str, one: Subscription, enabled: bool) -> Subscription:
+    async def switch(self, call: Call[Any], enabled: bool) -> Subscription:
         """On again: what waited goes now, and what was missed follows from the log."""
 
         def turned(old: Subscription) -> Subscription:
             reason = "" if enabled else "by an administrator"
             return replace(old, disabled=not enabled, reason=reason, failing=0.0)
 
-        changed = await self._deps.subscriptions.change(app, one.id, turned)
+        one, app = await self.changed(call, turned), call.principal.app
         if enabled:
             await self._deps.outbox.hurry(app, one.id)
             await self._deps.resume(app)
-        return changed or one
+        return one
 
 
 def floored(unix: float) -> float:

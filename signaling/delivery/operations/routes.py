@@ -38,7 +38,6 @@ from signaling.delivery.subscriptions import (
 from signaling.egress import EgressFailed, EgressRefused
 from signaling.errors import ClientError, Code, FieldError
 from signaling.http.api.operation import Body, Call, Operation, Page, administered
-from signaling.storage.port import Conflict
 
 TAG = "Routes"
 Batch = Annotated[int, Meta(ge=1, le=1000)]
@@ -158,7 +157,7 @@ class Handlers(Shared):
         return answer(await self.one(call))
 
     async def change(self, call: Call[ChangedRoute]) -> RouteAnswer:
-        one, wish, app = await self.one(call), call.body, call.principal.app
+        one, wish = await self.one(call), call.body
         to, secret = one.to, None
         if any(part is not UNSET for part in (wish.to, wish.name, wish.filter, wish.batch)):
             self.not_configured(one)
@@ -166,22 +165,18 @@ class Handlers(Shared):
             await self._check(wish.to)
             to, secret = self._made(wish.to)
 
-        def changed(old: Subscription) -> Subscription:
+        def edited(old: Subscription) -> Subscription:
+            kept = old.to if wish.to is UNSET else to
             batch = old.batch if wish.batch is UNSET else wish.batch
             return replace(
-                old, to=to, batch=_bounded(to, batch),
+                old, to=kept, batch=_bounded(kept, batch),
                 name=old.name if wish.name is UNSET else wish.name,
                 filter=old.filter if wish.filter is UNSET else wish.filter,
             )  # fmt: skip
 
-        try:
-            found = await self._deps.subscriptions.change(app, one.id, changed)
-        except Conflict:
-            raise ClientError(Code.CONFLICT, 409, "It changes at this moment.") from None
-        if found is None:
-            raise ClientError(Code.NOT_FOUND, 404, "There is no such route.")
+        found = await self.changed(call, edited)
         if wish.enabled is not UNSET and wish.enabled is found.disabled:
-            found = await self.switch(app, found, wish.enabled)
+            found = await self.switch(call, wish.enabled)
         return answer(found, secret)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -23,9 +23,8 @@ from signaling.delivery.operations.common import (
     floored,
 )
 from signaling.delivery.subscriptions import Https, Subscription
-from signaling.errors import ClientError, Code
+from signaling.errors import Code
 from signaling.http.api.operation import Body, Call, Operation, Page, administered
-from signaling.storage.port import Conflict
 
 TAG = "Webhooks"
 
@@ -114,7 +113,7 @@ class Handlers(Shared):
             app, one.room, one.transient if wish.transient is UNSET else wish.transient
         )
 
-        def changed(old: Subscription) -> Subscription:
+        def edited(old: Subscription) -> Subscription:
             to = https_of(old) if wish.url is UNSET else replace(https_of(old), url=wish.url)
             return replace(
                 old, to=to,
@@ -123,9 +122,9 @@ class Handlers(Shared):
                 transient=old.transient if wish.transient is UNSET else wish.transient,
             )  # fmt: skip
 
-        found = await self._changed(call, changed)
+        found = await self.changed(call, edited)
         if wish.enabled is not UNSET and wish.enabled is found.disabled:
-            found = await self.switch(app, found, wish.enabled)
+            found = await self.switch(call, wish.enabled)
         return answer(found)
 
     async def rotate(self, call: Call[SecretRotation]) -> WebhookAnswer:
@@ -138,17 +137,7 @@ class Handlers(Shared):
             keys = signing.rotated(to.keys, text, now, overlap)
             return replace(old, to=replace(to, keys=keys))
 
-        return answer(await self._changed(call, rotated), text)
-
-    async def _changed(self, call: Call[Any], change: Any) -> Subscription:
-        ident = call.path["webhook_id"]
-        try:
-            found = await self._deps.subscriptions.change(call.principal.app, ident, change)
-        except Conflict:
-            raise ClientError(Code.CONFLICT, 409, "It changes at this moment.") from None
-        if found is None:
-            raise ClientError(Code.NOT_FOUND, 404, "There is no such webhook.")
-        return found
+        return answer(await self.changed(call, rotated), text)
 
 
 def https_of(one: Subscription) -> Https:
