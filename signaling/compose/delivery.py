@@ -83,7 +83,7 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
         retry_most_s=settings.retry_most_seconds,
     )  # fmt: skip
     outbox.register("webhook", sender, limits)
-    outbox.register("route", sender, replace(limits, size=sender.size))
+    outbox.register("route", sender, replace(limits, size=sender.size, window=sender.window))
     outbox.room_dropped = feed.room_erased
     chat.committed.append(feed.committed)
     deps = Deps(

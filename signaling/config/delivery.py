@@ -44,6 +44,9 @@ class DeliveryRoute(Section, frozen=True):
         bool, Meta(description="Also of rooms that hold health data. No API can say so.")
     ] = False
     batch: Annotated[int, Meta(ge=1, le=1000)] = 100
+    batch_seconds: Annotated[
+        float, Meta(ge=0, le=300, description="So long do fewer than `batch` wait for more.")
+    ] = 0.0
 
 
 class Delivery(Section, frozen=True):

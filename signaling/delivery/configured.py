@@ -58,6 +58,7 @@ def routes_of(tables: Sequence[DeliveryRoute], now: float) -> dict[str, Subscrip
             since=int(now * 1000) / 1000, room=table.room or None, filter=wanted,
             transient=table.transient, phi=table.phi,
             batch=min(table.batch, MOST_SQS) if table.type == "sqs" else table.batch,
+            batch_seconds=table.batch_seconds,
         )  # fmt: skip
     return found
 

@@ -44,8 +44,10 @@ class DurableOutbox(Worker):
                 await _mark(shelf, of_lane[0], top, busy=True)
                 if ephemeral:
                     await self._bound(state)
-                state.again, state.held = True, 0.0  # the lane is to be read anew
-                state.at = min(state.at, self._clock.monotonic())
+                now = self._clock.monotonic()
+                state.held = 0.0  # the lane is to be read anew
+                if not state.gathering.lacks(now, len(of_lane)):
+                    state.again, state.at = True, min(state.at, now)
         self._wake.set()
 
     async def _add(self, state: State, items: Iterable[Item]) -> int:

@@ -78,6 +78,13 @@ class EventSender:
                 return one.batch
         return 1
 
+    def window(self, app: str, target: str) -> float:
+        """The seconds that a batch waits for more."""
+        for one in self._subscriptions.of(app):
+            if one.id == target:
+                return one.batch_seconds
+        return 0.0
+
     def epoch(self, app: str, target: str) -> int:
         for one in self._subscriptions.of(app):
             if one.id == target:

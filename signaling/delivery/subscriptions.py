@@ -105,8 +105,9 @@ SECRETS = frozenset({"keys", "secret_key", "password"})
 
 class Subscription(Struct, frozen=True, kw_only=True):
     """A webhook or a route. `room` None: of every room. `transient`: of transient rooms too, in
-    memory. `phi`: of rooms with health data too, which the operator alone can say. Events from
-    `since` on. `failing` since when nothing arrives; `disabled` for `reason`.
+    memory. `phi`: of rooms with health data too, which the operator alone can say. Up to `batch` go
+    at once; fewer wait `batch_seconds` for more. Events from `since` on. `failing` since when
+    nothing arrives; `disabled` for `reason`.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
     transient: bool = False
     phi: bool = False
     batch: Annotated[int, Meta(ge=1, le=1000)] = 1
+    batch_seconds: Annotated[float, Meta(ge=0, le=300)] = 0.0
     failing: float = 0.0
     disabled: bool = False
     reason: str = ""

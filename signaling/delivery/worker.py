@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from signaling.clock import Clock
+from signaling.delivery.gathering import Gathering
 from signaling.delivery.port import Dead, Delivered, Gone, Item, Outcome, Retry, Sender
 from signaling.delivery.shelf import Lane, Letter, Shelf
 from signaling.errors import ClientError, Unavailable
@@ -37,12 +38,14 @@ LEAST_READ = 20
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of one kind. What fails for `give_up_s` becomes a dead letter and is kept for `bury_s`. One
-    send lasts at most `send_s`, which must be at most half of a lease.
+    """Of one kind. A batch of fewer than `size` waits up to `window` seconds for more. What fails for
+    `give_up_s` becomes a dead letter and is kept for `bury_s`. One send lasts at most `send_s`,
+    which must be at most half of a lease.
     """
 
     batch: int = 1
     size: Callable[[str, str], int] | None = None
+    window: Callable[[str, str], float] | None = None
     give_up_s: float = 3 * 86400.0
     bury_s: float = 30 * 86400.0
     send_s: float = 15.0
@@ -85,6 +88,7 @@ class State:
     unsure: deque[_Unsure] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     putting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    gathering: Gathering = field(default_factory=Gathering)
 
     def start_again(self) -> None:
         """From the first item that is still there."""
@@ -229,6 +233,8 @@ class Worker:
             self._watch_losses(state, state.row.value)
             await self._settled(state)
             batch, later = await self._next(state, state.row.value)
+            if batch and (wait := await self._gather(state, len(batch))) > 0:
+                return wait
             if batch:
                 outcome = await self._send(state.row.value, batch)
                 wait = await self._after(state, batch, outcome)
@@ -239,8 +245,7 @@ class Worker:
                 wait = state.unsure[0].settles - self._clock.monotonic()
                 return max(0.05, min(wait, self._pace.look_s))
             elif later is not None:
-                await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
-                state.row = None
+                await self._release(state)
                 return max(0.0, later - self._clock.unix())
             elif await self._rest(state):
                 return None
@@ -284,13 +289,35 @@ class Worker:
 
     async def _next(self, state: State, lane: Lane) -> tuple[list[tuple[int, Item]], float | None]:
         """A batch of what is due, in order; without one, when the next item is due."""
-        _, limits = self._sender(lane.kind)
-        size = limits.batch if limits.size is None else limits.size(state.app, lane.target)
+        size, seconds = self._batch_of(state, lane)
         later: float | None = None
-        if not state.found:
+        if not state.found or (seconds and len(state.found) < size):
+            state.found.clear()
             later = await self._fetch(state, lane.top, max(size, LEAST_READ))
         take = 1 if state.single else min(size, len(state.found))
         return [state.found.popleft() for _ in range(min(take, len(state.found)))], later
+
+    def _batch_of(self, state: State, lane: Lane) -> tuple[int, float]:
+        """How many make a batch, and how long fewer wait for more."""
+        _, limits = self._sender(lane.kind)
+        size = limits.batch if limits.size is None else limits.size(state.app, lane.target)
+        return size, 0.0 if limits.window is None else limits.window(state.app, lane.target)
+
+    async def _gather(self, state: State, have: int) -> float:
+        """The seconds that so many wait for more; what failed before, or goes alone, does not."""
+        assert state.row is not None
+        lane, now = state.row.value, self._clock.monotonic()
+        size, seconds = self._batch_of(state, lane)
+        alone = state.single or lane.failures
+        wait = state.gathering.wait(now, have, size, 0.0 if alone else seconds)
+        if wait > 0:
+            state.found.clear()
+            if not state.unsure:
+                await self._release(state)
+                return wait
+            state.held = 0.0  # the row stays: whoever gives it away sends what is unsure again
+            wait = max(0.05, min(wait, state.unsure[0].settles - now, self._pace.look_s))
+        return wait
 
     async def _fetch(self, state: State, top: int, limit: int) -> float | None:
         """Fills `found`; drops what expired. When the first item is due that is not yet.
@@ -418,6 +445,11 @@ class Worker:
             return replace(change(lane), done=max(lane.done, state.done))
 
         state.row = await state.shelf.change(state.app, state.name, mine)
+
+    async def _release(self, state: State) -> None:
+        """Others may have the lane meanwhile."""
+        await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
+        state.row = None
 
     async def _rest(self, state: State) -> bool:
         """False when something was put since the lane was read."""

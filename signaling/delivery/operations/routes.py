@@ -41,6 +41,7 @@ from signaling.http.api.operation import Body, Call, Operation, Page, administer
 
 TAG = "Routes"
 Batch = Annotated[int, Meta(ge=1, le=1000)]
+Window = Annotated[float, Meta(ge=0, le=300)]
 
 
 class ToHttps(Body, frozen=True, kw_only=True, tag_field="type", tag="https"):
@@ -53,7 +54,9 @@ Where = ToHttps | S3 | Sqs | Syslog | Amqp | Kafka
 
 
 class NewRoute(Body, frozen=True, kw_only=True):
-    """Events of `room`, or of every room; up to `batch` of them at once, in order."""
+    """Events of `room`, or of every room; up to `batch` of them at once, in order. Fewer wait
+    `batch_seconds` for more.
+    """
 
     to: Where
     name: Label = ""
@@ -61,6 +64,7 @@ class NewRoute(Body, frozen=True, kw_only=True):
     filter: EventFilter = EventFilter()
     transient: bool = False
     batch: Batch = 100
+    batch_seconds: Window = 0.0
 
 
 class ChangedRoute(Body, frozen=True, kw_only=True):
@@ -70,6 +74,7 @@ class ChangedRoute(Body, frozen=True, kw_only=True):
     name: Label | UnsetType = UNSET
     filter: EventFilter | UnsetType = UNSET
     batch: Batch | UnsetType = UNSET
+    batch_seconds: Window | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
 
 
@@ -83,6 +88,7 @@ class RouteAnswer(msgspec.Struct, frozen=True, kw_only=True):
     filter: EventFilter
     transient: bool
     batch: int
+    batch_seconds: float
     enabled: bool
     reason: str
     failing_since: float | None
@@ -104,8 +110,8 @@ class Handlers(Shared):
         to, secret = self._made(wish.to)
         made = Subscription(
             id=deps.ids.new(), kind="route", name=wish.name, room=wish.room, filter=wish.filter,
-            to=to, transient=wish.transient, batch=_bounded(to, wish.batch), created=now,
-            since=floored(now),
+            to=to, transient=wish.transient, batch=_bounded(to, wish.batch),
+            batch_seconds=wish.batch_seconds, created=now, since=floored(now),
         )  # fmt: skip
         await deps.subscriptions.create(app, made)
         call.note.target = f"route:{made.id}"
@@ -159,7 +165,8 @@ class Handlers(Shared):
     async def change(self, call: Call[ChangedRoute]) -> RouteAnswer:
         one, wish = await self.one(call), call.body
         to, secret = one.to, None
-        if any(part is not UNSET for part in (wish.to, wish.name, wish.filter, wish.batch)):
+        parts = (wish.to, wish.name, wish.filter, wish.batch, wish.batch_seconds)
+        if any(part is not UNSET for part in parts):
             self.not_configured(one)
         if wish.to is not UNSET:
             await self._check(wish.to)
@@ -172,6 +179,9 @@ class Handlers(Shared):
                 old, to=kept, batch=_bounded(kept, batch),
                 name=old.name if wish.name is UNSET else wish.name,
                 filter=old.filter if wish.filter is UNSET else wish.filter,
+                batch_seconds=(
+                    old.batch_seconds if wish.batch_seconds is UNSET else wish.batch_seconds
+                ),
             )  # fmt: skip
 
         found = await self.changed(call, edited)
@@ -188,6 +198,7 @@ def answer(one: Subscription, secret: str | None = None) -> RouteAnswer:
     shown = msgspec.to_builtins(one.to)
     return RouteAnswer(
         id=one.id, name=one.name, room=one.room, filter=one.filter, batch=one.batch,
+        batch_seconds=one.batch_seconds,
         to={name: value for name, value in shown.items() if name not in SECRETS},
         transient=one.transient, enabled=not one.disabled, reason=one.reason,
         failing_since=one.failing or None, created_at=one.created, secret=secret,

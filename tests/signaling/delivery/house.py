@@ -117,7 +117,7 @@ class DeliveringHouse(House):
         limits = Limits(give_up_s=7 * DAY, retry_most_s=900.0)
         self.outbox.register("webhook", self.sender, limits)
         self.outbox.register("route", self.sender, msgspec.structs.replace(
-            limits, size=self.sender.size
+            limits, size=self.sender.size, window=self.sender.window
         ))  # fmt: skip
         self.outbox.room_dropped = self.feed.room_erased
         self.chat.committed.append(self.feed.committed)
