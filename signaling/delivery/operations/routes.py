@@ -185,6 +185,8 @@ class Handlers(Shared):
             )  # fmt: skip
 
         found = await self.changed(call, edited)
+        if wish.batch_seconds is not UNSET:
+            await self._deps.outbox.hurry(call.principal.app, found.id)
         if wish.enabled is not UNSET and wish.enabled is found.disabled:
             found = await self.switch(call, wish.enabled)
         return answer(found, secret)

@@ -1,32 +1,18 @@
-"""Grounds on every store, and a stand-in for MongoDB."""
+"""Grounds on every store, and rooms whose events are delivered."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.peers.mongo.stand_in import StandIn
 from tests.signaling.access.rig import Ground, ground
 from tests.signaling.delivery.house import Post, delivering
 from tests.signaling.storage import places
+from tests.signaling.storage.conftest import stand_in
 
-
-@pytest.fixture(scope="session")
-def stand_in() -> Iterator[Callable[[], int]]:
-    """Starts it when first asked; the port."""
-    running: list[StandIn] = []
-
-    @functools.cache
-    def port() -> int:
-        running.append(StandIn.start())
-        return running[0].port
-
-    yield port
-    for server in running:
-        server.stop()
+__all__ = ["stand_in"]
 
 
 @pytest.fixture

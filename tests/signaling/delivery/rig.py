@@ -114,3 +114,15 @@ class Mortal:
             return done
 
         return mortal
+
+
+def numbered(first: int, last: int, lane: str = "route:r:a", **more: object) -> list[Item]:
+    return items(*(f"{lane[-1]}{n:04d}" for n in range(first, last)), lane=lane, **more)
+
+
+def ids(listed: Sequence[Item]) -> list[str]:
+    return [one.id for one in listed]
+
+
+async def rows_of(store: Store, kind: str) -> int:
+    return len(await store.meta.scan(APP, kind, limit=10_000))

@@ -11,16 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from aiohttp import web
 
-from signaling.config.delivery import DeliveryRoute
-from signaling.delivery import signing
-from signaling.delivery.configured import keep, routes_of
 from signaling.delivery.subscriptions import SECRETS
-from signaling.errors import ConfigError
-from signaling.secret import Secret
 from tests.peers.kafka.broker import Broker
 from tests.rows.house import House, Visit, visiting
 from tests.signaling.chat.test_messages import sealed
@@ -236,6 +230,29 @@ async def test_a_route_sends_batches_in_order(post: Post) -> None:
     assert {fields["content-type"] for fields in headers} == {kind}
 
 
+async def test_a_route_gathers_events_until_they_fill_a_batch_or_for_a_while(post: Post) -> None:
+    made = await route(post, batch=5, batch_seconds=30, filter=WANTED)
+    at = f"/routes/{made['id']}"
+    assert (await post.ask("GET", at)).body["batch_seconds"] == 30
+    where = await post.served.room("bob")
+
+    async def said(first: int, last: int) -> list[str]:
+        for n in range(first, last):
+            await post.served.ann.post(where, f"m{n}")
+        await post.settle()
+        return post.receiver.texts
+
+    assert await said(0, 3) == []
+    await post.waited(31)
+    assert post.receiver.texts == named(3) and len(post.receiver.requests) == 1
+    assert await said(3, 9) == named(8), "the ninth begins the next batch"
+    assert (await post.ask("PATCH", at, {"batch_seconds": 0})).body["batch_seconds"] == 0
+    await post.settle()
+    assert post.receiver.texts == named(9), "at once"
+    assert await said(9, 10) == named(10)
+    assert (await post.ask("PATCH", at, {"batch_seconds": 301})).status == 422
+
+
 async def test_b10_a_route_of_an_encrypted_room_carries_ciphertext(post: Post) -> None:
     await route(post, filter={"custom": {"urgent": True}})
     where = await post.served.room("bob", mode="e2ee")
@@ -333,52 +350,3 @@ async def test_routes_are_for_administrators_and_can_be_changed(post: Post) -> N
     assert post.receiver.texts == ["missed"]
     assert (await post.ask("DELETE", at)).status == 204
     assert (await post.ask("GET", at)).status == 404
-
-
-# The configuration
-
-
-def table(**more: Any) -> DeliveryRoute:
-    return msgspec.convert({"id": "ours", "type": "syslog", "host": "10.0.0.1", **more},
-                           DeliveryRoute)  # fmt: skip
-
-
-async def test_routes_of_the_configuration_are_kept_and_no_api_changes_them(post: Post) -> None:
-    clock, app = post.house.clock, "default"
-
-    async def start(*tables: DeliveryRoute) -> None:
-        wanted = routes_of(tables, clock.unix())
-        await keep(post.house.subscriptions, post.house.outbox, app, wanted)
-
-    secret = Secret(signing.secret(bytes(32)))
-    first = table(type="https", url=post.receiver.url, secret=secret, events=("message.posted",))
-    await start(first)
-    where = await post.served.room("bob")
-    await post.served.ann.post(where, "one")
-    await post.settle()
-    assert post.receiver.texts == ["one"]
-    at = "/routes/config-ours"
-    assert (await post.ask("GET", at)).body["name"] == "ours"
-    assert (await post.ask("DELETE", at)).status == 409
-    assert (await post.ask("PATCH", at, {"batch": 1})).status == 409
-    clock.advance(60)
-    await post.served.ann.post(where, "two")
-    await start(msgspec.structs.replace(first, batch=1))
-    await post.settle()
-    assert post.receiver.texts == ["one", "two"], "since when it stands is not forgotten"
-    await start()
-    assert (await post.ask("GET", at)).status == 404
-
-
-@pytest.mark.parametrize(
-    "more",
-    [{"host": ""}, {"events": ("nothing",)}, {"type": "https", "url": "https://a.example/"},
-     {"type": "s3", "url": "https://a.example/"}, {"type": "amqp", "user": "u"},
-     {"type": "kafka", "topic": "t"}, {"type": "kafka", "servers": ("a.example",), "topic": "t"},
-     {"type": "kafka", "servers": ("a.example:9093",), "topic": "t", "mechanism": "NONE"}],
-)  # fmt: skip
-def test_a_route_that_cannot_be_is_refused_at_the_start(more: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"delivery\.routes\.ours"):
-        routes_of([table(**more)], 0.0)
-    with pytest.raises(ConfigError, match="twice"):
-        routes_of([table(), table()], 0.0)
