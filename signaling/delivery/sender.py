@@ -24,6 +24,14 @@ Event = CloudEvent | dict[str, Any]
 Events = Callable[[str, Subscription, Sequence[Item]], Awaitable[list[Event]]]
 
 
+def group_of(items: Sequence[Item], events: Sequence[Event]) -> str:
+    """The room of a batch, as receivers that keep an order by key know it; of what is about no room,
+    or about one that is no more, what it is about.
+    """
+    first = events[0]
+    return items[0].room or str(first["subject"] if isinstance(first, dict) else first.subject)
+
+
 class Sink(Protocol):
     """One kind of receiver. Never raises for what the other side does."""
 

@@ -17,7 +17,7 @@ from yarl import URL
 
 from signaling.clock import Clock
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event
+from signaling.delivery.sender import Event, group_of
 from signaling.delivery.sinks.https import SECONDS, SEVERAL
 from signaling.delivery.subscriptions import S3, Sqs, Subscription
 from signaling.egress import Answer, Egress, EgressFailed, EgressRefused
@@ -79,7 +79,8 @@ class S3Sink(_Signed):
     ) -> Outcome:
         to = one.to
         assert isinstance(to, S3)
-        url = f"{to.endpoint.rstrip('/')}/{to.bucket}/{to.prefix}{_name(items)}"
+        name = _name(group_of(items, events), items)
+        url = f"{to.endpoint.rstrip('/')}/{to.bucket}/{to.prefix}{name}"
         body = msgspec.json.encode(events)
         answer = await self._ask(to, "PUT", url, {"content-type": SEVERAL}, body)
         if isinstance(answer, Retry):
@@ -89,13 +90,13 @@ class S3Sink(_Signed):
         return Retry(0.0, f"it answers {answer.status}")
 
 
-def _name(items: Sequence[Item]) -> str:
+def _name(room: str, items: Sequence[Item]) -> str:
     """Sorts by room and place; items of transient rooms have none."""
     first, last = items[0], items[-1]
     if first.place:
-        return f"{first.room}/{first.place:016d}-{last.place:016d}.json"
+        return f"{room}/{first.place:016d}-{last.place:016d}.json"
     said = "\n".join(item.id for item in items)
-    return f"{first.room}/{hashlib.sha256(said.encode()).hexdigest()[:32]}.json"
+    return f"{room}/{hashlib.sha256(said.encode()).hexdigest()[:32]}.json"
 
 
 class SqsSink(_Signed):
@@ -107,9 +108,10 @@ class SqsSink(_Signed):
         to = one.to
         assert isinstance(to, Sqs)
         headers = {"content-type": JSON, "x-amz-target": "AmazonSQS.SendMessageBatch"}
+        room = group_of(items, events)
         for start in range(0, len(events), MOST_SQS):
             entries = [
-                _entry(to, items[0].room, place, msgspec.json.encode(event))
+                _entry(to, room, place, msgspec.json.encode(event))
                 for place, event in enumerate(events[start : start + MOST_SQS])
             ]
             body = msgspec.json.encode({"QueueUrl": to.queue_url, "Entries": entries})

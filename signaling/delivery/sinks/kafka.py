@@ -21,7 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from signaling.clock import Clock
 from signaling.delivery.events import PREFIX, EventType
 from signaling.delivery.port import Dead, Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event
+from signaling.delivery.sender import Event, group_of
 from signaling.delivery.sinks.kafka_line import BrokerError, Line, check
 from signaling.delivery.subscriptions import Kafka, Subscription
 from signaling.egress import Egress, EgressFailed, EgressRefused
@@ -238,7 +238,7 @@ class KafkaSink:
             held = self._held[one.id] = _Held(_Producer(self._egress, to, self._clock))
         try:
             async with asyncio.timeout(SECONDS), held.gate:
-                return await self._put(held, to, items[0].room.encode(), events)
+                return await self._put(held, to, group_of(items, events).encode(), events)
         except TimeoutError:
             return Retry(0.0, "the broker did not answer in time")
 
