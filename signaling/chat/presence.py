@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from signaling.access.permissions import Operation
 from signaling.bus.port import Bus
@@ -58,8 +60,14 @@ class Shown(Struct, frozen=True, kw_only=True):
     seen_at: datetime | None = None
 
 
+class Told(Protocol):
+    """Of what somebody says of themselves now, as far as anybody may see it."""
+
+    async def __call__(self, app: str, shown: Shown) -> None: ...
+
+
 class Presences:
-    """One for each process."""
+    """One for each process. `told` are hooks."""
 
     def __init__(
         self, store: Store, sealer: Sealer, bus: Bus, chat: Chat, people: People,
@@ -70,6 +78,7 @@ class Presences:
         )
         self._sealer, self._bus, self._chat = sealer, bus, chat
         self._people, self._accounts, self._hub = people, accounts, hub
+        self.told: list[Told] = []
 
     async def typing(self, actor: Actor, name: str, seconds: int, parent: str | None) -> None:
         await self._chat.room_for(actor, name, Operation.TYPING)
@@ -98,7 +107,25 @@ class Presences:
                     await self._rows.replace(actor.app, row, status)
             except Conflict:
                 continue
+            if row is None or replace(row.value, seen_at=status.seen_at) != status:
+                await self._tell(actor, status)
             return
+
+    async def _tell(self, actor: Actor, status: Status) -> None:
+        if not self.told:
+            return
+        wish = (await self._accounts.state_of(actor.app, actor.account)).preferences
+        shows, says = (seen is Visibility.EVERYONE for seen in (wish.presence, wish.status))
+        if not shows and not says:
+            return
+        hidden = not shows or status.state is State.INVISIBLE
+        shown = Shown(
+            account=actor.account, state=State.OFFLINE if hidden else status.state,
+            text=status.text if says else "", emoji=status.emoji if says else "",
+            until=status.until if says else None,
+        )  # fmt: skip
+        for hook in self.told:
+            await hook(actor.app, shown)
 
     async def forget(self, app: str, account: str) -> bool:
         """The account was erased."""

@@ -48,8 +48,14 @@ class Seen(Protocol):
     ) -> None: ...
 
 
+class Moved(Protocol):
+    """Told how far somebody is who shows it to the room."""
+
+    async def __call__(self, app: str, room: str, receipt: Receipt) -> None: ...
+
+
 class Receipts:
-    """One for each process. `seen` are hooks."""
+    """One for each process. `seen` are hooks, and `moved` of those who show it."""
 
     def __init__(
         self, store: Store, sealer: Sealer, chat: Chat, accounts: Accounts, hub: Hub
@@ -58,6 +64,7 @@ class Receipts:
         self._chat, self._accounts, self._hub = chat, accounts, hub
         self._tails: OrderedDict[tuple[str, str], Tail] = OrderedDict()
         self.seen: list[Seen] = []
+        self.moved: list[Moved] = []
 
     def _table(self, app: str) -> Table[Cursor]:
         return Table(
@@ -143,6 +150,8 @@ class Receipts:
         if shown is not None:
             hint = replace(moved_to, read=shown.read or 0, delivered=shown.delivered or 0)
             await self._hub.tell(actor.app, room.id, hint)
+            for hook in () if parent else self.moved:
+                await hook(actor.app, room.id, shown)
 
     async def _shown(self, app: str, room: Room, cursor: Cursor) -> Receipt | None:
         wish = (await self._accounts.state_of(app, cursor.account)).preferences

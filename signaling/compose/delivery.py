@@ -86,6 +86,8 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     outbox.register("route", sender, replace(limits, size=sender.size, window=sender.window))
     outbox.room_dropped = feed.room_erased
     chat.committed.append(feed.committed)
+    people.chatting.receipts.moved.append(feed.receipt)
+    people.chatting.presences.told.append(feed.presence)
     deps = Deps(
         subscriptions,
         outbox,

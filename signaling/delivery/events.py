@@ -62,6 +62,9 @@ class EventType(StrEnum):
     CALL_MISSED = "call.missed"
     CALL_REJECTED = "call.rejected"
     CALL_CANCELLED = "call.cancelled"
+    # Of no log: told as they pass to who names them.
+    RECEIPT_MOVED = "receipt.moved"
+    PRESENCE_CHANGED = "presence.changed"
 
 
 _TYPES: dict[type, EventType] = {
@@ -101,6 +104,13 @@ class EventFilter(
         """Of a whole room: whoever hears of messages or rooms may have copies."""
         names = {"message.erased", "message.*", "room.erased", "room.*"}
         return not self.events or not names.isdisjoint(self.events)
+
+    def asks_for(self, kind: EventType, account: str) -> bool:
+        """Of what passes by and is in no log: only by name."""
+        group = kind.value.partition(".")[0] + ".*"
+        if kind.value not in self.events and group not in self.events:
+            return False
+        return account in (self.accounts or (account,)) and not self.kinds and not self.custom
 
     def admits(self, entry: Entry) -> bool:
         kind = type_of(entry)

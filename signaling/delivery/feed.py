@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from signaling.chat.ops import Entry, Erase
+from signaling.chat.presence import Shown
+from signaling.chat.receipts import Receipt
 from signaling.chat.room import Room
 from signaling.chat.rooms import KIND as ROOMS
 from signaling.chat.sealing import from_ms
@@ -49,6 +51,13 @@ class Place(Struct, frozen=True):
     room: str
     seq: int = 0
     event: dict[str, Any] | None = None
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a subscription must have been allowed to be told of a room."""
+
+    transient: bool = False
+    phi: bool = False
 
 
 def lane_of(one: Subscription, room: str) -> str:
@@ -150,6 +159,47 @@ class Feed:
             if one.filter.hears_of_erasure()
         ]  # fmt: skip
         await self._outbox.put(items)
+
+    # What passes by
+
+    async def receipt(self, app: str, room: str, receipt: Receipt) -> None:
+        """Somebody read on, and shows it to the room."""
+        held = self._chat.rooms.held(app, room)
+        if held is None:
+            return
+        data = {"room": room, **msgspec.to_builtins(receipt)}
+        needs = Needs(transient=held.transient, phi=held.state.settings.phi)
+        await self._pass_by(app, room, EventType.RECEIPT_MOVED, data, needs)
+
+    async def presence(self, app: str, shown: Shown) -> None:
+        """Somebody said how they are, and shows it to others."""
+        data = msgspec.to_builtins(shown)
+        await self._pass_by(app, "", EventType.PRESENCE_CHANGED, data, Needs())
+
+    async def _pass_by(
+        self, app: str, room: str, kind: EventType, data: dict[str, Any], needs: Needs
+    ) -> None:
+        """In memory: who is not reached within its bounds, while this process lives, misses it."""
+        account = data["account"]
+        if self._chat.rooms.withheld(app, account):
+            return
+        at = f"rooms/{room}" if room else f"accounts/{account}"
+        event = CloudEvent(
+            id=self._ids.new(), source=f"{self._base()}/{at}", type=PREFIX + kind.value,
+            subject=account, time=from_ms(int(self._clock.unix() * 1000)), data=data,
+        )  # fmt: skip
+        body = msgspec.json.encode(Place(room, event=msgspec.to_builtins(event)))
+        items = [
+            Item(
+                app=app, lane=lane_of(one, room or f"@{account}"), kind=one.kind, target=one.id,
+                body=body, id=f"{one.id}:{event.id}", room=room,
+            )
+            for one in self._subscriptions.of(app)
+            if one.covers(room) and one.filter.asks_for(kind, account)
+            and (one.transient or not needs.transient) and (one.phi or not needs.phi)
+        ]  # fmt: skip
+        if items:
+            await self._outbox.put(items, ephemeral=True)
 
     # The work
 

@@ -25,8 +25,8 @@ Events = Callable[[str, Subscription, Sequence[Item]], Awaitable[list[Event]]]
 
 
 def group_of(items: Sequence[Item], events: Sequence[Event]) -> str:
-    """The room of a batch, as receivers that keep an order by key know it; of what is about no room,
-    or about one that is no more, what it is about.
+    """The room of a batch, for receivers that keep an order by key; of what is about no room, or of
+    one that is no more, what it is about.
     """
     first = events[0]
     return items[0].room or str(first["subject"] if isinstance(first, dict) else first.subject)

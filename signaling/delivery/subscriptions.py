@@ -87,8 +87,8 @@ class Amqp(_To, frozen=True, kw_only=True, tag="amqp"):
 
 
 class Kafka(_To, frozen=True, kw_only=True, tag="kafka"):
-    """Records of a topic, keyed by room. `servers` are asked for the others; without a `user` nobody
-    signs in; without TLS only where `egress.allow` says so.
+    """Records of a topic, keyed by room. `servers` are asked for the others; without a `user`
+    nobody signs in; without TLS only where `egress.allow` says so.
     """
 
     servers: Annotated[tuple[Server, ...], Meta(min_length=1, max_length=16)]

@@ -38,7 +38,7 @@ LEAST_READ = 20
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of one kind. A batch of fewer than `size` waits up to `window` seconds for more. What fails for
+    """Of one kind. Fewer than `size` wait up to `window` seconds for more. What fails for
     `give_up_s` becomes a dead letter and is kept for `bury_s`. One send lasts at most `send_s`,
     which must be at most half of a lease.
     """

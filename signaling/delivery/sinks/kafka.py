@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from aiokafka.partitioner import murmur2
@@ -147,11 +148,11 @@ def _place(text: str) -> Place:
     return host, int(port)
 
 
-def _leaders(answer: object) -> list[Place | None]:
+def _leaders(answer: Any) -> list[Place | None]:
     """By partition. Raises BrokerError."""
     try:
-        brokers = {row[0]: (str(row[1]), int(row[2])) for row in answer.brokers}  # type: ignore[attr-defined]
-        [topic] = answer.topics  # type: ignore[attr-defined]
+        brokers = {row[0]: (str(row[1]), int(row[2])) for row in answer.brokers}
+        [topic] = answer.topics
         parts = {row[1]: row[2] for row in topic[-1]}
         code = topic[0]
     except (ValueError, TypeError, LookupError) as error:
@@ -162,10 +163,10 @@ def _leaders(answer: object) -> list[Place | None]:
     return [brokers.get(parts[n]) for n in range(len(parts))]
 
 
-def _code_of(answer: object) -> int:
+def _code_of(answer: Any) -> int:
     """Of the one partition that was written to. Raises BrokerError."""
     try:
-        [(_, [part])] = answer.topics  # type: ignore[attr-defined]
+        [(_, [part])] = answer.topics
         return int(part[1])
     except (ValueError, TypeError, LookupError) as error:
         raise BrokerError("it does not answer as Kafka does") from error

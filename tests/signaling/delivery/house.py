@@ -121,6 +121,8 @@ class DeliveringHouse(House):
         ))  # fmt: skip
         self.outbox.room_dropped = self.feed.room_erased
         self.chat.committed.append(self.feed.committed)
+        self.chatting.receipts.moved.append(self.feed.receipt)
+        self.chatting.presences.told.append(self.feed.presence)
         self.deps = Deps(
             self.subscriptions, self.outbox, self.sinks, self.chat, egress, self.clock, ids,
             entropy, self.feed.resume, base,
