@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,18 @@ async def outage(folder: Path, seconds: float) -> None:
                 for n in range(10, 40):
                     await say(again, where, f"m{n}")
                 await asyncio.sleep(seconds)
+                began = time.monotonic()
                 receiver.status = 200
                 for n in range(40, 50):
                     await say(again, where, f"m{n}")
                 wanted = [f"m{n}" for n in range(50)]
                 await until(lambda: len(set(receiver.texts)) == 50, 90)
+                took = time.monotonic() - began
                 assert list(dict.fromkeys(receiver.texts)) == wanted
                 ids = [event["id"] for event in receiver.events]
                 assert len(set(ids)) == 50
+                said = f"all 50 were there {took:.1f} s later; twice: {len(ids) - 50}"
+                print(f"away {seconds:.0f} s: {said}")
 
 
 async def test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
