@@ -28,7 +28,7 @@ from signaling.egress import Egress
 
 CLIENT = "sotto"
 # For a name that leads nowhere, so that the next server has its turn within one send.
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS = 5.0
 # Of a cluster with thousands of partitions the metadata is far below this.
 MOST_ANSWER = 4 * 1024 * 1024
 # Brokers allow 16,384; whoever names more wants this server to compute for hours.
