@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.conn import SaslPlainAuthenticator, ScramAuthenticator
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 from aiokafka.protocol.admin import (
     ApiVersionRequest,
     SaslAuthenticateRequest,
@@ -80,7 +80,7 @@ class Line:
         """Raises BrokerError, OSError, EOFError."""
         try:
             shape = request.prepare(self._versions)
-        except (KafkaError, NotImplementedError) as error:
+        except RuntimeError as error:  # of aiokafka, two kinds
             raise BrokerError("it speaks no version that is known here") from error
         self._turn += 1
         head = shape.build_request_header(correlation_id=self._turn, client_id=CLIENT)
