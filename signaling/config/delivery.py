@@ -19,9 +19,7 @@ class DeliveryRoute(Section, frozen=True):
     host: Annotated[str, Meta(description="Of syslog and amqp.")] = ""
     port: Annotated[int, Meta(ge=0, le=65535, description="0: the usual one.")] = 0
     tls: Annotated[bool, Meta(description="Of amqp and kafka.")] = True
-    user: Annotated[
-        str, Meta(description="Of amqp and kafka; the access key of s3 and sqs.")
-    ] = ""
+    user: Annotated[str, Meta(description="Of amqp and kafka; the access key of s3 and sqs.")] = ""
     secret: Annotated[
         Secret | None,
         Meta(description="Password, secret key, or the `whsec_` that signs https requests."),

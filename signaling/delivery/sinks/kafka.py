@@ -243,9 +243,7 @@ class KafkaSink:
         except TimeoutError:
             return Retry(0.0, "the broker did not answer in time")
 
-    async def _put(
-        self, held: _Held, to: Kafka, key: bytes, events: Sequence[Event]
-    ) -> Outcome:
+    async def _put(self, held: _Held, to: Kafka, key: bytes, events: Sequence[Event]) -> Outcome:
         if held.producer.to != to:
             held.producer.close()
             held.producer = _Producer(self._egress, to, self._clock)
