@@ -2,6 +2,7 @@
 
 It listens four times: for the tests, for its controller, over TLS with SASL, and `astray`, where it
 names another port as its own, so that a test decides what answers there.
+The time of its records is the tests'.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.signaling.compliance import certificates
 from tests.signaling.files.scanners import free_port
 
 HERE = Path(__file__).parent
-USER, PASSWORD = "sotto", "a-password,with=signs"
+USER, PASSWORD = "sotto", "a-password-of-kafka"
 PARTITIONS = 3
 STARTED = "Kafka Server started"
 CONFIG = """
@@ -47,6 +48,7 @@ listener.name.secure.ssl.keystore.type=PEM
 listener.name.secure.ssl.keystore.location={home}/keystore.pem
 log.dirs={home}/data
 auto.create.topics.enable=false
+log.message.timestamp.after.max.ms=9223372036854775807
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0

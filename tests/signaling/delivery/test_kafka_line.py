@@ -123,7 +123,7 @@ def scram(said: Callable[[str], bytes]) -> Script:
 
     def script(key: int, request: bytes) -> bytes | None:
         if key == 17:
-            return SHAKEN
+            return bytes(SHAKEN)
         nonce = request.rpartition(b"r=")[2].decode("latin1")
         return bytes(SaslAuthenticateResponse_v0(0, None, next(turns)(nonce)).encode())
 
