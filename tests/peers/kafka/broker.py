@@ -7,6 +7,7 @@ The time of its records is the tests'.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -53,6 +54,12 @@ offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 """
+
+
+def _led(topics: list[dict[str, Any]]) -> bool:
+    """Whether the broker that was asked knows the topic, and who leads each part of it."""
+    parts = [part for topic in topics for part in topic["partitions"]]
+    return len(parts) == PARTITIONS and all(part["leader"] >= 0 for part in parts)
 
 
 def jars() -> str:
@@ -140,9 +147,11 @@ class Broker:
         await admin.start()
         try:
             made = await admin.create_topics([wish])
+            assert all(row[1] == 0 for row in made.topic_errors), made
+            while not _led(await admin.describe_topics([topic])):
+                await asyncio.sleep(0.05)
         finally:
             await admin.close()
-        assert all(row[1] == 0 for row in made.topic_errors), made
 
     async def take(self, topic: str) -> list[Any]:
         """Every record of a topic so far, in order within each partition."""
