@@ -206,10 +206,11 @@ export interface ChangedRoom {
 }
 
 export interface ChangedRoute {
-  readonly to?: ToHttps | S3 | Sqs | Syslog | Amqp;
+  readonly to?: ToHttps | S3 | Sqs | Syslog | Amqp | Kafka;
   readonly name?: string;
   readonly filter?: EventFilter;
   readonly batch?: number;
+  readonly batch_seconds?: number;
   readonly enabled?: boolean;
 }
 
@@ -741,6 +742,16 @@ export interface JoinRequest {
   readonly name: string;
 }
 
+export interface Kafka {
+  readonly type: 'kafka';
+  readonly servers: readonly string[];
+  readonly topic: string;
+  readonly tls?: boolean;
+  readonly user?: string;
+  readonly password?: string;
+  readonly mechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+}
+
 export interface KeyReplaced {
   readonly number: number;
 }
@@ -1004,12 +1015,13 @@ export interface NewRoom {
 }
 
 export interface NewRoute {
-  readonly to: ToHttps | S3 | Sqs | Syslog | Amqp;
+  readonly to: ToHttps | S3 | Sqs | Syslog | Amqp | Kafka;
   readonly name?: string;
   readonly room?: string | null;
   readonly filter?: EventFilter;
   readonly transient?: boolean;
   readonly batch?: number;
+  readonly batch_seconds?: number;
 }
 
 export interface NewSecret {
@@ -1492,11 +1504,12 @@ export interface RoomsBody {
 export interface RouteAnswer {
   readonly id: string;
   readonly name: string;
-  readonly to: Readonly<Record<string, string | number | boolean>>;
+  readonly to: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   readonly room: string | null;
   readonly filter: EventFilter;
   readonly transient: boolean;
   readonly batch: number;
+  readonly batch_seconds: number;
   readonly enabled: boolean;
   readonly reason: string;
   readonly failing_since: number | null;
