@@ -30,7 +30,7 @@ from signaling.egress import Egress, EgressFailed, EgressRefused
 # Below the outbox's own patience; a broker waits less for its replicas.
 SECONDS = 12.0
 ACKNOWLEDGE_MS = 8000
-TRIES, PAUSE = 3, 0.3
+TRIES, PAUSE = 4, 0.3
 # Below what topics take unless they say otherwise (`max.message.bytes`, 1 MiB).
 MOST_BATCH = 900_000
 ALL_IN_SYNC = -1
