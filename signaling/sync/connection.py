@@ -108,7 +108,7 @@ class Connection:
 
     def send_bytes(self, data: bytes) -> None:
         """One text frame that is encoded already. Never waits; who reads too slowly is cut."""
-        if self._ending:
+        if self._ending or self._transport.is_closing():
             return
         self._transport.write(text_frame(data))
         if self._transport.get_write_buffer_size() > self.limits.outbox_bytes:
@@ -117,6 +117,8 @@ class Connection:
     @property
     def backlog(self) -> int:
         """Bytes that the peer has not taken yet."""
+        if self._transport.is_closing():  # a TLS transport that is gone has no buffer to ask
+            return 0
         return self._transport.get_write_buffer_size()
 
     @property

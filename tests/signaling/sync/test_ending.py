@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.sslproto import _SSLProtocolTransport
+from typing import Any
 
 import msgspec
 import pytest
@@ -57,3 +59,18 @@ async def test_a28_who_leaves_is_answered_once_and_its_own_code_is_kept(step: Do
     assert close_codes(seen) == [1000] and connection.close_code == 1001
     await until_empty(step, ALICE)
     writer.close()
+
+
+async def test_what_is_said_to_a_connection_that_is_gone_is_no_error(step: Doorstep) -> None:
+    """asyncio's TLS transport forgets its protocol when it is closed again (Python 3.11), as
+    happens when a peer hangs up while its upgrade is answered: writing raised AttributeError."""
+    await step.open(await step.house.sign_in())
+    connection = await only(step, ALICE)
+    kept = connection._transport
+    nothing: Any = None
+    gone: Any = _SSLProtocolTransport(asyncio.get_running_loop(), nothing)
+    gone._closed = True
+    connection._transport = gone
+    connection.send_bytes(b"{}")
+    assert connection.backlog == 0
+    connection._transport = kept
