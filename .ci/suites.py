@@ -132,6 +132,18 @@ def network(*names: str) -> tuple[Command, ...]:
     return (pytest("-s", *(str(f.relative_to(ROOT)) for f in files), long=True),)
 
 
+RUNS = int(os.environ.get("SOTTO_SYNC_RUNS", "20"))
+"""Of `make test-long` with 10,000 messages on each store, in two parts for each."""
+
+
+def kills(store: str, half: int) -> Suite:
+    """A half of the runs on one store, each some minutes long."""
+    name = f"tests/sync/test_convergence.py::test_ten_thousand_messages_on_{store}"
+    turns = range(RUNS)[: (RUNS + 1) // 2] if half == 1 else range(RUNS)[(RUNS + 1) // 2 :]
+    words = ("-s", *(f"{name}[{turn}]" for turn in turns))
+    return Suite(f"sync-{store}-{half}", 100, (pytest(*words, long=True),) if turns else ())
+
+
 def all_of(*words: str, times: int) -> tuple[Command, ...]:
     """What `make test` takes once and what it does not, again and again; nothing is tried twice."""
     return (tool("pytest", "--import-mode=append", *words),) * times
@@ -153,7 +165,11 @@ LONG = (
     Suite("fuzz-1", 95, (script("long-fuzz", HALF="1"),)),
     Suite("fuzz-2", 95, (script("long-fuzz", HALF="2"),)),
     Suite("proofs", 40, (pytest("-s", "tests/proofs", long=True),)),
-    Suite("sync", 90, (pytest("-s", "tests/sync", long=True),)),
+    Suite("sync-machine", 95, (pytest("-s", "tests/sync/test_machine.py", long=True),)),
+    kills("sqlite", 1),
+    kills("sqlite", 2),
+    kills("mongodb", 1),
+    kills("mongodb", 2),
     Suite("media", 45, (pytest("tests/mediaserver", *CALLS, long=True),)),
     Suite("accounts", 45, (pytest("tests/signaling", *ELSEWHERE, long=True),)),
     Suite("stores", 45, (pytest(*STORES, long=True),)),

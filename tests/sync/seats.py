@@ -33,6 +33,7 @@ class Seen:
     view: Any
     seqs: list[int]
     pending: int
+    resets: int
     connections: int
 
     @property
@@ -73,6 +74,7 @@ class PythonSeat:
             view=json.loads(msgspec.json.encode(found.view())),
             seqs=[entry["seq"] for entry in found.replica.entries()],
             pending=len(found.replica.pending()),
+            resets=found.replica.resets,
             connections=self.client.connections,
         )
 
@@ -148,7 +150,7 @@ class NodeSeat:
 
     async def seen(self, room: str) -> Seen:
         found = await self.ask("seen", path=f"room:{room}")
-        return Seen(found["view"], found["seqs"], found["pending"], found["connections"])
+        return Seen(**{name: found[name] for name in Seen.__dataclass_fields__})
 
     async def stop(self) -> None:
         """Idempotent. Its process ends with its input."""

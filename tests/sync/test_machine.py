@@ -87,9 +87,19 @@ def test_a_bug_of_the_typescript_client_is_caught(plant: Plant, node: Node) -> N
         node.plant(None)
 
 
-@pytest.mark.parametrize("masks", [PYTHON, TYPESCRIPT], ids=["python", "typescript"])
 @pytest.mark.parametrize("plant", SERVER, ids=lambda plant: plant.__name__)
 def test_a_bug_of_the_server_is_caught(
+    plant: Plant, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    caught(node, plant.__name__, ANY)
+
+
+@pytest.mark.long
+@pytest.mark.part("sync-machine")
+@pytest.mark.parametrize("masks", [PYTHON, TYPESCRIPT], ids=["python", "typescript"])
+@pytest.mark.parametrize("plant", SERVER, ids=lambda plant: plant.__name__)
+def test_a_bug_of_the_server_is_caught_by_each_client(
     plant: Plant, masks: tuple[int, ...], node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)

@@ -12,9 +12,14 @@ if "SOTTO_TEST_LOSSY" in os.environ:
     sys.path.append(os.environ["SOTTO_TEST_ROOT"])
 
     import signaling.bus.open as opening
-    from tests.signaling.bus.lossy import LossyBus
+    from tests.signaling.bus.lossy import LossyBus, LossyShared
+
+    right = opening.open_bus
 
     async def lossy(settings: Any, clock: Any, entropy: Any) -> Any:
-        return LossyBus(int(os.environ["SOTTO_TEST_LOSSY"]), 0.3, clock)
+        seed, loss = int(os.environ["SOTTO_TEST_LOSSY"]), 0.3
+        if not settings.url:
+            return LossyBus(seed, loss, clock)
+        return LossyShared(await right(settings, clock, entropy), seed, loss)
 
     vars(opening)["open_bus"] = lossy
