@@ -449,6 +449,11 @@ DELIVERY = (
         "what it wrote follows in order when it is back",
     ),
     Feature(
+        "Route to Kafka",
+        "The same, to a topic of a Kafka in KRaft mode.",
+        "what it wrote follows in order when it is back",
+    ),
+    Feature(
         "Bots with scoped tokens",
         "Give a program an account whose tokens do only what they say, and take them back.",
         "finds what the bot posted",

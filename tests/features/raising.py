@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from tests.features.town import Annex, Person, Town
+from tests.peers.kafka.broker import Broker
 from tests.rows.house import House, Visit, standing, visiting
 from tests.signaling.calls.test_server import OnLoopback
 from tests.signaling.compliance.certificates import make
@@ -82,14 +83,18 @@ async def annexed(folder: Path, endpoint: str, clamd: Path) -> AsyncIterator[Ann
         relays = {name: await enter(relayed(0)) for name in BEHIND}
         rsyslog = Rsyslog(folder / "rsyslog")
         stack.callback(rsyslog.stop)
+        kafka = Broker(folder / "kafka")
+        stack.callback(kafka.kill)
         allowed: dict[int, Path | None] = {relay.port: None for relay in relays.values()}
-        allowed |= {sink.port: None, apns.port: pki.authority, fcm.port: pki.authority}
+        allowed |= {sink.port: None, kafka.port: None}
+        allowed |= {apns.port: pki.authority, fcm.port: pki.authority}
         allowed[relays["syslog"].port] = rsyslog.files.authority
         toml = _egress(allowed) + _push(folder, apns, fcm) + _bucket(folder, endpoint)
         settings = {**BESIDE, "files.scanner": f"icap://127.0.0.1:{icap}/virus_scan"}
         house = stack.enter_context(standing(OnLoopback(folder / "home", settings, toml=toml)))
         there = await enter(visiting(house))
-        annex = Annex(house, there, _nobody(there), sink, apns, fcm, relays, rsyslog, folder)
+        ends = (sink, apns, fcm, relays, rsyslog, kafka)
+        annex = Annex(house, there, _nobody(there), *ends, folder)
         annex.owner = await annex.known(await there.owner(), house.login)
         yield annex
 

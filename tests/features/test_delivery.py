@@ -236,6 +236,20 @@ async def test_route_to_syslog(annex: Annex, shown: Shown) -> None:
     await _routed(annex, shown, to, came)
 
 
+async def test_route_to_kafka(annex: Annex, shown: Shown) -> None:
+    kafka = annex.kafka
+    await asyncio.to_thread(kafka.start)
+    await kafka.declare("events")
+
+    async def came() -> list[dict[str, Any]]:
+        return [json.loads(record.value) for record in await kafka.take("events")]
+
+    servers = [f"127.0.0.1:{kafka.port}"]
+    to = {"type": "kafka", "servers": servers, "topic": "events", "tls": False}
+    await _routed(annex, shown, to, came)
+    kafka.kill()
+
+
 async def test_bots_with_scoped_tokens(town: Town, shown: Shown) -> None:
     ann, bob, owner = town.ann, town.bob, town.owner
     shown.refused(await bob.ask("POST", "/bots", {"name": "Mine"}), 403, "not_permitted")

@@ -17,6 +17,7 @@ from typing import Any
 from sotto_client import Backoff, Client, Local
 from sotto_client.model import MessageView
 from sotto_client.replica import Frame
+from tests.peers.kafka.broker import Broker
 from tests.rows.house import Answer, House, Visit
 from tests.rows.rightful import TUS
 from tests.signaling.compliance.receivers import Rsyslog
@@ -292,4 +293,5 @@ class Annex(Place):
     fcm: FcmService
     relays: dict[str, Relay]
     rsyslog: Rsyslog
+    kafka: Broker
     folder: Path
