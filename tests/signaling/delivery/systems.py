@@ -25,24 +25,30 @@ from tests.signaling.files.scanners import free_port, program, running
 
 @dataclass
 class Relay:
-    """A port that leads to another while `up`; else connections are refused, and open ones cut."""
+    """A port that leads to another while `up`; else every connection is cut at once. It is kept all
+    the time: in ten minutes another program would have it, and say 200 to whatever it gets.
+    """
 
     target: int
     port: int = field(default_factory=free_port)
     server: asyncio.Server | None = None
+    leads: bool = False
     open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def up(self) -> None:
-        self.server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.leads = True
+        if self.server is None:
+            self.server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
 
     async def down(self) -> None:
-        if self.server is not None:
-            self.server.close()
-            self.server = None
+        self.leads = False
         for writer in list(self.open):
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.leads:
+            writer.transport.abort()
+            return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -61,6 +67,8 @@ async def relayed(target: int) -> AsyncIterator[Relay]:
         yield relay
     finally:
         await relay.down()
+        if relay.server is not None:
+            relay.server.close()
         await asyncio.sleep(0)
 
 
