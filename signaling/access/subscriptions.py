@@ -185,10 +185,14 @@ class Subscriptions:
         await self._appear(session)
 
     async def _unbind(self, connection: Connection, unbind: Unbind) -> None:
-        """Needs nothing, and may be repeated."""
+        """Needs nothing. A number that no session has, of this sort or another, is error 106."""
         session = self._sessions.get(connection, {}).pop(unbind.session, None)
-        if session is not None:
-            self._drop(session)
+        if session is None:
+            message = "There is no session of this number."
+            fault = Fault(SyncCode.BAD_SESSION_NUMBER, message, action=Action.TRANSIENT)
+            connection.fault(fault, session=unbind.session)
+            return
+        self._drop(session)
         connection.send(Unbound(session=unbind.session))
 
     async def _here_now(self, connection: Connection, ask: HereAsk) -> None:

@@ -36,11 +36,11 @@ from signaling.calls.verbs import (
     Why,
 )
 from signaling.chat import checks, rights
-from signaling.chat.accounts import Accounts
 from signaling.chat.ops import Entry, Kind, Lobby, Member, Part
 from signaling.chat.ports import Actor
 from signaling.chat.room import Room
 from signaling.chat.state import RANK, RoomState
+from signaling.chat.wishes import Wishes
 from signaling.errors import ClientError, Code, Unavailable
 from signaling.ids import Ids
 from signaling.storage.table import Row
@@ -56,11 +56,11 @@ class Calls:
     """One for each process."""
 
     def __init__(
-        self, records: Records, following: Following, accounts: Accounts, ids: Ids, *, busy: bool
+        self, records: Records, following: Following, wishes: Wishes, ids: Ids, *, busy: bool
     ) -> None:
         """`busy`: who is in another call is not rung."""
         self.records, self.following = records, following
-        self._chat, self._accounts, self._ids = following.chat, accounts, ids
+        self._chat, self._wishes, self._ids = following.chat, wishes, ids
         self._clock, self._rules = following.clock, following.rules
         self._busy = busy
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,7 +147,7 @@ class Calls:
             raise ClientError(Code.FIELDS_INVALID, 422, message)
         busy, silent = set(), set()
         for account in wanted:
-            if (await self._accounts.state_of(actor.app, account)).blocks(actor.account):
+            if not await self._wishes.hears(actor.app, actor.account, account):
                 silent.add(account)
             elif self._busy and await self.records.busy(actor.app, account, room.id):
                 busy.add(account)

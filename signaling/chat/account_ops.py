@@ -25,7 +25,7 @@ MOST_NOTIFY = 5000
 
 
 class Visibility(StrEnum):
-    """Who sees it. `contacts` share a room with the account."""
+    """Who sees it, or may do it. `contacts` share a room with the account."""
 
     EVERYONE = "everyone"
     CONTACTS = "contacts"
@@ -100,12 +100,16 @@ class PreferenceFields(Struct, frozen=True, kw_only=True):
     presence: Visibility | UnsetType = UNSET
     last_seen: Visibility | UnsetType = UNSET
     status: Visibility | UnsetType = UNSET
+    direct_from: Visibility | UnsetType = UNSET
+    added_by: Visibility | UnsetType = UNSET
+    calls_from: Visibility | UnsetType = UNSET
     custom: Custom | UnsetType = UNSET
 
 
 class Prefer(_Op, PreferenceFields, frozen=True, kw_only=True, tag="prefer"):
     """Changes what is named. Who does not show a thing does not see it of others either
-    (receipts, typing, presence).
+    (receipts, typing, presence). `direct_from`, `added_by` and `calls_from`: who may begin a direct
+    room, add the account to a room, and ring it.
     """
 
 

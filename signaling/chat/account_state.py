@@ -38,6 +38,9 @@ class Preferences(Struct, frozen=True, kw_only=True):
     presence: Visibility = Visibility.EVERYONE
     last_seen: Visibility = Visibility.CONTACTS
     status: Visibility = Visibility.EVERYONE
+    direct_from: Visibility = Visibility.EVERYONE
+    added_by: Visibility = Visibility.EVERYONE
+    calls_from: Visibility = Visibility.EVERYONE
     custom: dict[str, Any] = {}
 
 

@@ -231,10 +231,10 @@ def _custom(custom: dict[str, bool | int | float | str | None]) -> None:
 
 
 def _mode(op: ToE2ee, mode: Mode) -> None:
-    if op.mode is not Mode.E2EE:
-        _invalid("/op/mode", "A room can become e2ee, and nothing else.")
     if mode is not Mode.SEARCHABLE:
         raise ClientError(Code.CONFLICT, 409, "Only a searchable room can become e2ee.")
+    if op.mode is not Mode.E2EE:
+        _invalid("/op/mode", "A room can become e2ee, and nothing else.")
 
 
 def _plaintext(message: str) -> ClientError:

@@ -91,6 +91,11 @@ class People:
             kind=principal.kind,
         )
 
+    async def share(self, app: str, one: str, other: str) -> bool:
+        """Whether the two are in some room together."""
+        rooms = await self.rooms_of(app, one)
+        return any(other in room.state.accounts() for room in rooms)
+
     # Lists
 
     async def rooms_of(self, app: str, account: str) -> list[Room]:

@@ -193,6 +193,16 @@ class Attachable(Protocol):
     async def __call__(self, actor: Actor, room: str, files: Sequence[str]) -> None: ...
 
 
+class Addable(Protocol):
+    """Whether an account lets itself be added to a room by this one. Raises ClientError if not."""
+
+    async def __call__(self, actor: Actor, account: str) -> None: ...
+
+
+async def anybody(actor: Actor, account: str) -> None:
+    """Where nobody's wishes are known."""
+
+
 async def any_file(actor: Actor, room: str, files: Sequence[str]) -> None:
     """Where there is no file service: ids are taken as they are."""
 

@@ -138,7 +138,7 @@ class Presences:
         wish, own = state.preferences, account == actor.account
         if not own and state.blocks(actor.account):
             return Shown(account=account)
-        shares = own or await self._share(actor.app, actor.account, account)
+        shares = own or await self._people.share(actor.app, actor.account, account)
 
         def shown(theirs: Visibility, ours: Visibility) -> bool:
             if own:
@@ -161,10 +161,6 @@ class Presences:
             until=status.until if says else None,
             seen_at=status.seen_at if shown(wish.last_seen, mine.last_seen) else None,
         )
-
-    async def _share(self, app: str, one: str, other: str) -> bool:
-        rooms = await self._people.rooms_of(app, one)
-        return any(other in room.state.accounts() for room in rooms)
 
     def _key(self, app: str, account: str) -> str:
         return f"{app}:status:{self._sealer.blind(app, f'status:{account}')}"

@@ -38,6 +38,7 @@ from signaling.chat.ops import (
 )
 from signaling.chat.ports import (
     Actor,
+    Addable,
     Attachable,
     BadVersion,
     Batch,
@@ -50,6 +51,7 @@ from signaling.chat.ports import (
     RightsChanged,
     Watcher,
     any_file,
+    anybody,
 )
 from signaling.chat.room import Room
 from signaling.chat.rooms import Rooms
@@ -90,6 +92,7 @@ class Chat:
     hub: Hub
     clock: Clock
     attachable: Attachable = any_file
+    addable: Addable = anybody
     committed: list[Committed] = field(default_factory=list)
 
     # Who may see
@@ -259,6 +262,8 @@ class Chat:
         checks.check(op, room.state.mode, actor.account, actor.device)
         if isinstance(op, Post | Edit) and (files := attachments_of(op)):
             await self.attachable(actor, room.id, [file.id for file in files])
+        if isinstance(op, Member) and op.part in RANK and room.state.part(op.account) not in RANK:
+            await self.addable(actor, op.account)
         return Judged(change, op, rights.part_of(actor, room.id, room.state, op, now))
 
     async def _seal(

@@ -87,7 +87,7 @@ def make_ringing(
         records, chatting.chat, chatting.accounts, core.sealer, core.clock,
         rules_of(core.config), core.config.ringing.history_days,
     )  # fmt: skip
-    calls = Calls(records, following, chatting.accounts, core.ids, busy=core.config.ringing.busy)
+    calls = Calls(records, following, chatting.wishes, core.ids, busy=core.config.ringing.busy)
     chatting.chat.committed.append(calls.committed)
     return Ringing(calls, Keeper(following, look), chatting, directory)
 

@@ -19,6 +19,7 @@ from signaling.chat.reports import Reports
 from signaling.chat.rooms import Rooms
 from signaling.chat.sealing import Sealing
 from signaling.chat.service import Chat
+from signaling.chat.wishes import Wishes
 from signaling.compose.core import Core
 from signaling.http.api.operation import Operation
 
@@ -36,11 +37,13 @@ class Chatting:
     reports: Reports
     presences: Presences
     later: Later
+    wishes: Wishes
 
     def deps(self, door: Door) -> Deps:
         core = self.core
         return Deps(
-            self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids
+            self.chat, self.accounts, self.people, door, core.sealer, core.clock, core.ids,
+            self.wishes,
         )  # fmt: skip
 
     def operations(self, door: Door) -> list[Operation]:
@@ -65,6 +68,8 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     later = Later(store, sealer, chat, people)
     chat.committed.append(later.committed)
     accounts = Accounts(store, sealer, sealing, hub, core.clock, process)
+    wishes = Wishes(accounts, people)
+    chat.addable = wishes.may_add
     return Chatting(
         core,
         chat,
@@ -75,4 +80,5 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
         Reports(store, sealer, chat, core.ids),
         Presences(store, sealer, core.bus, chat, people, accounts, hub),
         later,
+        wishes,
     )

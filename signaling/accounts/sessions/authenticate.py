@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from signaling.accounts.principal import Principal, Via
 from signaling.accounts.sessions import cookies
 from signaling.accounts.sessions.port import Revocation
+from signaling.accounts.sessions.records import Ended
 from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.sessions.tokens import (
     Prefix,
@@ -94,7 +95,12 @@ class RequestAuthenticator:
         text = cookies.cookie_of(request.headers.getall(hdrs.COOKIE, [])) or ""
         if not text:
             return Principal(app=app)
-        known = await self._known(app, text, Via.COOKIE)
+        try:
+            known = await self._known(app, text, Via.COOKIE)
+        except Ended as ended:
+            # Signed out from elsewhere: what this browser kept of us goes as well (row B31).
+            ended.headers.update(cookies.no_cookie())
+            raise
         if known.thumbprint is not None:
             raise refused()
         cookies.require_own_site(request.method, request.headers, self._origins(request))

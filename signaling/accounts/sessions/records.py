@@ -97,10 +97,17 @@ def resting(row: Row[Session] | None, app: str, rests: Rests) -> Session | None:
     return msgspec.structs.replace(row.value, idle=most)
 
 
+class Ended(Refused):
+    """Its token is ours, and there is no such session any more."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.TOKEN_INVALID, 401, "The session is over.")
+
+
 def require_alive(session: Session | None, now: float) -> Session:
     """Raises Refused (401)."""
     if session is None:
-        raise Refused(Code.TOKEN_INVALID, 401, "The session is over.")
+        raise Ended
     if session.expires_at <= now:
         raise Refused(Code.TOKEN_EXPIRED, 401, "The session has expired.")
     return session

@@ -18,6 +18,7 @@ from signaling.chat.people import People
 from signaling.chat.ports import Actor
 from signaling.chat.room import Room
 from signaling.chat.service import Chat
+from signaling.chat.wishes import Wishes
 from signaling.clock import Clock
 from signaling.errors import Code, Refused
 from signaling.http.api.operation import Call, Query, Reply
@@ -48,6 +49,7 @@ class Deps:
     sealer: Sealer
     clock: Clock
     ids: Ids
+    wishes: Wishes
 
 
 class Uuid(Query, frozen=True, kw_only=True):

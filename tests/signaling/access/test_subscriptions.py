@@ -102,7 +102,8 @@ async def test_b22_a_subscription_by_token(server: Socketed) -> None:
     await socket.send_json({"type": "unbind", "session": 1})
     assert await socket.receive_json(timeout=2) == {"type": "unbound", "session": 1}
     await socket.send_json({"type": "unbind", "session": 1})
-    assert (await socket.receive_json(timeout=2))["type"] == "unbound"
+    again = await socket.receive_json(timeout=2)
+    assert (again["type"], again["code"], again["session"]) == ("error", 106, 1)
 
 
 async def test_b24_error_206_names_what_was_refused(server: Socketed) -> None:

@@ -1198,6 +1198,9 @@ export interface PreferWish {
   readonly presence?: Visibility;
   readonly last_seen?: Visibility;
   readonly status?: Visibility;
+  readonly direct_from?: Visibility;
+  readonly added_by?: Visibility;
+  readonly calls_from?: Visibility;
   readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
 }
 
@@ -1208,6 +1211,9 @@ export interface Preferences {
   readonly presence?: Visibility;
   readonly last_seen?: Visibility;
   readonly status?: Visibility;
+  readonly direct_from?: Visibility;
+  readonly added_by?: Visibility;
+  readonly calls_from?: Visibility;
   readonly custom?: Readonly<Record<string, unknown>>;
 }
 

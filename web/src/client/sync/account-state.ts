@@ -48,6 +48,9 @@ const DEFAULTS: Preferences = {
   presence: 'everyone',
   last_seen: 'contacts',
   status: 'everyone',
+  direct_from: 'everyone',
+  added_by: 'everyone',
+  calls_from: 'everyone',
   custom: {},
 };
 /** Of each sort; of those that were given up the oldest make place. */
