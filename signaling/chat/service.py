@@ -4,7 +4,7 @@
 
 A change of the room itself goes alone through its gate; messages pass together, and are judged anew
 when the room changed while they were being sealed. Implements `ports.Partition` for rooms. Used by
-REST (`act`) and by sync (`integrate`).
+REST (`act`) and by sync (`integrate`). Long because all of it is one path, which has one owner.
 """
 
 from __future__ import annotations

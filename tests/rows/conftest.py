@@ -11,6 +11,7 @@ import pytest
 
 from tests.peers.mongo.stand_in import StandIn
 from tests.rows.house import House, Visit, standing, visiting
+from tests.rows.sink import Sink
 
 # aiohttp leaves closing a TLS connection to its loop, which ends with the test.
 LEFT = (
@@ -61,6 +62,29 @@ async def there(house: House) -> AsyncIterator[Visit]:
 def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house whose time can be moved on."""
     with standing(House(tmp_path_factory.mktemp("later"), clock=True)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sink() -> Iterator[Sink]:
+    """A receiver of webhooks and routes."""
+    made = Sink()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[House]:
+    """A house that takes as much of one socket as comes, believes a proxy here, and may call the
+    sink, which is on loopback.
+    """
+    settings = {
+        "sync.messages_per_second": "100000", "sync.messages_burst": "100000",
+        "http.trusted_proxies": "127.0.0.1,::1", "delivery.retry_most_seconds": "1",
+    }  # fmt: skip
+    allow = f'{{ network = "127.0.0.1/32", port = {sink.port} }}'
+    toml = f"[egress]\nallow = [{allow}]\n"
+    with standing(House(tmp_path_factory.mktemp("wide"), settings, toml=toml)) as made:
         yield made
 
 

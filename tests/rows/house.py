@@ -76,6 +76,11 @@ class Answer:
     def code(self) -> str:
         return str(self.body["code"])
 
+    @property
+    def lines(self) -> list[Any]:
+        """Of an answer that is a line of JSON for each thing."""
+        return [json.loads(line) for line in self.text.splitlines() if line]
+
 
 @dataclass
 class House:

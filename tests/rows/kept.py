@@ -48,6 +48,36 @@ class Kept:
             where = {"_id": f"{APP}\0{kind}\0{key}"}
             assert meta.update_one(where, {"$set": {"d": Binary(value)}}).matched_count == 1
 
+    def kinds(self) -> set[str]:
+        """Of everything that is stored."""
+        if not self._url:
+            with sqlite3.connect(self._file, timeout=10) as store:
+                return {row[0] for row in store.execute("SELECT DISTINCT kind FROM meta")}
+        with self._client() as client:
+            rows = client[self._database]["meta"].find({}, {"_id": 1})
+            return {row["_id"].split("\0")[1] for row in rows}
+
+    def ops(self) -> dict[Any, bytes]:
+        """Of the logs of all rooms: where each op lies, and its ciphertext."""
+        if not self._url:
+            with sqlite3.connect(self._file, timeout=10) as store:
+                rows = store.execute("SELECT rid, seq, body FROM op").fetchall()
+                return {(rid, seq): body for rid, seq, body in rows}
+        with self._client() as client:
+            found = client[self._database]["op"].find({}, {"d": 1})
+            return {row["_id"]: bytes(row["d"]) for row in found}
+
+    def write_op(self, place: Any, body: bytes) -> None:
+        if not self._url:
+            with sqlite3.connect(self._file, timeout=10) as store:
+                words = "UPDATE op SET body = ? WHERE rid = ? AND seq = ?"
+                assert store.execute(words, (body, *place)).rowcount == 1
+            return
+        with self._client() as client:
+            ops = client[self._database]["op"]
+            changed = ops.update_one({"_id": place}, {"$set": {"d": Binary(body)}})
+            assert changed.matched_count == 1
+
     def dump(self, folder: Path) -> bytes:
         """Everything: every file of the store, or every document of every collection."""
         if not self._url:

@@ -66,6 +66,50 @@ PROMISES = (
     ),
     Promise("A15", "The sync socket over TLS 1.3"),
     Promise("A16", "The upgrade of the sync socket: version, key, token, origin"),
+    Promise("A17", "Sessions on partitions: many on one socket, each refusal with its number"),
+    Promise("A18", "The key of the handshake opens a connection that goes both ways"),
+    Promise("A19", "The server gives each file an ident of its own, with a secret salt"),
+    Promise(
+        "A20",
+        "A file goes on under its ident after a new connection, and after a new start",
+        elsewhere=(
+            "tests/sync/test_transcripts.py::test_the_python_client_does_what_the_transcript_says",
+        ),
+    ),
+    Promise(
+        "A21",
+        "A file says how far it came and gets the rest; one of another history begins anew",
+    ),
+    Promise(
+        "A22",
+        "Both ways at once after IDENT; what was done offline is applied once",
+        elsewhere=(
+            "tests/sync/test_python_client.py::test_what_was_written_while_away_arrives_once",
+            "tests/sync/test_typescript_client.py::test_what_was_written_while_away_arrives_once_after_every_cut",
+        ),
+    ),
+    Promise(
+        "A23",
+        "An upload counts once, never comes back to its author, and is refused as a whole",
+        missing="Error 104 for too large a frame: it is not read, so the socket ends with 1009",
+    ),
+    Promise(
+        "A24",
+        "All devices come to one end, whatever was done at once and in whatever order it came",
+        elsewhere=(
+            "tests/sync/test_machine.py::test_whatever_goes_wrong_everybody_has_the_same_in_the_end",
+        ),
+    ),
+    Promise("A26", "Downloads in order without a gap, in batches, packed, with what is left"),
+    Promise("A27", "Uploads are taken until UNBIND; after UNBOUND the session is silent"),
+    Promise(
+        "A28",
+        "MARK, PING, errors that say what to do; floods and the dead are cut",
+        elsewhere=(
+            "tests/signaling/sync/test_socket.py::test_a28_who_answers_no_ping_is_dropped",
+            "tests/signaling/sync/test_socket.py::test_a28_who_answers_stays_and_learns_the_round_trip",
+        ),
+    ),
     Promise(
         "B1",
         "No third party is called, ever, by default",
@@ -81,7 +125,17 @@ PROMISES = (
             "tests/signaling/compliance/test_forwarding.py::test_b13_a_receiver_whose_certificate_is_not_trusted_gets_nothing",
         ),
     ),
+    Promise("B10", "A readable envelope and an opaque body, bound to their place"),
     Promise("B11", "A record of every call"),
+    Promise(
+        "B12",
+        "A client keeps a log without secrets; its person reads it and sends it by consent",
+        missing="Its screen: with the page of chat",
+        elsewhere=(
+            "tests/signaling/accounts/test_diagnostics.py::test_what_looks_like_a_credential_is_not_kept",
+            "tests/signaling/accounts/test_diagnostics.py::test_one_account_has_at_most_so_many_there",
+        ),
+    ),
     Promise(
         "B13",
         "Auditors read, filter, export; records are forwarded in order",
@@ -91,9 +145,28 @@ PROMISES = (
             "tests/signaling/compliance/test_forwarding.py::test_b13_a_collector_gets_logs_that_its_own_definition_accepts",
         ),
     ),
+    Promise(
+        "B15",
+        "Events to the operator's own systems: at least once, in order, signed, nowhere private",
+        missing="An outage of ten minutes: `make test-long`",
+        elsewhere=(
+            "tests/signaling/delivery/test_served.py::test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order",
+            "tests/signaling/delivery/test_routes.py::test_b15_every_system_gets_everything_in_order_through_an_outage_and_a_kill",
+            "tests/signaling/test_egress.py::test_a_name_that_changes_its_mind_is_refused_on_connecting",
+        ),
+    ),
     Promise("B16", "After thirty days nothing of a message is left"),
     Promise("B17", "The shortest time wins, null keeps, a legal hold stands above"),
     Promise("B18", "Erasure of messages, rooms and people, certified, backups included"),
+    Promise(
+        "B20",
+        "Rooms that keep nothing: no store, no log, no search, no route, nothing for who is away",
+        elsewhere=(
+            "tests/proofs/test_dump.py::test_mongodb_redis_and_readable_logs",
+            "tests/signaling/delivery/test_routes.py::test_b20_a_route_of_a_transient_room_is_refused_unless_allowed",
+            "tests/signaling/delivery/push/test_server.py::test_transient_rooms_only_wake_and_leave_nothing",
+        ),
+    ),
     Promise(
         "B21",
         "What is mine as one archive of documented JSON; others' data by two people; imports of "
@@ -111,6 +184,22 @@ PROMISES = (
     Promise("B26", "Grant, revoke, list and parse tokens; their time"),
     Promise("B27", "The secret key is never in a client's hands"),
     Promise("B28", "An account needs a login name and a password or passkey, nothing more"),
+    Promise(
+        "B31",
+        "Each device for itself: signed out and wiped from another, and nobody else disturbed",
+        missing="A browser that drops its IndexedDB, and a policy against downloads: with the page"
+        " of chat; here the header that makes it do so",
+    ),
+    Promise("B32", "No telephone number, no address book, nobody is looked up"),
+    Promise(
+        "B33",
+        "Nothing of where, from where or with what beside what was said",
+        elsewhere=(
+            "tests/signaling/files/test_stripped.py::test_b33_no_place_and_no_tag_in_any_form",
+            "tests/signaling/files/test_stripped.py::test_b33_jpeg_xl_is_refused",
+            "tests/signaling/files/test_stripped.py::test_b33_the_place_is_kept_only_when_the_sender_chose_so",
+        ),
+    ),
     Promise("C1", "HTTPS for the API"),
     Promise("C2", "TLS for everything in real time; there is no long polling"),
     Promise(
@@ -127,6 +216,12 @@ PROMISES = (
     Promise("C4", "A unique OAuth 2.0 token authenticates each request"),
     Promise("C5", "Tokens are opaque, bound to user and application, and end"),
     Promise("C6", "Scopes"),
+    Promise("C7", "What was said is found again, by who may read it, as it stands now"),
+    Promise(
+        "C8",
+        "A room becomes end-to-end encrypted for what follows, and never turns back",
+        missing="What the page says of search then: with the page of chat",
+    ),
     Promise(
         "C9",
         "Media of calls over SRTP, SCTP and DTLS",
@@ -137,24 +232,60 @@ PROMISES = (
     ),
     Promise("C11", "A second factor: TOTP, recovery codes, passkeys"),
     Promise(
+        "C12",
+        "An outage is a refusal that says when; clients come back by themselves, nothing is lost",
+        missing="Elections of a real MongoDB: `SOTTO_TEST_MONGODB`; several media servers",
+        elsewhere=(
+            "tests/signaling/bus/test_sentinel.py::test_c24_the_bus_follows_the_leader_that_sentinels_name",
+            "tests/proofs/test_kills.py::test_three_kills_under_load",
+        ),
+    ),
+    Promise(
+        "C18",
+        "What one shows of oneself, and who may write, add and call; nobody is listed anywhere",
+    ),
+    Promise(
         "C19",
         "Consent to a text, with versions, withdrawn as easily",
         missing="A feature that waits for consent: nothing of today's rests on it",
     ),
-    Promise("C20", "Pseudonyms with a key that can be replaced; who was erased is not found"),
+    Promise(
+        "C20",
+        "Pseudonyms with a key that can be replaced; who was erased is not found",
+        missing="Statistics without names: the server makes none",
+    ),
     Promise("C24", "Confidential and whole in transit and at rest"),
     Promise(
         "C25",
-        "Calls on one's own machines with no other in reach; uploads follow with chat",
+        "Calls, chat and files on one's own machines with no other in reach",
+        missing="The install from one bundle, and the pages of administration",
         elsewhere=(
             "tests/network/test_nothing_leaves.py::test_call_without_an_outside",
+            "tests/network/test_nothing_leaves.py::test_chat_search_and_files_without_an_outside",
             "tests/cli/test_silence.py::test_nothing_tries_to_leave",
         ),
     ),
-    Promise("C29", "Retention by class of data, and for accounts that nobody uses"),
+    Promise("C27", "Only what is necessary is stored, and every kind of it is written down"),
+    Promise(
+        "C28",
+        "What is kept and why, for everybody to read before there is an account",
+        missing="On the page at sign-up and in the settings, in several languages: with the page",
+    ),
+    Promise(
+        "C29",
+        "Retention by class of data, and for accounts that nobody uses",
+        missing="A dry run and its report; backups stay as long as the operator keeps them",
+        elsewhere=(
+            "tests/rows/test_b17_retention.py::test_b16_after_thirty_days_nothing_of_it_is_left",
+            "tests/rows/test_b17_retention.py::test_b17_files_may_go_before_their_messages",
+            "tests/rows/test_c04_session_tokens.py::test_c05_a_session_has_an_absolute_end",
+            "tests/rows/test_c04_session_tokens.py::test_c05_a_guest_lives_a_day_and_is_then_removed",
+            "tests/signaling/compliance/test_audit_log.py::test_b11_retention_keeps_the_rest_verifiable",
+        ),
+    ),
     Promise(
         "C30",
-        "Restrict and object: what is kept and not processed",
+        "Access, correction and erasure of what is one's own within minutes; restrict and object",
         missing="The tracker of the thirty days in which a request on paper is answered; an event "
         "that tells receivers of a restriction",
         elsewhere=(
@@ -164,7 +295,8 @@ PROMISES = (
     Promise(
         "1.D",
         "The acceptance matrix of the Access Manager",
-        missing="Messages and files through the server: with chat; their cells are decided already",
+        missing="Message counts and push by access token: only sessions have those; their cells"
+        " are decided already",
         elsewhere=(
             "tests/signaling/access/test_matrix.py::test_b22_every_cell",
             "tests/signaling/access/test_wire.py::test_b22_every_cell_over_http",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import base64
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from signaling.chat.bodies import PADDED, TAG_BYTES
 from tests.rows.house import Answer, Visit
 
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
@@ -46,16 +47,29 @@ class Person:
         found = await self.must("GET", f"/rooms/{room}/log", params={"limit": "500"})
         return list(found["entries"])
 
-    async def found(self, word: str) -> list[str]:
+    async def found(self, word: str = "", **more: str) -> list[str]:
         """Texts that a search finds."""
-        answer = await self.ask("GET", "/search", params={"q": word})
+        params = {**({"q": word} if word else {}), **more}
+        answer = await self.ask("GET", "/search", params=params)
         assert answer.status == 200, answer.text
-        lines = [json.loads(line) for line in answer.text.splitlines() if line]
-        return [line["message"]["body"]["text"] for line in lines if "message" in line]
+        return [one["message"]["body"]["text"] for one in answer.lines if "message" in one]
 
-    async def sent(self, room: str, data: bytes, text: str) -> tuple[Any, Any]:
-        """A message with a file: the message, and what is said of the file."""
-        wish = {"room": room, "size": len(data), "name": "canary.bin"}
+    async def sealed(self, size: int = PADDED[0] + TAG_BYTES) -> dict[str, Any]:
+        """A body as an encrypting client of this device sends it; its ciphertext is made up."""
+
+        def text(count: int) -> str:
+            return base64.b64encode(secrets.token_bytes(count)).decode()
+
+        device = (await self.must("GET", "/session"))["device"]
+        return {
+            "format": "m.e2ee.v1", "account": self.id, "device": device, "group_id": text(16),
+            "epoch": 1, "leaf": 0, "sent_at": 1, "salt": text(16), "ct": text(size),
+            "sig": text(64),
+        }  # fmt: skip
+
+    async def uploaded(self, room: str, data: bytes, name: str, **more: Any) -> Any:
+        """What the server says of the file once it was looked through."""
+        wish = {"room": room, "size": len(data), "name": name, **more}
         made = await self.must("POST", "/files", wish)
         patched = await self.there.send(
             "PATCH", f"/api/v1/uploads/{made['id']}", data=data,
@@ -64,10 +78,25 @@ class Person:
         assert patched.status == 204, patched.text
         info = await self.must("POST", f"/files/{made['id']}/complete")
         assert info["state"] == "ready", info
-        file = {"id": info["id"], "key": info["key"], "size": info["size"], "name": "canary.bin"}
+        return info
+
+    async def sent(
+        self, room: str, data: bytes, text: str, name: str = "canary.bin"
+    ) -> tuple[Any, Any]:
+        """A message with a file: the message, and what is said of the file."""
+        info = await self.uploaded(room, data, name)
+        file = {"id": info["id"], "key": info["key"], "size": info["size"], "name": name}
         body = {"format": "m.plain.v1", "text": text, "files": [file]}
         message = await self.must("POST", f"/rooms/{room}/messages", {"body": body})
         return message, info
+
+    async def fetched(self, info: Any, variant: str = "file") -> bytes:
+        """A form of a file, over a link of one's own."""
+        wish = {"key": info["key"], "variant": variant}
+        link = await self.must("POST", f"/files/{info['id']}/links", wish)
+        async with self.there.client.get(link["url"]) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.read()
 
     async def erased(self, answer: Answer, state: str = "done", seconds: float = 45) -> Any:
         """The erasure that was asked for, as soon as it is in this state."""

@@ -1,4 +1,4 @@
-"""Rows A15, A16, C2: the sync socket over TLS, and what its upgrade must have."""
+"""Rows A15, A16, A18, C2: the sync socket over TLS, and what its upgrade must have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def knock(
     [("sotto.1", "sotto.1"), ("sotto/1", "sotto/1"), ("sotto/1-3", "sotto/1"),
      ("other, sotto.1-9", "sotto.1")],
 )  # fmt: skip
-async def test_a16_a_good_upgrade_is_101_with_one_version_and_the_accept(
+async def test_a16_a18_a_good_upgrade_is_101_with_one_version_and_the_accept(
     there: Visit, offered: str, chosen: str
 ) -> None:
     key = base64.b64encode(os.urandom(16)).decode()

@@ -1,4 +1,4 @@
-"""Rows B16, B17, C29: what is kept for how long, and legal holds above all of it."""
+"""Rows A20, B16, B17, C29: what is kept for how long, and legal holds above all of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.peers.mongo.stand_in import StandIn
 from tests.rows.conftest import on_mongo
 from tests.rows.house import PASSWORD, House, Visit, apart, standing, visiting
+from tests.rows.peer import seated
 from tests.rows.rightful import Person, owner, people, person, until
 
 DAY = 86400
@@ -124,6 +125,31 @@ async def test_b17_files_may_go_before_their_messages(swept: Visit) -> None:
 
     await until(gone)
     assert await bob.texts(room) == ["stays"]
+
+
+async def test_a20_a_file_from_before_what_is_kept_has_expired(swept: Visit) -> None:
+    """Its device begins anew with what is left, under the ident that it has."""
+    ann, bob = await people(swept, 2)
+    room = await ann.room(bob)
+    path = f"room:{room}"
+    async with seated(bob) as (peer,):
+        before = await peer.bind(path)
+        at = peer.cursors[1]
+    await ann.must("PUT", f"/rooms/{room}/retention", {"messages": 60})
+    for text in ("one", "two", "three"):
+        await ann.post(room, text)
+    await later(swept, 120, ann, bob)
+
+    async def gone() -> bool:
+        return await bob.texts(room) == []
+
+    await until(gone)
+    async with seated(bob) as (again,):
+        told = await again.resume(path, peer.idents[1], **at)
+        assert (told["code"], told["name"]) == (222, "client_file_expired")
+        assert told["body"]["shouldClientReset"]
+        fresh = await again.resume(path, peer.idents[1])
+        assert fresh["bootstrap"] == "last" and fresh["floor"] >= before["to"] + 3
 
 
 async def test_b17_a_legal_hold_stands_above_erasure_and_time(swept: Visit) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -11,7 +10,6 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
 
-from signaling.chat.bodies import PADDED, TAG_BYTES
 from tests.rows.house import Visit
 from tests.rows.rightful import Person, people, person
 
@@ -90,23 +88,11 @@ async def test_b21_my_own_archive_has_what_is_mine_and_nothing_of_others(there: 
 async def test_b21_bodies_of_an_encrypted_room_are_ciphertext(there: Visit) -> None:
     ann, bob = await people(there, 2)
     room = await ann.room(bob, mode="e2ee")
-    body = {
-        "format": "m.e2ee.v1", "account": ann.id, "device": await device_of(ann),
-        "group_id": "AAAAAAAAAAAAAAAAAAAAAA==", "epoch": 1, "leaf": 0, "sent_at": 1,
-        "salt": "A" * 22 + "==", "ct": sealed_text(), "sig": "A" * 86 + "==",
-    }  # fmt: skip
+    body = await ann.sealed()
     posted = await ann.must("POST", f"/rooms/{room}/messages", {"body": body})
     archive = await fetched(ann, "/account/export")
     (message,) = documents(archive, f"rooms/{room}.ndjson")
     assert message["body"] == posted["body"]
-
-
-async def device_of(who: Person) -> str:
-    return str((await who.must("GET", "/session"))["device"])
-
-
-def sealed_text() -> str:
-    return base64.b64encode(bytes(PADDED[0] + TAG_BYTES)).decode()
 
 
 async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> None:
