@@ -27,6 +27,8 @@ from signaling.chat.ports import (
 log = logging.getLogger(__name__)
 
 Blind = Callable[[str, str], str]
+# Names that are remembered; beyond, all are made anew.
+MOST_TOPICS = 10_000
 _HINTS = News | Typing | CursorMoved | Calling | RightsChanged
 
 
@@ -42,6 +44,7 @@ class Hub:
         self._bus, self._blind, self._process = bus, blind, process
         self._watchers: dict[tuple[str, str], list[Watcher]] = {}
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._topics: dict[tuple[str, str], str] = {}
         self._decoder = msgspec.msgpack.Decoder(_Told)
 
     def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
@@ -85,7 +88,13 @@ class Hub:
             watcher(hint)
 
     def _topic(self, app: str, name: str) -> str:
-        return f"{app}:chat:{self._blind(app, f'chat:{name}')}"
+        topic = self._topics.get((app, name))
+        if topic is None:
+            if len(self._topics) >= MOST_TOPICS:
+                self._topics.clear()
+            topic = f"{app}:chat:{self._blind(app, f'chat:{name}')}"
+            self._topics[app, name] = topic
+        return topic
 
     def close(self) -> None:
         for subscription in self._subscriptions.values():

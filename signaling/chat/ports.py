@@ -43,7 +43,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 class Integrated(Struct, frozen=True, kw_only=True):
     """`cursor` is the ident's newest version in the log: the acknowledgement. `entries` are those
-    that this call appended, in order, void ones included.
+    that this call appended, in order, void ones included. `head` where there are notices.
     """
 
     cursor: int

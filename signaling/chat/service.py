@@ -148,9 +148,9 @@ class Chat:
             entries += done.entries
             notices += done.notices
             cursor = run[-1].version
-        return Integrated(
-            cursor=cursor, head=await self.rooms.head(room), entries=entries, notices=notices
-        )
+        # Only notices name the head.
+        head = await self.rooms.head(room) if notices else Head()
+        return Integrated(cursor=cursor, head=head, entries=entries, notices=notices)
 
     async def _writable(self, actor: Actor, name: str) -> Room:
         """Whoever is not even a reader gets no slot in the log; the banned are told so."""

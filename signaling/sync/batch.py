@@ -33,19 +33,39 @@ class Batch:
     """Contiguous entries (`chat.ops.Entry`, `AccountEntry`); immutable once made. `chain` is that
     after the last one."""
 
-    __slots__ = ("_all", "_idents", "_tail", "chain", "entries", "first", "last")
+    __slots__ = (
+        "_all",
+        "_chain",
+        "_idents",
+        "_parts",
+        "_tail",
+        "chain",
+        "entries",
+        "first",
+        "last",
+    )
 
     def __init__(self, entries: Sequence[Any], chain: bytes) -> None:
         self.entries = entries
         self.first: int = entries[0].seq if entries else 0
         self.last: int = entries[-1].seq if entries else 0
+        self._chain = chain
         self.chain = spell(chain)
         self._idents = {entry.ident for entry in entries}
         self._all: bytes | None = None
         self._tail: bytes | None = None
+        self._parts: dict[int, Batch] = {}
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def after(self, seq: int) -> Batch:
+        """Those beyond `seq`, which is within; made once for all who have come so far."""
+        part = self._parts.get(seq)
+        if part is None:
+            rest = self.entries[seq - self.first + 1 :]
+            part = self._parts[seq] = Batch(rest, self._chain)
+        return part
 
     def has(self, ident: str) -> bool:
         return ident in self._idents

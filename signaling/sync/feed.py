@@ -1,7 +1,8 @@
 """One log as this process follows it for its sessions: hints when they fit, the store when not.
 
 A hint whose first entry is the next one is passed on; what is at or below the last one is dropped;
-anything else means reading from there. Heads are polled beside that (`hub`). An adapter.
+anything else means reading from there. Where much is said, what comes within `PACE` goes together.
+Heads are polled beside that (`hub`). An adapter.
 
     new --start--> following --nobody left--> closed
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -30,13 +32,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PACE = 0.05
+"""Seconds between two frames of one log to each of its sessions. A frame to everybody in a room
+costs far more than what is in it, and nobody reads faster than this. The first after a pause goes
+at once, and whoever wrote is not kept waiting (`hurry`)."""
+SHARE = 0.0001
+"""As many more for each session: a room of thousands leaves most of the time to the others."""
+
 
 class Feed:
     """Owned by the hub. `last` is the newest entry that its sessions were given; `epoch` says of
     which log.
     """
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: Bound, pace: float = PACE) -> None:
         self.partition = bound.partition
         self.app = bound.actor.app
         self.name = bound.name
@@ -44,6 +53,12 @@ class Feed:
         self.last = 0
         self.floor = 0
         self.epoch = ""
+        self._pace_seconds = pace
+        self._given = 0.0
+        self._held: list[Any] = []
+        self._held_chain = b""
+        self._batch: Batch | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._started: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -69,6 +84,7 @@ class Feed:
 
     def close(self) -> None:
         self._cancel()
+        self._drop_held()
         for task in (self._task, self._review, self._checking):
             if task is not None:
                 task.cancel()
@@ -79,6 +95,7 @@ class Feed:
         if isinstance(hint, News):
             self._news(hint)
         elif isinstance(hint, RightsChanged):
+            self._release()  # whoever must go was there when that was said
             self.review()
         elif isinstance(hint, Typing):
             for live in tuple(self.sessions):
@@ -133,21 +150,63 @@ class Feed:
         if self._is_started and news.epoch != self.epoch:
             self._recheck()
             return
-        if news.to_seq <= self.last:
+        if news.to_seq <= self.newest:
             return
-        fits = news.from_seq <= self.last + 1 and news.entries and news.chain
+        fits = news.from_seq <= self.newest + 1 and news.entries and news.chain
         if self._task is not None or not fits or not self._is_started:
             self.look()
             return
-        fresh = [entry for entry in news.entries if entry.seq > self.last]
-        self._give(Batch(fresh, news.chain))
+        fresh = [entry for entry in news.entries if entry.seq > self.newest]
+        self._pace(fresh, news.chain)
 
     @property
     def _is_started(self) -> bool:
         return self._started is not None and self._started.done()
 
+    @property
+    def newest(self) -> int:
+        """Given out, or about to be."""
+        return self._held[-1].seq if self._held else self.last
+
+    def _pace(self, entries: Sequence[Any], chain: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        pace = self._pace_seconds and max(self._pace_seconds, SHARE * len(self.sessions))
+        due = self._given + pace
+        if not self._held and loop.time() >= due:
+            self._give(Batch(entries, chain))
+            return
+        self._held += entries
+        self._held_chain, self._batch = chain, None
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._release)
+
+    def hurry(self, live: Live) -> None:
+        """To whoever wrote, what the others get a little later: it acknowledges."""
+        if self._held and live in self.sessions:
+            live.own(self._gathered())
+
+    def _gathered(self) -> Batch:
+        if self._batch is None:
+            self._batch = Batch(tuple(self._held), self._held_chain)
+        return self._batch
+
+    def _release(self) -> None:
+        if self._held:
+            batch = self._gathered()
+            self._drop_held()
+            self._give(batch)
+        else:
+            self._drop_held()
+
+    def _drop_held(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._held, self._batch = [], None
+
     def _give(self, batch: Batch) -> None:
         self.last = batch.last
+        self._given = asyncio.get_running_loop().time()
         for live in tuple(self.sessions):
             live.news(batch)
 
@@ -155,6 +214,7 @@ class Feed:
 
     def look(self) -> None:
         """Read what is new. While a look runs, one more is enough for all who ask."""
+        self._release()
         if self._task is not None:
             self._again = True
         elif self.sessions:
@@ -203,6 +263,7 @@ class Feed:
             return
         log.info("a log began anew")
         self.epoch, self.last, self.floor = epoch, 0, 0
+        self._drop_held()
         for live in tuple(self.sessions):
             live.fail(reset(SyncCode.DIVERGING_HISTORIES, "This log began anew."))
 
@@ -220,6 +281,7 @@ class Feed:
         if head.seq < self.last:
             log.warning("a log is shorter than it was")
             self.last = head.seq
+            self._drop_held()
             for live in tuple(self.sessions):
                 live.fail(_shorter())
         elif head.seq > self.last:

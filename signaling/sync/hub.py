@@ -21,7 +21,7 @@ from signaling.clock import Clock
 from signaling.sync.binding import Binder, Bound
 from signaling.sync.connection import Connection
 from signaling.sync.errors import Action, Fault, SyncCode
-from signaling.sync.feed import Feed
+from signaling.sync.feed import PACE, Feed
 from signaling.sync.frames import Peek
 from signaling.sync.idents import Idents
 from signaling.sync.live import SLOW_SECONDS, Live, fault_of
@@ -51,6 +51,7 @@ class Hub:
         self, binder: Binder, idents: Idents, holders: Holders, bus: Bus, clock: Clock
     ) -> None:
         self.slow_seconds = SLOW_SECONDS
+        self.pace_seconds = PACE
         self._binder = binder
         self._idents = idents
         self._holders = holders
@@ -142,7 +143,7 @@ class Hub:
         place = live.bound.place
         feed = self._feeds.get(place)
         if feed is None:
-            feed = self._feeds[place] = Feed(live.bound)
+            feed = self._feeds[place] = Feed(live.bound, self.pace_seconds)
         live.feed = feed
         feed.sessions.add(live)
         await feed.start()

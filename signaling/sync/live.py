@@ -93,10 +93,18 @@ class Live:
                 self._hub.spawn(self._answer(effect))
 
     def news(self, batch: Batch) -> None:
+        self._spare()
+        self.run(self.engine.news(batch))
+
+    def own(self, batch: Batch) -> None:
+        """With what this session wrote."""
+        self._spare()
+        self.run(self.engine.own(batch))
+
+    def _spare(self) -> None:
         """A socket whose reader lags is not filled further: it reads on when it has room."""
         if self.connection.backlog > HIGH_WATER:
             self.run(self.engine.behind())
-        self.run(self.engine.news(batch))
 
     def floor(self, floor: int) -> None:
         self.run(self.engine.floor(floor))
@@ -175,13 +183,16 @@ class Live:
         done = await self.bound.partition.integrate(
             self.actor, self.bound.name, self.engine.ident, changes
         )
-        if self.feed is not None and done.entries and self.feed.last < done.entries[-1].seq:
+        feed, newest = self.feed, done.entries[-1].seq if done.entries else 0
+        if feed is not None and feed.newest < newest:
             # The hint of these is under way, unless the bus lost it.
-            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._missed, done.entries[-1].seq)
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._missed, newest)
         self.run(self.engine.integrated(done))
+        if feed is not None and feed.last < newest:
+            feed.hurry(self)
 
     def _missed(self, seq: int) -> None:
-        if self.feed is not None and self.feed.last < seq:
+        if self.feed is not None and self.feed.newest < seq:
             self.feed.look()
 
     # Rights

@@ -89,6 +89,7 @@ class Server:
             self.bus,
             self.clock,
         )
+        self.hub.pace_seconds = 0.0  # no clock moves here: what is held would never come
         self.hub.register(self.registry)
 
     entropy = SeededEntropy(7)

@@ -13,7 +13,7 @@ from signaling.accounts.principal import Kind, Principal
 from signaling.bus.local import LocalBus
 from signaling.bus.polling import Polling
 from signaling.bus.port import Bus
-from signaling.chat.ports import Actor, News
+from signaling.chat.ports import Actor, News, RightsChanged
 from signaling.clock import SystemClock
 from signaling.errors import Unavailable
 from signaling.storage.memory import MemoryLog, MemoryStore
@@ -28,6 +28,7 @@ from tests.signaling.bus.lossy import LossyBus
 from tests.signaling.sync.partitions import PlainRooms
 
 APP, ROOM = "app", "0192aaaa-0000-7000-8000-00000000aaaa"
+HOUR = 3600.0
 
 __all__ = ["redis"]
 
@@ -41,12 +42,22 @@ class Reader:
         self.number = 1
         self.engine = self
         self.got: list[int] = []
+        self.batches: list[list[int]] = []
+        self.hurried: list[list[int]] = []
+        self.reviews = 0
         self.floors: list[int] = []
         self.faults: list[SyncCode] = []
         self.behinds = 0
 
     def news(self, batch: Batch) -> None:
-        self.got += [entry.seq for entry in batch.entries]
+        self.batches.append([entry.seq for entry in batch.entries])
+        self.got += self.batches[-1]
+
+    def own(self, batch: Batch) -> None:
+        self.hurried.append([entry.seq for entry in batch.entries])
+
+    async def review(self) -> None:
+        self.reviews += 1
 
     def floor(self, floor: int) -> None:
         self.floors.append(floor)
@@ -62,9 +73,9 @@ class Reader:
         """None comes from here."""
 
 
-async def following(rooms: PlainRooms) -> tuple[Feed, Reader]:
+async def following(rooms: PlainRooms, pace: float = 0.0) -> tuple[Feed, Reader]:
     reader = Reader()
-    feed = Feed(Bound(rooms, ROOM, reader.actor, cast(Any, None)))
+    feed = Feed(Bound(rooms, ROOM, reader.actor, cast(Any, None)), pace)
     feed.sessions.add(cast(Any, reader))
     await feed.start()
     return feed, reader
@@ -89,9 +100,10 @@ async def settle() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("loss", [0.0, 0.3, 0.9, 1.0])
-async def test_every_op_once_and_in_order(seed: int, loss: float) -> None:
+@pytest.mark.parametrize("pace", [0.0, 0.001, HOUR])
+async def test_every_op_once_and_in_order(seed: int, loss: float, pace: float) -> None:
     rooms = PlainRooms(MemoryStore(), LossyBus(seed, loss))
-    feed, reader = await following(rooms)
+    feed, reader = await following(rooms, pace)
     source = random.Random(seed)
     for n in range(60):
         await write(rooms, n + 1)
@@ -135,6 +147,73 @@ async def test_it_begins_at_the_head_and_says_what_was_purged() -> None:
     await settle()
     assert reader.got == [7, 8, 9, 10]
     feed.close()
+
+
+async def paced(pace: float = HOUR) -> tuple[PlainRooms, Feed, Reader]:
+    """A feed that has just given the first of three."""
+    rooms = PlainRooms(MemoryStore(), LocalBus())
+    feed, reader = await following(rooms, pace)
+    for number in (1, 2, 3):
+        await write(rooms, number)
+    await settle()
+    return rooms, feed, reader
+
+
+async def test_the_first_goes_at_once_and_what_comes_soon_after_goes_together() -> None:
+    _, feed, reader = await paced()
+    assert (reader.batches, feed.last, feed.newest) == ([[1]], 1, 3)
+    feed.hear(RightsChanged())
+    assert (reader.batches, feed.last) == ([[1], [2, 3]], 3)
+    await settle()
+    assert reader.reviews == 1
+    feed.close()
+
+
+async def test_what_waits_comes_when_its_time_has_come() -> None:
+    rooms, feed, reader = await paced(0.02)
+    for number in range(4, 21):
+        await write(rooms, number)
+    await until(lambda: len(reader.got) >= 20)
+    assert reader.got == list(range(1, 21))
+    feed.close()
+
+
+async def test_whoever_wrote_is_given_at_once_what_the_others_wait_for() -> None:
+    rooms, feed, reader = await paced()
+    feed.hurry(cast(Any, reader))
+    await write(rooms, 4)
+    await settle()
+    feed.hurry(cast(Any, reader))
+    assert (reader.batches, reader.hurried) == ([[1]], [[2, 3], [2, 3, 4]])
+    feed.hurry(cast(Any, Reader()))  # one that has left
+    feed.close()
+
+
+async def test_a_hint_without_ops_brings_what_waits_and_then_the_rest() -> None:
+    rooms, feed, reader = await paced()
+    await silently(rooms, 4)
+    feed.hear(News(from_seq=4, to_seq=4))
+    assert reader.batches == [[1], [2, 3]]
+    await settle()
+    assert reader.batches == [[1], [2, 3], [4]]
+    feed.close()
+
+
+async def test_what_waits_of_a_log_that_began_anew_is_never_given() -> None:
+    rooms, feed, reader = await paced()
+    rooms.began = "another process"
+    await feed.poll()
+    assert (reader.faults, reader.batches[0]) == ([SyncCode.DIVERGING_HISTORIES], [1])
+    assert [2, 3] not in reader.batches
+    feed.close()
+
+
+async def test_nothing_comes_of_a_feed_that_was_closed() -> None:
+    _, feed, reader = await paced()
+    feed.close()
+    feed.hurry(cast(Any, reader))
+    await settle()
+    assert (reader.batches, reader.hurried) == ([[1]], [])
 
 
 async def test_who_closed_gets_nothing() -> None:
