@@ -57,7 +57,7 @@ async def open_readable(config: Config, state: Path) -> Readable:
 def _beside(path: Path) -> Readable:
     reader = Reader(path)
     nobody = cast("Writer", _NoWriter())
-    rooms = Rooms()
+    rooms = Rooms(alone=False)
     rooms.use(nobody, reader)
     documents: Any = Documents(nobody, reader, SystemClock(), SystemEntropy())
     return Readable(documents, rooms, reader)

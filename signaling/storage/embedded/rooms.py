@@ -46,12 +46,19 @@ class Tail:
 
 
 class Rooms:
-    """Owned by `EmbeddedStore`."""
+    """Owned by `EmbeddedStore`. Not `alone`: another process writes, each look is at the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = True) -> None:
+        self._alone = alone
         self._tails: dict[tuple[str, str], Tail] = {}
         self._cursors: dict[tuple[int, str], tuple[int, int]] = {}
         self._rids: dict[tuple[str, str], int] = {}
+        # Heads and cursors that readers find, since each message asks for them; and what a commit
+        # will make of them.
+        self._heads: dict[tuple[str, str], Head] = {}
+        self._versions: dict[tuple[str, str, str], int] = {}
+        self._new_heads: dict[tuple[str, str], tuple[int, bytes] | None] = {}
+        self._new_versions: dict[tuple[str, str, str], int] = {}
         # Of the open transaction, not written yet. Their tails and cursors are remembered above.
         self._new_ops: list[tuple[int, int, str, int, bytes, bytes, bytes]] = []
         self._new_cursors: dict[tuple[int, str], tuple[int, int]] = {}
@@ -62,6 +69,8 @@ class Rooms:
 
     def forget(self) -> None:
         """After a rollback: what was remembered may never have been."""
+        for remembered in (self._heads, self._versions, self._new_heads, self._new_versions):
+            remembered.clear()
         self._tails.clear()
         self._cursors.clear()
         self._new_ops.clear()
@@ -77,6 +86,18 @@ class Rooms:
                 "REPLACE INTO cursor VALUES (?, ?, ?, ?)",
                 [(*place, *cursor) for place, cursor in cursors.items()],
             )
+
+    def committed(self) -> None:
+        """After COMMIT, and before anybody is told."""
+        for place, newest in self._new_heads.items():
+            head = self._heads.pop(place, None)
+            if head is not None and newest is not None:
+                self._heads[place] = Head(*newest, head.floor)
+        if len(self._versions) >= REMEMBERED:
+            self._versions.clear()
+        self._versions.update(self._new_versions)
+        self._new_heads.clear()
+        self._new_versions.clear()
 
     async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
         checks.check_append(app, room, ops)
@@ -101,7 +122,10 @@ class Rooms:
             tail.chain = chain = link(tail.chain, op.ident, op.version, digest)
             self._new_ops.append((rid, seq, op.ident, op.version, op.body, chain, b""))
             self._cursors[place] = self._new_cursors[place] = (op.version, seq)
+            self._new_versions[app, room, op.ident] = op.version
             answers.append(Appended(seq, chain=chain))
+        if self._new_heads.get((app, room), ()) is not None:
+            self._new_heads[app, room] = (tail.seq, tail.chain)
         return answers
 
     def _load(self, on: sqlite3.Connection, app: str, room: str) -> Tail:
@@ -174,13 +198,23 @@ class Rooms:
         return [Op(*row) for row in rows]
 
     async def head(self, app: str, room: str) -> Head:
+        head = self._heads.get((app, room))
+        if head is not None:
+            return head
         rid = self._room(app, room)
         if rid is None:
             return Head()
-        row = self._reader.row(_HEAD, (rid,))
-        return Head(*row)
+        head = Head(*self._reader.row(_HEAD, (rid,)))
+        if self._alone:
+            if len(self._heads) >= REMEMBERED:
+                self._heads.clear()
+            self._heads[app, room] = head
+        return head
 
     async def cursor(self, app: str, room: str, ident: str) -> int:
+        known = self._versions.get((app, room, ident))
+        if known is not None:
+            return known
         rid = self._room(app, room)
         if rid is None or not is_name(ident):
             return 0
@@ -194,7 +228,12 @@ class Rooms:
         upto = min(upto, MAX_VERSION)
         if rid is None or upto < 1:
             return
-        if await self._write(lambda on: _raise_floor(on, rid, upto)):
+
+        def raising(on: sqlite3.Connection) -> bool:
+            self._new_heads[app, room] = None
+            return _raise_floor(on, rid, upto)
+
+        if await self._write(raising):
             await self._remove_purged(rid)
             await self._writer.truncate()
 

@@ -38,7 +38,7 @@ class EmbeddedStore:
         self._directory = directory
         path = directory / FILE
         rooms = Rooms()
-        self._writer = Writer(path, rooms.forget, rooms.flush)
+        self._writer = Writer(path, rooms.forget, rooms.flush, rooms.committed)
         self._reader = Reader(path)
         rooms.use(self._writer, self._reader)
         self.log = rooms

@@ -74,7 +74,7 @@ class Writer:
     Work validates first and writes then: an exception that it raises itself must leave nothing
     written, since there is no savepoint for each. An error of SQLite rolls the whole batch back,
     and each of its works is done again alone. `rolled_back` tells the owner of caches;
-    `before_commit` lets it write what it has put off.
+    `before_commit` lets it write what it has put off, `committed` believe it.
     """
 
     def __init__(
@@ -82,11 +82,13 @@ class Writer:
         path: Path,
         rolled_back: Callable[[], None],
         before_commit: Callable[[sqlite3.Connection], None],
+        committed: Callable[[], None],
     ) -> None:
         """Raises ConfigError when another server has the file, or its schema is newer."""
         self._path = path
         self._rolled_back = rolled_back
         self._before_commit = before_commit
+        self._committed = committed
         self._batch: list[_Write] = []  # done in the open transaction
         self._waiting: list[_Write] = []  # came while the connection was in the thread
         self._again: list[_Write] = []  # to be done one by one
@@ -232,6 +234,7 @@ class Writer:
             self._suspect(error)
             self._again += batch
         else:
+            self._committed()
             for entry in batch:
                 entry.succeed()
 
@@ -251,6 +254,7 @@ class Writer:
             self._undo()
             entry.fail(error)
         else:
+            self._committed()
             entry.succeed()
 
     async def _truncate(self, future: asyncio.Future[bool]) -> None:
@@ -282,13 +286,14 @@ class Writer:
         assert connection is not None
 
         def execute() -> Any:
-            row = connection.execute(statement).fetchone()
-            if not self.intact():
-                raise sqlite3.OperationalError("the file of the store was moved or removed")
-            return row
+            return connection.execute(statement).fetchone()
 
         self._busy = True
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, execute)
+            row = await asyncio.get_running_loop().run_in_executor(self._thread, execute)
         finally:
             self._busy = False
+        # Here and not in the thread, which would wait once more for the interpreter's lock.
+        if not self.intact():
+            raise sqlite3.OperationalError("the file of the store was moved or removed")
+        return row

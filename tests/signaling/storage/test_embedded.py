@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +18,8 @@ from signaling.config.store import Store as Settings
 from signaling.errors import ConfigError, Unavailable
 from signaling.storage.embedded import EmbeddedStore
 from signaling.storage.embedded.connect import open_writer
+from signaling.storage.embedded.reader import Reader
+from signaling.storage.embedded.rooms import Rooms
 from signaling.storage.embedded.schema import STEPS, migrate
 from signaling.storage.open import open_store
 from signaling.storage.port import Conflict, NewOp
@@ -272,4 +275,41 @@ async def test_a_full_disk_is_an_outage_that_heals(small_disk: Path) -> None:
     await store.ready()
     answers = await store.log.append(APP, ROOM, [NewOp("i", acknowledged + 1, b"healed")])
     assert answers[0].seq == acknowledged + 1
+    await store.close()
+
+
+async def test_what_is_remembered_of_a_log_is_what_is_on_the_disk(tmp_path: Path) -> None:
+    """Also when whoever appended was gone before the commit, and after a purge or a rollback."""
+    store = EmbeddedStore(tmp_path)
+
+    async def seen() -> tuple[int, int, int]:
+        head = await store.log.head(APP, ROOM)
+        cursor = await store.log.cursor(APP, ROOM, "i")
+        beside, reader = Rooms(alone=False), Reader(tmp_path / "sotto.db")
+        beside.use(cast(Any, None), reader)
+        assert await beside.head(APP, ROOM) == head
+        assert await beside.cursor(APP, ROOM, "i") == cursor
+        reader.close()
+        return head.seq, head.floor, cursor
+
+    assert await seen() == (0, 0, 0)
+    await store.log.append(APP, ROOM, [NewOp("i", 1, b"one"), NewOp("j", 1, b"two")])
+    assert await seen() == (2, 0, 1)
+    leaving = asyncio.create_task(store.log.append(APP, ROOM, [NewOp("i", 2, b"three")]))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await seen()
+    await store.log.append(APP, "other", [NewOp("i", 1, b"")])
+    assert await seen() == (3, 0, 2)
+    assert (await store.log.append(APP, ROOM, [NewOp("i", 1, b"")]))[0].duplicate
+    appending = store.log.append(APP, ROOM, [NewOp("i", 3, b"four")])
+    await asyncio.gather(store.log.purge(APP, ROOM, 2), appending)
+    assert await seen() == (4, 2, 3)
+    with pytest.raises(Conflict):
+        await asyncio.gather(
+            store.log.append(APP, ROOM, [NewOp("i", 4, b"five")]),
+            store.meta.put(APP, "kind", "key", b"", expect=7),
+        )
+    await store.log.purge(APP, ROOM, 9)
+    assert await seen() == (5, 5, 4)
     await store.close()
