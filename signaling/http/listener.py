@@ -28,6 +28,7 @@ from signaling.http.hello import Hello
 from signaling.http.middleware import ALWAYS
 from signaling.http.problem import problem
 from signaling.http.tls_accept import ACME, Accepting, ContextOf
+from signaling.http.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Listener:
         manager = runner.server
         if manager is None:
             raise RuntimeError("the application was not set up")
-        kwargs = handler_arguments(limits)
+        kwargs, turns = handler_arguments(limits), Turns()
 
         def http() -> Guarded:
             return Guarded(manager, gate, limits.header_seconds, context is not None, **kwargs)
@@ -178,7 +179,7 @@ class Listener:
         def accept() -> asyncio.Protocol:
             if context is None:
                 return http()
-            return Accepting(gate, limits.header_seconds, context_of, http)
+            return Accepting(gate, limits.header_seconds, context_of, http, turns)
 
         def context_of(hello: Hello) -> ssl.SSLContext | None:
             if ACME in hello.protocols:

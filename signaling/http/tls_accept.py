@@ -4,7 +4,7 @@ Holds a place in the `Gate` from the first byte on, so that handshakes count as 
 `acme-tls/1` hello gets the challenge's context (RFC 8737), plain HTTP one sentence, all others the
 server's own. Driven by `listener`.
 
-    WAITING --hello--> TLS (asyncio's own protocol)   --anything else, too late--> closed
+    WAITING --hello, its turn--> TLS (asyncio's own protocol)   --anything else, too late--> closed
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import cast
 
 from signaling.http.gate import Gate, address_of
 from signaling.http.hello import MAX_HELLO, Hello, More, Not, read_hello
+from signaling.http.turns import Turns
 
 ACME = b"acme-tls/1"
 SHUTDOWN_SECONDS = 2
@@ -49,11 +50,13 @@ class Accepting(asyncio.Protocol):
         seconds: float,
         context_of: ContextOf,
         make: Callable[[], asyncio.BaseProtocol],
+        turns: Turns,
     ) -> None:
         self._gate = gate
         self._seconds = seconds
         self._context_of = context_of
         self._make = make
+        self._turns = turns
         self._seen = bytearray()
         self._wanted = 1
         self._address: str | None = None
@@ -101,6 +104,14 @@ class Accepting(asyncio.Protocol):
         if context is None:
             self._transport.abort()
             return
+        # It has said what it must; nothing is read until its turn.
+        self._transport.pause_reading()
+        self._turns.take(lambda: self._shake_hands(context))
+
+    def _shake_hands(self, context: ssl.SSLContext) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.resume_reading()
         loop = asyncio.get_running_loop()
         protocol = Counted(
             loop,
