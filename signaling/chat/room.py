@@ -15,6 +15,7 @@ from signaling.chat.reduce import ThreadView, subject_of
 from signaling.chat.sealing import to_ms
 from signaling.chat.state import RoomState
 from signaling.storage.port import Log
+from signaling.storage.table import Table
 
 # Of each room a process remembers so many messages' places, and so many of the newest entries.
 MOST_POSTS = 5000
@@ -88,6 +89,8 @@ class Room:
         self.saved = state.seq
         self.version = 0
         self.about: dict[str, About] = {}
+        self.abouts: Table[About] | None = None
+        """The rows of these, as `Rooms` finds them."""
         self.dirty: dict[str, About] = {}
         self.unresolved: list[Entry] = []
         self.posts: OrderedDict[str, Known] = OrderedDict()

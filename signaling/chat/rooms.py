@@ -233,11 +233,13 @@ class Rooms:
                 await table.change(room.app, key, lambda old: old.joined(about))
 
     def _abouts(self, room: Room) -> Table[About]:
-        term = self._sealer.blind(room.app, f"chat.about:{room.id}")
-        return Table(
-            self._store, ABOUT, About, self._sealer,
-            lambda app, key, value: f"room:{room.id}", lambda value: (term,),
-        )  # fmt: skip
+        if room.abouts is None:
+            term = self._sealer.blind(room.app, f"chat.about:{room.id}")
+            room.abouts = Table(
+                self._store, ABOUT, About, self._sealer,
+                lambda app, key, value: f"room:{room.id}", lambda value: (term,),
+            )  # fmt: skip
+        return room.abouts
 
     def _about_key(self, room: Room, ident: str) -> str:
         return self._sealer.blind(room.app, f"{room.id}:{ident}")

@@ -48,7 +48,13 @@ class Question(Struct, frozen=True, kw_only=True):
             return False
         if self.has_file is not None and bool(op.body.files) is not self.has_file:
             return False
-        text = folded(_text(op.body)) if self.terms else ""
+        return self.is_said(op.body)
+
+    def is_said(self, body: object) -> bool:
+        """Whether a body has all the words; one that cannot be read has none."""
+        if not self.terms:
+            return True
+        text = folded(_text(body)) if isinstance(body, Plain) else ""
         return all(term in text for term in self.terms)
 
 
@@ -132,6 +138,11 @@ async def _matching(
             # Only posts and edits have a body of their own.
             if one is None or not one.body_key:
                 continue
+            # The body alone first: what says nothing of the kind needs no envelope.
+            if question.terms:
+                said = sealing.said_now(room.app, room.id, op, one)
+                if not question.is_said(said):
+                    continue
             entry = sealing.open_now(room.app, room.id, op, one)
             if question.matches(entry):
                 found.append(entry)

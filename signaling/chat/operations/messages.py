@@ -52,8 +52,9 @@ from signaling.chat.service import hidden_before
 from signaling.errors import ClientError, Code, FieldError
 from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Reply
 
-# Ops read at a time in search of a page of messages.
-STRETCH = 200
+# Ops read at a time in search of a page of messages; at first hardly more than the page, since most
+# ops are messages and each costs its unsealing.
+STRETCH, SPARE = 200, 10
 MAX_BODY = 128 * 1024
 
 
@@ -211,8 +212,10 @@ class Handlers:
     ) -> tuple[list[Entry], bool]:
         """Newest first; whether there are more."""
         found: list[Entry] = []
+        stretch = limit + SPARE
         while before > floor + 1 and len(found) <= limit:
-            stored = await room.log.read(room.app, room.id, before=before, limit=STRETCH)
+            stored = await room.log.read(room.app, room.id, before=before, limit=stretch)
+            stretch = STRETCH
             stored = [op for op in stored if op.seq > floor]
             if not stored:
                 break
@@ -227,8 +230,10 @@ class Handlers:
         """Oldest first; whether there are more."""
         found: list[Entry] = []
         after = max(after, floor)
+        stretch = limit + SPARE
         while len(found) <= limit:
-            stored = await room.log.read(room.app, room.id, after=after, limit=STRETCH)
+            stored = await room.log.read(room.app, room.id, after=after, limit=stretch)
+            stretch = STRETCH
             if not stored:
                 break
             entries = await self._chat.sealing.open(room.app, room.id, stored)
