@@ -121,12 +121,13 @@ func (s *Site) load(rate, seconds, warm float64) (Load, error) {
 	sent, err := s.pace(rate, first, lasting(seconds))
 	s.tally.end()
 	took := time.Since(start).Seconds()
-	busy, own = cpu(s.pids...)-busy, cpu(os.Getpid())-own
 	if err != nil {
 		return Load{}, err
 	}
 	wanted := sent * (len(s.tokens) - 1)
 	s.settle(sent, wanted)
+	// Also what is done after the window belongs to the messages in it.
+	busy, own = cpu(s.pids...)-busy, cpu(os.Getpid())-own
 	acks, deliveries, last := s.tally.spreads()
 	whole := max(took, float64(last-s.tally.from)/1e9)
 	return Load{
