@@ -162,6 +162,7 @@ class ChatServer(Server):
             self.bus,
             self.clock,
         )
+        self.hub.pace_seconds = 0.0  # no clock moves here: what is held would never come
         self.hub.register(self.registry)
 
     def end(self) -> None:
