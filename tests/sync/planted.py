@@ -1,5 +1,5 @@
 """Bugs that a sync engine is likely to have, each as a patch of the real code: five of the client,
-in Python here and by the same names in TypeScript (`web/e2e/sync-planted.ts`), five of the server.
+in Python here and by the same names in TypeScript (`web/e2e/sync-planted.ts`), three of the server.
 
 Each was found in a prototype by the machine, or is of the kind that it is for.
 """
@@ -14,12 +14,9 @@ import pytest
 
 from signaling.chat.ports import News
 from signaling.storage.port import Head
-from signaling.sync import faults
 from signaling.sync.batch import Batch
 from signaling.sync.engine import Effect, Phase, Session
-from signaling.sync.errors import Fault, SyncCode
 from signaling.sync.feed import Feed
-from signaling.sync.idents import Idents
 from sotto_client.local import Local
 from sotto_client.replica import Replica
 
@@ -115,26 +112,6 @@ def bootstrap_has_no_clock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "resumed", resumed)
 
 
-def ident_is_given_twice(patch: pytest.MonkeyPatch) -> None:
-    """Two files have one name: what the second writes is taken for what the first has written."""
-
-    def new(self: Idents, app: str, room: str, account: str) -> tuple[str, str]:
-        return "7", self._salt(app, room, account, "7")
-
-    patch.setattr(Idents, "new", new)
-
-
-def another_history_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
-    """On a restored server a copy goes on from a place that has become another's."""
-
-    def why_not(*claims: Any) -> Fault | None:
-        fault = original(*claims)
-        return None if fault and fault.code is SyncCode.DIVERGING_HISTORIES else fault
-
-    original = faults.why_not
-    patch.setattr("signaling.sync.engine.why_not", why_not)
-
-
 def floor_is_not_told(patch: pytest.MonkeyPatch) -> None:
     """What was purged stays on devices that are connected."""
     patch.setattr(Session, "floor", lambda self, floor: [])
@@ -150,7 +127,5 @@ CLIENT: tuple[Plant, ...] = (
 SERVER: tuple[Plant, ...] = (
     a_gap_in_hints_is_not_seen,
     bootstrap_has_no_clock,
-    ident_is_given_twice,
-    another_history_is_not_noticed,
     floor_is_not_told,
 )

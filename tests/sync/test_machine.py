@@ -48,6 +48,7 @@ def search(
         suppress_health_check=CHECKS,
         database=None,
         phases=(Phase.generate,),
+        report_multiple_bugs=False,
     )
 
     class Machine(SyncMachine):
