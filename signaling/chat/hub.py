@@ -2,7 +2,7 @@
 
 Hints only: told here at once with the entries, to other processes as `{from_seq, to_seq, epoch}`
 without them, so that the bus never holds what somebody said; they read the store. What is lost is
-found again by polling heads.
+found again by polling heads. What is said in transient rooms goes sealed (`passing`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from signaling.chat.ports import (
     CursorMoved,
     Hint,
     News,
+    Passed,
     RightsChanged,
     Typing,
     Watcher,
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 Blind = Callable[[str, str], str]
 # Names that are remembered; beyond, all are made anew.
 MOST_TOPICS = 10_000
-_HINTS = News | Typing | CursorMoved | Calling | RightsChanged
+_HINTS = News | Typing | CursorMoved | Calling | RightsChanged | Passed
 
 
 class _Told(msgspec.Struct, frozen=True, array_like=True):
@@ -38,7 +39,9 @@ class _Told(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hub:
-    """One for each process."""
+    """One for each process. `passed` hears what others said in transient rooms, `moved` of rooms
+    whose rights changed elsewhere.
+    """
 
     def __init__(self, bus: Bus, blind: Blind, process: str) -> None:
         self._bus, self._blind, self._process = bus, blind, process
@@ -46,6 +49,8 @@ class Hub:
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._topics: dict[tuple[str, str], str] = {}
         self._decoder = msgspec.msgpack.Decoder(_Told)
+        self.passed: Callable[[str, str, bytes], None] = _to_nobody
+        self.moved: Callable[[str, str], None] = _nothing
 
     def watch(self, app: str, name: str, watcher: Watcher) -> Cancel:
         place = (app, name)
@@ -68,10 +73,15 @@ class Hub:
         return cancel
 
     async def tell(self, app: str, name: str, hint: Hint) -> None:
-        self._deliver((app, name), hint)
+        self.deliver(app, name, hint)
         if isinstance(hint, News):
             hint = msgspec.structs.replace(hint, entries=())
         told = msgspec.msgpack.encode((self._process, hint))
+        await self._bus.publish(self._topic(app, name), told)
+
+    async def pass_on(self, app: str, name: str, sealed: bytes) -> None:
+        """To other processes only."""
+        told = msgspec.msgpack.encode((self._process, Passed(sealed=sealed)))
         await self._bus.publish(self._topic(app, name), told)
 
     def _heard(self, place: tuple[str, str], payload: bytes) -> None:
@@ -80,11 +90,18 @@ class Hub:
         except msgspec.MsgspecError:
             log.warning("a hint about a room could not be read")
             return
-        if told.process != self._process:
-            self._deliver(place, told.hint)
+        if told.process == self._process:
+            return
+        if isinstance(told.hint, Passed):
+            self.passed(*place, told.hint.sealed)
+            return
+        if isinstance(told.hint, RightsChanged):
+            self.moved(*place)
+        self.deliver(*place, told.hint)
 
-    def _deliver(self, place: tuple[str, str], hint: Hint) -> None:
-        for watcher in list(self._watchers.get(place, ())):
+    def deliver(self, app: str, name: str, hint: Hint) -> None:
+        """In this process only."""
+        for watcher in list(self._watchers.get((app, name), ())):
             watcher(hint)
 
     def _topic(self, app: str, name: str) -> str:
@@ -100,3 +117,11 @@ class Hub:
         for subscription in self._subscriptions.values():
             subscription.close()
         self._subscriptions.clear()
+
+
+def _to_nobody(app: str, name: str, sealed: bytes) -> None:
+    """Until somebody listens."""
+
+
+def _nothing(app: str, name: str) -> None:
+    """Until somebody listens."""

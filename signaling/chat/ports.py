@@ -134,6 +134,12 @@ class RightsChanged(Hint, frozen=True, kw_only=True, tag="rights"):
     """The members or what they may do changed: ask `may_read` again (sync: 228 when refused)."""
 
 
+class Passed(Hint, frozen=True, kw_only=True, tag="passed"):
+    """Between processes only: entries of a transient room, sealed (`passing`)."""
+
+    sealed: bytes
+
+
 Watcher = Callable[[Hint], None]
 Cancel = Callable[[], None]
 

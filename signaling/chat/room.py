@@ -88,6 +88,7 @@ class Room:
         self.since = state.seq
         self.saved = state.seq
         self.version = 0
+        self.looked = float("-inf")
         self.about: dict[str, About] = {}
         self.abouts: Table[About] | None = None
         """The rows of these, as `Rooms` finds them."""

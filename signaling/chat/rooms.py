@@ -24,6 +24,7 @@ from signaling.chat.reduce import Messages, MessageView, ThreadView, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
 from signaling.chat.sealing import Sealing, to_ms
 from signaling.chat.state import RoomState
+from signaling.chat.transient import TransientRows
 from signaling.clock import Clock
 from signaling.errors import ClientError, Unavailable
 from signaling.keys.port import KeyDestroyed, Sealer
@@ -68,6 +69,7 @@ class Rooms:
                                       (PHI, row.state.settings.phi)) if on
             ),
         )  # fmt: skip
+        self.transient = TransientRows(self.rows, clock)
         self._store = store
         self._openings = itertools.count(1)
         self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
@@ -144,6 +146,8 @@ class Rooms:
 
     async def catch_up(self, room: Room) -> None:
         """Fold what others appended."""
+        if room.transient:
+            await self.transient.refresh(room)
         head = await self.head(room)
         room.raise_floor(head.floor)
         if head.seq <= room.state.seq:

@@ -36,6 +36,7 @@ from signaling.chat.ops import (
     attachments_of,
     tag_of,
 )
+from signaling.chat.passing import Passing, news_of
 from signaling.chat.ports import (
     Actor,
     Addable,
@@ -46,7 +47,6 @@ from signaling.chat.ports import (
     Cancel,
     Committed,
     Integrated,
-    News,
     Notice,
     RightsChanged,
     Watcher,
@@ -91,6 +91,7 @@ class Chat:
     sealing: Sealing
     hub: Hub
     clock: Clock
+    passing: Passing
     attachable: Attachable = any_file
     addable: Addable = anybody
     committed: list[Committed] = field(default_factory=list)
@@ -221,6 +222,8 @@ class Chat:
     ) -> Integrated:
         if isinstance(changes[0].op, _GATED):
             async with room.gate:
+                if room.transient:
+                    await self.rooms.transient.refresh(room, now=True)
                 judged = await self._judge_all(actor, room, changes, strict)
                 sealed = await self._seal(actor, room, ident, judged)
                 return await self._finish(room, sealed, judged)
@@ -321,12 +324,15 @@ class Chat:
         await self.rooms.advance(room, entries)
         if room.transient and room.turn != turn:
             # Nothing else remembers who is in it.
-            await self.rooms.save(room)
+            await self.rooms.transient.settle(room, entries)
         for hook in self.committed:
             await hook(room.app, room.id, entries)
-        first, last = entries[0].seq, entries[-1].seq
-        news = News(from_seq=first, to_seq=last, epoch=room.epoch, entries=entries, chain=chain)
-        await self.hub.tell(room.app, room.id, news)
+        news = news_of(room, entries, chain)
+        if room.transient:
+            self.hub.deliver(room.app, room.id, news)
+            await self.passing.on(room, entries)
+        else:
+            await self.hub.tell(room.app, room.id, news)
         if room.turn != turn:
             await self.hub.tell(room.app, room.id, RightsChanged())
 

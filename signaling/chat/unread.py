@@ -2,7 +2,8 @@
 
 A count is of messages beyond one's cursor, looked up anew each time, so nothing can be stuck: a
 cursor at the head leaves nothing to count. Messages of one's own, silent, deleted, expired or of
-blocked people do not count. Replies count in their thread. Pure.
+blocked people do not count. Replies count in their thread, a call that nobody took for those whom
+it rang. Pure.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signaling.chat.account_state import AccountState
-from signaling.chat.ops import Delete, Entry, Erase, Part, Post
+from signaling.chat.ops import CallOp, CallState, Delete, Entry, Erase, Part, Post
 from signaling.chat.room import time_of
 
 # What is counted exactly; more is shown as "1,000+".
 MOST = 1000
 MOST_THREADS = 500
 _MODERATES = (Part.OWNER, Part.MODERATOR)
+# Nobody took it, or the caller gave up before.
+_MISSED = (CallState.MISSED, CallState.CANCELLED)
 
 
 class Cursor(Struct, frozen=True, kw_only=True):
@@ -52,6 +55,8 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 
 class _Post(Struct):
+    """A message, or a missed call of `account`, which counts for `rung` only."""
+
     seq: int
     account: str | None
     parent: str | None
@@ -59,6 +64,7 @@ class _Post(Struct):
     everybody: bool
     silent: bool
     expires: float
+    rung: frozenset[str] | None = None
 
 
 class Tail:
@@ -80,9 +86,8 @@ class Tail:
                     frozenset(named.accounts if named else ()), bool(named and named.room),
                     op.silent, entry.expires_at.timestamp() if entry.expires_at else 0.0,
                 )  # fmt: skip
-            while len(self._posts) > MOST:
-                _, dropped = self._posts.popitem(last=False)
-                self.start = max(self.start, dropped.seq)
+        elif isinstance(op, CallOp):
+            self._call(entry.seq, op)
         elif isinstance(op, Delete):
             found = self._posts.get(op.id)
             if found and (entry.account == found.account or entry.part in _MODERATES):
@@ -90,6 +95,17 @@ class Tail:
         elif isinstance(op, Erase):
             for ident in op.ids:
                 self._posts.pop(ident, None)
+        while len(self._posts) > MOST:
+            _, dropped = self._posts.popitem(last=False)
+            self.start = max(self.start, dropped.seq)
+
+    def _call(self, seq: int, op: CallOp) -> None:
+        """Its first account called."""
+        if op.state in _MISSED and op.accounts and op.id not in self._posts:
+            caller, *rung = op.accounts
+            self._posts[op.id] = _Post(
+                seq, caller, None, frozenset(), False, False, 0.0, frozenset(rung)
+            )
 
     def count(self, cursor: Cursor, me: AccountState, now: float, since: int = 0) -> Counts:
         messages = mentions = 0
@@ -112,6 +128,8 @@ class Tail:
 
 def _counts(post: _Post, cursor: Cursor, me: AccountState, now: float) -> bool:
     if post.account == cursor.account or post.silent:
+        return False
+    if post.rung is not None and cursor.account not in post.rung:
         return False
     if post.expires and post.expires <= now:
         return False

@@ -12,6 +12,7 @@ from signaling.chat.hub import Hub
 from signaling.chat.later import Later
 from signaling.chat.operations import operations
 from signaling.chat.operations.common import Deps
+from signaling.chat.passing import Passing
 from signaling.chat.people import People as Members
 from signaling.chat.presence import Presences
 from signaling.chat.receipts import Receipts
@@ -51,6 +52,7 @@ class Chatting:
         return operations(deps, self.receipts, self.doors, self.reports, self.presences, self.later)
 
     async def close(self) -> None:
+        self.chat.passing.close()
         self.chat.hub.close()
         await self.chat.rooms.close()
 
@@ -61,7 +63,7 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     sealing = Sealing(core.store, core.sealer, core.clock, core.entropy)
     rooms = Rooms(core.store, core.sealer, sealing, core.clock, process)
     hub = Hub(core.bus, core.sealer.blind, process)
-    chat = Chat(rooms, sealing, hub, core.clock)
+    chat = Chat(rooms, sealing, hub, core.clock, Passing(hub, core.sealer, rooms))
     people = Members(core.store, core.sealer, rooms, core.ids, directory)
     chat.committed.append(people.committed)
     store, sealer = core.store, core.sealer

@@ -131,6 +131,26 @@ async def test_a_ring_times_out_and_was_missed(served: Calls) -> None:
     assert (await served.act("bob", room, "accept", call=call["id"])).body["outcome"] == "timed_out"
 
 
+async def test_a_missed_call_is_unread_for_whom_it_rang(served: Calls) -> None:
+    room = await served.direct()
+
+    async def unread(name: str) -> int:
+        answer = await served.ask(name, "GET", f"/rooms/{room}/unread")
+        return int(answer.body["messages"])
+
+    await served.good("ann", room)
+    assert await unread("bob") == 0
+    await served.good("ann", room, "cancel")
+    assert (await served.timeline("bob", room))[-1]["state"] == "cancelled"
+    assert (await unread("bob"), await unread("ann")) == (1, 0)
+    await served.good("bob", room)
+    await served.good("ann", room, "reject")
+    assert (await unread("bob"), await unread("ann")) == (1, 0)
+    head = (await served.ask("bob", "GET", f"/rooms/{room}")).body["head"]
+    await served.ask("bob", "POST", f"/rooms/{room}/read", {"seq": head})
+    assert await unread("bob") == 0
+
+
 async def test_two_that_call_each_other_have_one_call(served: Calls) -> None:
     room = await served.direct()
     both = await asyncio.gather(served.good("ann", room), served.good("bob", room))

@@ -237,6 +237,12 @@ async def test_nobody_answers_until_the_time_is_out(there: Visit) -> None:
         for device in (ann, bob):
             await device.told("timed_out", 6)
         assert (await bob.until(room, "missed", 2))["accounts"] == [ann.account, bob.account]
+        unread = (await bob.ask("GET", f"/rooms/{room}/unread")).body
+        assert unread["messages"] == 1
+        assert (await ann.ask("GET", f"/rooms/{room}/unread")).body["messages"] == 0
+        head = (await bob.ask("GET", f"/rooms/{room}")).body["head"]
+        read = await bob.ask("POST", f"/rooms/{room}/read", {"seq": head})
+        assert read.body["messages"] == 0
 
 
 async def test_killed_while_it_rings_it_rings_on_after_the_start(tmp_path: Path) -> None:
