@@ -27,6 +27,7 @@ from signaling.compose.calling import Calling, make_calling
 from signaling.compose.delivery import make_delivery
 from signaling.compose.files import listeners, make_filing, origin_for
 from signaling.compose.keeping import make_call_audit, make_keeping
+from signaling.compose.mirror import make_mirror
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.push import make_push
 from signaling.compose.rights import CallErasing, QueueErasing, make_rights
@@ -214,8 +215,12 @@ class App:
         pushing = await make_push(self.core, self._people, delivering.outbox)
         self._stack.push_async_callback(pushing.stop)
         calling.ringing.calls.following.notifier = pushing.ringer
+        mirroring = make_mirror(self.core, self._people)
+        self._stack.push_async_callback(mirroring.stop)
         queues = QueueErasing(delivering.outbox)
-        others = (CallErasing(calling.ringing.calls), queues, pushing.eraser)
+        others = (
+            CallErasing(calling.ringing.calls), queues, pushing.eraser, *mirroring.erasers(),
+        )  # fmt: skip
         rights = make_rights(self.core, self._people, self._filing.files, others)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(
@@ -238,7 +243,7 @@ class App:
         self.setup_link = await self._people.start()
         tasks = (
             *self._people.tasks(), *calling.tasks(), *delivering.tasks(), *pushing.tasks(),
-            *rights.tasks(),
+            *rights.tasks(), *mirroring.tasks(),
         )  # fmt: skip
         for work in (keeping.run(), self._filing.run(), *tasks):
             self._spawn(work)

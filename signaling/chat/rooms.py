@@ -4,6 +4,7 @@ The log is the truth. A room's row is its state up to some seq, written now and 
 room reads the row and folds what came after it. Beside it lies, for each message that was edited,
 reacted to, replied to or came late, a small row with the seqs of those ops, written before the
 room's row moves past them: so a page of old messages costs the same however long the log grew.
+Long because opening, saving and finding share one memory.
 """
 
 from __future__ import annotations

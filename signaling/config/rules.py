@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from signaling.config.kms_rules import check_audit, check_kms
+from signaling.config.mirror import check_mirror
 from signaling.config.push import check_push
 from signaling.config.store_rules import check_bus, check_store
 from signaling.config.tree import DEV_KEY, DEV_SECRET, Config
@@ -51,6 +52,7 @@ def check_production(config: Config) -> list[ConfigError]:
         *check_kms(config),
         *check_audit(config),
         *check_push(config.push),
+        *check_mirror(config.mirror, config.store, production=True),
     ]
 
 
@@ -65,6 +67,7 @@ def check_any(config: Config) -> list[ConfigError]:
         *check_kms(config),
         *check_audit(config),
         *check_push(config.push),
+        *check_mirror(config.mirror, config.store, production=False),
     ]
 
 

@@ -22,6 +22,7 @@ from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.imports import Imports
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
+from signaling.config.mirror import Mirror
 from signaling.config.push import Push
 from signaling.config.retention import Retention
 from signaling.config.ringing import Ringing
@@ -410,6 +411,7 @@ class Config(Section, frozen=True):
     files: Files = field(default_factory=Files)
     files_s3: FilesS3 = field(default_factory=FilesS3)
     push: Push = field(default_factory=Push)
+    mirror: Mirror = field(default_factory=Mirror)
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
     store: Store = field(default_factory=Store)

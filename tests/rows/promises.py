@@ -111,6 +111,11 @@ PROMISES = (
         ),
     ),
     Promise(
+        "A25",
+        "Rooms as documents in a MongoDB of the operator's; documents in its inbox become posts",
+        missing="Change streams of a replica set, UTF-8 that is none: `SOTTO_TEST_MONGODB`",
+    ),
+    Promise(
         "B1",
         "No third party is called, ever, by default",
         elsewhere=("tests/cli/test_silence.py::test_nothing_tries_to_leave",),

@@ -95,8 +95,8 @@ TABLE: tuple[Kept, ...] = (
     Kept("Heads of the audit's chain, and how far each receiver has read",
          ("audit_head", "audit_floor", "audit_sink"), Level.INTERNAL,
          "numbers and digests; heads are signed", "as long as the audit"),
-    Kept("Leases of the audit's forwarders", ("lease",), Level.INTERNAL, "names of processes",
-         "seconds"),
+    Kept("Leases of the audit's forwarders and of the mirror", ("lease",), Level.INTERNAL,
+         "names of processes", "seconds"),
     Kept("Names of apps and their owners' ids", ("app",), Level.INTERNAL, "ids and a name",
          "for good"),
     Kept("Files: whose, in which room, how large; name and content's facts sealed with the file's "
@@ -170,6 +170,11 @@ TABLE: tuple[Kept, ...] = (
          Level.SECRET, _META, "until removed", True),
     Kept("Incoming webhooks: room and bot", ("delivery.inlet",), Level.SECRET,
          _META + "; the address as " + _HASH, "until revoked", True),
+    Kept("The mirror, where the operator named one: envelopes of the rooms that it names, and what "
+         "was said in them only if that was chosen (never of encrypted rooms); what other programs "
+         "put into its inbox", (), Level.PERSONAL,
+         "plain documents in a database of the operator's own: its volume and its users are yours "
+         "to guard", "as long as the message; receipts and quarantine for `mirror.keep_days`"),
     Kept("Media of calls", (), Level.PERSONAL,
          "DTLS 1.2 and SRTP (AES-GCM preferred) on the wire; in memory only, never stored",
          "while a packet is passed on"),

@@ -6,9 +6,14 @@ sessions, transactions, SCRAM, TTL, elections; nothing of that is claimed as tes
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pymongo.errors import OperationFailure
 
 HERE = Path(__file__).parent
 
@@ -21,7 +26,8 @@ class StandIn:
     port: int
 
     @classmethod
-    def start(cls) -> StandIn:
+    def start(cls, *words: str) -> StandIn:
+        """With the word "oplog" it has change streams, as a replica set does."""
         built = subprocess.run(
             [HERE / "build"], check=True, stdout=subprocess.PIPE, text=True, timeout=600
         )
@@ -34,6 +40,7 @@ class StandIn:
                 "-cp",
                 f"{directory}:{directory}/*",
                 "StandIn",
+                *words,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -52,3 +59,19 @@ class StandIn:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+
+
+T = TypeVar("T")
+TRIES = 50
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A read beside writes fails now and then in the stand-in, as no MongoDB does: ask again."""
+    for _ in range(TRIES):
+        try:
+            return await ask()
+        except OperationFailure as error:
+            if "Unknown error: null" not in str(error):
+                raise
+            await asyncio.sleep(0.05)
+    return await ask()

@@ -1,0 +1,1 @@
+"""The mirror: parsing, following a log, the database behind it."""
