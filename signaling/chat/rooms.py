@@ -36,13 +36,11 @@ from signaling.storage.table import Missing, Row, Table
 log = logging.getLogger(__name__)
 _ID = re.compile(UUID7)
 
-KIND = "chat.room"
-ABOUT = "chat.about"
+KIND, ABOUT = "chat.room", "chat.about"
 # What rooms that hold health data are found by.
 PHI = "phi"
 # Ops between two writes of a room's row: what opening a room folds at most.
-SAVE_EVERY = 500
-READ = 500
+SAVE_EVERY, READ = 500, 500
 # Rooms, and in each of them messages and entries, that a process remembers.
 MOST_ROOMS = 5000
 

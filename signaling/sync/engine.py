@@ -144,8 +144,7 @@ class Session:
         if self.phase is not Phase.BOUND:
             return self._fail(disorder("ident comes once, after bind."))
         self.phase = Phase.RESUMING
-        self.ident = frame.client_file_ident
-        self.cursor = frame.download_server_version
+        self.ident, self.cursor = frame.client_file_ident, frame.download_server_version
         self._window, self._compress = frame.window, frame.compress
         self._claimed = frame
         return [Resume(self.ident, self.cursor)]
@@ -221,9 +220,7 @@ class Session:
         return [self._note()]
 
     def news(self, batch: Batch) -> list[Effect]:
-        """What was committed just now, by anybody. Our own waits for its acknowledgement, a moment
-        away: one frame instead of two.
-        """
+        """What was new. Our own waits for its acknowledgement: one frame for both."""
         self._newest = max(self._newest, batch.last)
         if self._kept or (self._integrating and batch.has(self.ident)):
             self._kept.append(batch)
@@ -232,7 +229,6 @@ class Session:
 
     def own(self, batch: Batch) -> list[Effect]:
         """As `news`, of what was integrated just now, though the next is under way."""
-        self._newest = max(self._newest, batch.last)
         return [] if self._kept else self._fresh(batch)
 
     def _fresh(self, batch: Batch) -> list[Effect]:
@@ -240,9 +236,8 @@ class Session:
             return []
         if batch.first > self.cursor + 1:
             return self.behind()
-        if batch.first <= self.cursor:
-            batch = batch.after(self.cursor)
-        return [self._download(batch), *self._answer_marks()]
+        rest = batch.after(self.cursor) if batch.first <= self.cursor else batch
+        return [self._download(rest), *self._answer_marks()]
 
     def behind(self) -> list[Effect]:
         """Read on from the store: something is missing, or the client reads too slowly."""
