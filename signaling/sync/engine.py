@@ -220,7 +220,7 @@ class Session:
         return [self._note()]
 
     def news(self, batch: Batch) -> list[Effect]:
-        """What was new. Our own waits for its acknowledgement: one frame for both."""
+        """What is new. Our own waits for its acknowledgement: one frame for both."""
         self._newest = max(self._newest, batch.last)
         if self._kept or (self._integrating and batch.has(self.ident)):
             self._kept.append(batch)
