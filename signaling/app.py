@@ -22,6 +22,7 @@ from mediaserver.api import MediaConfig, MediaServer
 from signaling import rtc
 from signaling.addresses import lan_addresses
 from signaling.closing import Closing, end
+from signaling.compliance.erasure.port import Eraser
 from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.delivery import make_delivery
@@ -218,9 +219,8 @@ class App:
         mirroring = make_mirror(self.core, self._people)
         self._stack.push_async_callback(mirroring.stop)
         queues = QueueErasing(delivering.outbox)
-        others = (
-            CallErasing(calling.ringing.calls), queues, pushing.eraser, *mirroring.erasers(),
-        )  # fmt: skip
+        calls = CallErasing(calling.ringing.calls)
+        others: list[Eraser] = [calls, queues, pushing.eraser, *mirroring.erasers()]
         rights = make_rights(self.core, self._people, self._filing.files, others)
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(

@@ -363,7 +363,7 @@ class World:
         mode: Mode = Mode.SINGLE,
         connect: bool = True,
         protocol: int = 17,
-        sdk: models.ClientInfo.SDK.ValueType = models.ClientInfo.SDK.UNKNOWN,
+        sdk: models.ClientInfo.SDK = models.ClientInfo.SDK.UNKNOWN,
         room: str = "r",
         auto_subscribe: bool = True,
         claim: Claims | None = None,

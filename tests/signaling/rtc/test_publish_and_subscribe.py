@@ -87,7 +87,7 @@ def test_the_first_offer_may_come_with_the_join_and_is_answered_after_it() -> No
     assert answer.sdp.startswith("answer to o")
 
 
-def joined_with_offer(sdk: models.ClientInfo.SDK.ValueType) -> tuple[World, Client]:
+def joined_with_offer(sdk: models.ClientInfo.SDK) -> tuple[World, Client]:
     world = World()
     alice = world.join("alice", sdk=sdk)
     offer = rtc.SessionDescription(type="offer", sdp="o", id=1)

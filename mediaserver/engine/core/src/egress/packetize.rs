@@ -103,7 +103,7 @@ impl<'a> Job<'a> {
     }
 
     fn body_len(&self) -> usize {
-        self.payload.len() + self.older.map_or(0, |older| older.len())
+        self.payload.len() + self.older.map_or(0, |older| older.size())
     }
 
     /// A fill is one byte of padding, the shortest packet that says "nothing"; as a probe it is

@@ -60,7 +60,7 @@ impl<'a> Older<'a> {
     }
 
     /// Bytes that they add.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.len
     }
 
