@@ -268,5 +268,7 @@ def spelled(op: Any) -> str:
 
 
 def without_progress(view: Any) -> Any:
-    """A room's view for comparing with another device's."""
-    return {**view, "state": {k: v for k, v in view["state"].items() if k not in BESIDE}}
+    """A room's view for comparing with another device's: settings that nobody changed are spelled
+    as nothing by one who folded them, and as `{}` by one who was told them."""
+    told = {k: v for k, v in view["state"].items() if k not in BESIDE and v != {}}
+    return {**view, "state": told}
