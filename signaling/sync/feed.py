@@ -275,6 +275,7 @@ class Feed:
         except Unavailable:
             return
         if head.floor > self.floor:
+            self._release()  # a floor comes after what lies below it
             self.floor = head.floor
             for live in tuple(self.sessions):
                 live.floor(head.floor)

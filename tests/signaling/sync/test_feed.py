@@ -199,6 +199,16 @@ async def test_a_hint_without_ops_brings_what_waits_and_then_the_rest() -> None:
     feed.close()
 
 
+async def test_a_floor_is_told_after_what_waits_below_it() -> None:
+    rooms, feed, reader = await paced()
+    given: list[list[int]] = []
+    reader.floor = lambda floor: given.append([floor, *reader.got])  # type: ignore[method-assign]
+    await rooms.store.log.purge(APP, ROOM, 2)
+    await feed.poll()
+    assert given == [[2, 1, 2, 3]]
+    feed.close()
+
+
 async def test_what_waits_of_a_log_that_began_anew_is_never_given() -> None:
     rooms, feed, reader = await paced()
     rooms.began = "another process"
