@@ -266,12 +266,17 @@ class Visit:
         assert answer.status == 200, answer.text
         return list(answer.body["items"])
 
-    async def recorded(self, auditor: str, action: str, result: str, count: int = 1) -> list[Any]:
-        """Records of an action with a result, as soon as there are so many; notes take 250 ms."""
+    async def recorded(
+        self, auditor: str, action: str, result: str, count: int = 1, **fields: str
+    ) -> list[Any]:
+        """Records of an action with a result (and fields), as soon as there are so many; notes take
+        250 ms.
+        """
+        wanted = {"result": result, **fields}.items()
         async with asyncio.timeout(5):
             while True:
                 found = await self.records(auditor, action=action)
-                found = [one for one in found if one["result"] == result]
+                found = [one for one in found if wanted <= one.items()]
                 if len(found) >= count:
                     return found
                 await asyncio.sleep(0.1)
