@@ -216,6 +216,9 @@ def _answers(port: int) -> bool:
 def running(kind: Kind, sink: Sink = LOOPBACK) -> Iterator[Running]:
     """A server that answers, pinned to its core; stopped at the end. `sink` has been entered."""
     media = address(kind, sink)
+    if _answers(kind.port):
+        # A server that was left over would be called, and nothing measured of the new one.
+        raise BenchError(f"port {kind.port} is taken: stop what answers there")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         command = ["taskset", "-c", str(SERVER_CORE), *_command(kind, directory, media)]

@@ -16,7 +16,7 @@ from typing import Protocol
 from signaling.clock import Clock
 
 # Ids are no secrets: those come from `Entropy`.
-POOL_IDS = 128
+POOLED = 128
 _DIGITS = 20  # hexadecimal, of one id
 # RFC 9562, section 4.1: the two highest bits of the digit are 10.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -52,6 +52,30 @@ class SystemEntropy:
         return secrets.token_bytes(size)
 
 
+class Noise:
+    """Random bytes that are no secret (nonces), fetched for many at once: the system call costs
+    more than what is done with them.
+    """
+
+    def __init__(self, source: Entropy, size: int) -> None:
+        """Each is of `size` bytes."""
+        self._source, self._size = source, size
+        self._pool = b""
+        self._used = 0
+        _POOLS.add(self)
+
+    def take(self) -> bytes:
+        start = self._used
+        if start == len(self._pool):
+            self._pool, start = self._source.token(POOLED * self._size), 0
+        self._used = end = start + self._size
+        return self._pool[start:end]
+
+    def forget(self) -> None:
+        """A forked child must not go on in its parent's bytes."""
+        self._pool, self._used = b"", 0
+
+
 class SystemIds:
     """UUIDv7 of the clock's time. Random bytes are fetched for many ids at once: every request and
     every audit record has one, and the system call costs more than the rest.
@@ -66,7 +90,7 @@ class SystemIds:
     def new(self) -> str:
         start = self._used
         if start == len(self._pool):
-            self._pool, start = secrets.token_hex(POOL_IDS * _DIGITS // 2), 0
+            self._pool, start = secrets.token_hex(POOLED * _DIGITS // 2), 0
         self._used = start + _DIGITS
         return _spelled(self._clock.unix(), self._pool[start : self._used])
 
@@ -75,7 +99,7 @@ class SystemIds:
         self._pool, self._used = "", 0
 
 
-_POOLS: weakref.WeakSet[SystemIds] = weakref.WeakSet()
+_POOLS: weakref.WeakSet[SystemIds | Noise] = weakref.WeakSet()
 
 
 def _forget_all() -> None:

@@ -126,14 +126,14 @@ def _operations(
 
 
 def _rules(actor: Actor, room: str, state: RoomState, op: ClientOp, now: float) -> None:
-    manages = allowed(actor, room, Operation.SET_CHANNEL_MEMBERS, now)
     if isinstance(op, Post):
         only = state.kind is Kind.ANNOUNCEMENT or state.settings.post is Who.MODERATORS
-        if only and not manages:
-            raise refused("Only moderators post here.")
         everybody = op.mentions is not None and op.mentions.room
-        if everybody and state.settings.mention_room is Who.MODERATORS and not manages:
-            raise refused("Only moderators mention everybody here.")
+        calls = everybody and state.settings.mention_room is Who.MODERATORS
+        if (only or calls) and not allowed(actor, room, Operation.SET_CHANNEL_MEMBERS, now):
+            raise refused(
+                "Only moderators post here." if only else "Only moderators mention everybody here."
+            )
     elif isinstance(op, Pin) and op.on and len(state.pinned()) >= MOST_PINS:
         raise ClientError(Code.CONFLICT, 409, f"A room has at most {MOST_PINS} pins.")
     elif isinstance(op, Set) and op.phi is False and state.settings.phi:

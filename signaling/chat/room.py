@@ -83,6 +83,8 @@ class Room:
         self.saving = asyncio.Lock()
         self.catching = asyncio.Lock()
         self.turn = 0
+        self.appending = 0
+        """How many of this process are writing to its log."""
         self.floor = 0
         self.gone = False
         self.since = state.seq

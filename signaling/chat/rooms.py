@@ -149,6 +149,9 @@ class Rooms:
             await self.transient.refresh(room)
         head = await self.head(room)
         room.raise_floor(head.floor)
+        if head.seq > room.state.seq and room.appending:
+            # Of our own, most likely: those who wrote it go on in this step of the loop.
+            await asyncio.sleep(0)
         if head.seq <= room.state.seq:
             return
         async with room.catching:

@@ -9,6 +9,7 @@ unique in a log and chained with the digest, so no entry can be moved or replaye
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from msgspec import Struct
 from signaling.chat.bodies import Body, Plain, Sealed
 from signaling.chat.ops import Edit, Entry, Erased, Op, Part, Post, React
 from signaling.clock import Clock
-from signaling.ids import Entropy
+from signaling.ids import Entropy, Noise
 from signaling.keys.port import IntegrityError, KeyDestroyed, Sealer, bind
 from signaling.storage.port import Conflict, Store
 from signaling.storage.port import Op as Stored
@@ -32,6 +33,7 @@ KIND = "chat.key"
 CACHE_SECONDS = 300.0
 CACHED = 100_000
 KEY_DAYS = 90
+KNOWN_NAMES = 10_000
 NONCE = 12
 _ELSEWHERE = Plain()
 """Stands in the envelope where the body was."""
@@ -92,6 +94,7 @@ class Sealing:
     def __init__(self, store: Store, sealer: Sealer, clock: Clock, entropy: Entropy) -> None:
         self._rows: Table[Wrapped] = Table(store, KIND, Wrapped)
         self._sealer, self._clock, self._entropy = sealer, clock, entropy
+        self._nonces = Noise(entropy, NONCE)
         self._keys: OrderedDict[tuple[str, bytes], Key] = OrderedDict()
 
     # Sealing
@@ -125,7 +128,7 @@ class Sealing:
         app, room, _, _ = where
         ident = self._key_id(app, room, account)
         cipher = await self._writing(app, room, account, ident)
-        nonce = self._entropy.token(NONCE)
+        nonce = self._nonces.take()
         return ident, nonce + cipher.encrypt(nonce, plain, _aad(where, part, ident))
 
     # Opening
@@ -213,9 +216,7 @@ class Sealing:
 
     def _key_id(self, app: str, room: str, account: str) -> bytes:
         """A new key each 90 days, long before one has sealed 2^30 times."""
-        period = int(self._clock.unix() // (KEY_DAYS * 86400))
-        said = f"{len(room)}:{room}:{account}:{period}"
-        return hashlib.sha256(app.encode() + b"\0" + said.encode()).digest()[:16]
+        return _name(app, room, account, int(self._clock.unix() // (KEY_DAYS * 86400)))
 
     async def _writing(self, app: str, room: str, account: str, ident: bytes) -> AESGCM:
         key = self._keys.get((app, ident))
@@ -268,6 +269,12 @@ class Sealing:
         if len(self._keys) > CACHED:
             self._keys.popitem(last=False)
         return key
+
+
+@functools.lru_cache(KNOWN_NAMES)
+def _name(app: str, room: str, account: str, period: int) -> bytes:
+    said = f"{len(room)}:{room}:{account}:{period}"
+    return hashlib.sha256(app.encode() + b"\0" + said.encode()).digest()[:16]
 
 
 def _apart(op: Op) -> tuple[Op, Plain | Sealed | None]:

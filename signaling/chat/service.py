@@ -306,7 +306,11 @@ class Chat:
         last judgement and the log's own queue.
         """
         appending = room.log.append(room.app, room.id, [op for _, op in sealed])
-        appended = await appending
+        room.appending += 1
+        try:
+            appended = await appending
+        finally:
+            room.appending -= 1
         entries = [
             replace(entry, seq=done.seq)
             for (entry, _), done in zip(sealed, appended, strict=True)

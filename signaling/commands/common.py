@@ -147,7 +147,7 @@ async def _serve(config: Config, on_ready: Callable[[App], None], authority: Pat
     # Here and not above: the commands that serve nothing start in half the time without them.
     from mediaserver.node import MediaServer
     from signaling.app import App, media_config
-    from signaling.run import run
+    from signaling.run import run, settle
 
     development = authority is not None
     try:
@@ -157,6 +157,7 @@ async def _serve(config: Config, on_ready: Callable[[App], None], authority: Pat
     state = state_path(config)
 
     def ready(app: App) -> None:
+        settle()
         on_ready(app)
         announce_setup(app.setup_link)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,10 @@ def bare(entry: Any) -> dict[str, Any]:
     return shown
 
 
+def _list(items: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(items) + b"]"
+
+
 class Batch:
     """Contiguous entries (`chat.ops.Entry`, `AccountEntry`); immutable once made. `chain` is that
     after the last one."""
@@ -38,6 +42,7 @@ class Batch:
         "_chain",
         "_idents",
         "_parts",
+        "_spelled",
         "_tail",
         "chain",
         "entries",
@@ -45,7 +50,10 @@ class Batch:
         "last",
     )
 
-    def __init__(self, entries: Sequence[Any], chain: bytes) -> None:
+    def __init__(
+        self, entries: Sequence[Any], chain: bytes, spelled: dict[int, bytes] | None = None
+    ) -> None:
+        """`spelled`: JSON by seq, shared with other batches of the same entries."""
         self.entries = entries
         self.first: int = entries[0].seq if entries else 0
         self.last: int = entries[-1].seq if entries else 0
@@ -53,6 +61,7 @@ class Batch:
         self.chain = spell(chain)
         self._idents = {entry.ident for entry in entries}
         self._all: bytes | None = None
+        self._spelled: dict[int, bytes] = {} if spelled is None else spelled
         self._tail: bytes | None = None
         self._parts: dict[int, Batch] = {}
 
@@ -64,7 +73,7 @@ class Batch:
         part = self._parts.get(seq)
         if part is None:
             rest = self.entries[seq - self.first + 1 :]
-            part = self._parts[seq] = Batch(rest, self._chain)
+            part = self._parts[seq] = Batch(rest, self._chain, self._spelled)
         return part
 
     def has(self, ident: str) -> bool:
@@ -73,15 +82,21 @@ class Batch:
     def changes_for(self, ident: str) -> bytes:
         """Their JSON; without the op where it is the receiver's own, unless it was altered."""
         if ident in self._idents:
-            return _encode(
-                [
-                    bare(entry) if entry.ident == ident and not is_altered(entry.op) else entry
-                    for entry in self.entries
-                ]
+            return _list(
+                _encode(bare(entry))
+                if entry.ident == ident and not is_altered(entry.op)
+                else self._spell(entry)
+                for entry in self.entries
             )
         if self._all is None:
-            self._all = _encode(self.entries)
+            self._all = _list(map(self._spell, self.entries))
         return self._all
+
+    def _spell(self, entry: Any) -> bytes:
+        found = self._spelled.get(entry.seq)
+        if found is None:
+            found = self._spelled[entry.seq] = _encode(entry)
+        return found
 
     def frame(self, session: int, upload: int, before: int, floor: int) -> bytes:
         """A whole DOWNLOAD to somebody who wrote none of these and is not behind."""

@@ -57,6 +57,7 @@ class Feed:
         self._given = 0.0
         self._held: list[Any] = []
         self._held_chain = b""
+        self._spelled: dict[int, bytes] = {}
         self._batch: Batch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._started: asyncio.Task[None] | None = None
@@ -187,7 +188,7 @@ class Feed:
 
     def _gathered(self) -> Batch:
         if self._batch is None:
-            self._batch = Batch(tuple(self._held), self._held_chain)
+            self._batch = Batch(tuple(self._held), self._held_chain, self._spelled)
         return self._batch
 
     def _release(self) -> None:
@@ -202,7 +203,7 @@ class Feed:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._held, self._batch = [], None
+        self._held, self._batch, self._spelled = [], None, {}
 
     def _give(self, batch: Batch) -> None:
         self.last = batch.last

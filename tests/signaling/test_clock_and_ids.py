@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.clock import FakeClock, SystemClock
-from signaling.ids import SeededEntropy, SeededIds, SystemEntropy, SystemIds, uuid7
+from signaling.ids import (
+    POOLED,
+    Noise,
+    SeededEntropy,
+    SeededIds,
+    SystemEntropy,
+    SystemIds,
+    uuid7,
+)
 
 
 @given(st.floats(0, 2**48 / 1000 - 1), st.binary(min_size=10, max_size=10))
@@ -35,6 +44,29 @@ def test_seeded_ids_repeat_and_system_ones_do_not() -> None:
     assert [first.new() for _ in range(3)] == [second.new() for _ in range(3)]
     assert SeededEntropy(1).token(16) == SeededEntropy(1).token(16) != SeededEntropy(2).token(16)
     assert len({SystemEntropy().token(16) for _ in range(10)}) == 10
+
+
+def test_noise_never_repeats_over_several_fetches() -> None:
+    noise = Noise(SystemEntropy(), 12)
+    made = [noise.take() for _ in range(3 * POOLED + 1)]
+    assert {len(one) for one in made} == {12}
+    assert len(set(made)) == len(made)
+
+
+def test_a_forked_child_has_noise_and_ids_of_its_own() -> None:
+    """A nonce that two processes use with one key would break AES-GCM."""
+    noise, ids = Noise(SystemEntropy(), 12), SystemIds(FakeClock())
+    noise.take(), ids.new()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, noise.take() + ids.new().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 100)
+    os.close(reading), os.close(writing)
+    assert theirs[:12] != noise.take()
+    assert theirs[12:].decode() != ids.new()
 
 
 def test_a_fake_clock_moves_when_told() -> None:

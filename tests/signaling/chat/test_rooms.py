@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from tests.signaling.access.rig import Ground
@@ -158,3 +161,21 @@ async def test_two_processes_judge_by_the_same_members(embedded: Ground) -> None
         refused = await two.bob.ask("POST", f"/rooms/{room}/messages", {"text": "x"})
         assert refused.code == "banned"
         assert await one.ann.texts(room) == ["here"]
+
+
+async def test_what_a_process_appends_it_does_not_read_back(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many at once: whoever has its turn before them sees what others have just committed."""
+    room, log = await served.room("bob"), served.house.ground.store.log
+    await served.ann.ask("POST", f"/rooms/{room}/messages", {"text": "first"})
+    reads, read = [], log.read
+
+    async def counted(app: str, name: str, **where: Any) -> Any:
+        reads.append(name)
+        return await read(app, name, **where)
+
+    monkeypatch.setattr(log, "read", counted)
+    posts = [served.bob.ask("POST", f"/rooms/{room}/messages", {"text": f"{n}"}) for n in range(40)]
+    assert {answer.status for answer in await asyncio.gather(*posts)} == {201}
+    assert reads == []
