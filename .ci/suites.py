@@ -1,4 +1,4 @@
-"""The suites of `make test` and the parts of `make test-long`, in order, quick ones first.
+"""The suites of `make test` and the parts of `make test-long`, in order.
 
 Every suite is a list of commands with a bound in minutes. A failing command does not stop the
 others: the run ends with one line that counts the suites, and fails if one of them failed.
@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 ENGINE = ROOT / "mediaserver" / "engine"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto"
+LANES = int(os.environ.get("SOTTO_LANES", "2"))
+"""How many suites that may share the machine run at a time."""
 _PRINTING = threading.Lock()
 
 
@@ -49,7 +51,7 @@ class Suite:
     minutes: int
     commands: tuple[Command, ...]
     beside: bool = False
-    """May share the machine with one other: nothing in it asks how long anything took."""
+    """May share the machine with others: nothing in it asks how long anything took."""
 
 
 def tool(*words: str) -> Command:
@@ -90,6 +92,7 @@ CHAT = tuple(f"tests/signaling/{room}" for room in ("calls", "chat", "sync"))
 DELIVERY = ("tests/signaling/delivery",)
 ELSEWHERE = tuple(f"--ignore={place}" for place in (*CALLS, *STORES, *FILES, *CHAT, *DELIVERY))
 
+# Neighbours that may stand beside each other are longest first, so that they end together.
 TEST = (
     Suite(
         "check",
@@ -105,20 +108,21 @@ TEST = (
             npm("check"),
             pytest("tests/house"),
         ),
+        beside=True,
     ),
-    Suite("engine", 15, (cargo("test", "-q", "--locked", "--workspace"),)),
-    Suite("client", 3, (npm("test"),)),
+    Suite("engine", 15, (cargo("test", "-q", "--locked", "--workspace"),), beside=True),
+    Suite("client", 3, (npm("test"),), beside=True),
     Suite("media", 6, (pytest("tests/mediaserver"),)),
+    Suite("rows", 22, (pytest("tests/rows"),), beside=True),
     Suite("signaling", 12, (pytest(*CALLS, "tests/turn", "tests/cli"),), beside=True),
     Suite("accounts", 14, (pytest("tests/signaling", *ELSEWHERE),), beside=True),
-    Suite("chat", 8, (pytest(*CHAT),), beside=True),
     Suite("delivery", 10, (pytest(*DELIVERY),), beside=True),
-    Suite("files", 8, (pytest(*FILES),), beside=True),
-    Suite("stores", 9, (pytest(*STORES),), beside=True),
-    Suite("rows", 22, (pytest("tests/rows"),), beside=True),
     Suite("features", 12, (pytest("tests/features"),), beside=True),
-    Suite("proofs", 8, (pytest("tests/proofs"),), beside=True),
     Suite("sync", 12, (pytest("tests/sync"),), beside=True),
+    Suite("stores", 9, (pytest(*STORES),), beside=True),
+    Suite("proofs", 8, (pytest("tests/proofs"),), beside=True),
+    Suite("files", 8, (pytest(*FILES),), beside=True),
+    Suite("chat", 8, (pytest(*CHAT),), beside=True),
     Suite("interop", 10, (real("tests/interop"),)),
     Suite("page", 16, (real("tests/web"),)),
     Suite("network", 12, (real("tests/network"),)),
@@ -242,13 +246,13 @@ def run_beside(suite: Suite) -> bool:
 
 
 def run_all(suites: Iterable[Suite]) -> dict[str, bool]:
-    """In their order; neighbours that may stand beside each other run two at a time."""
+    """In their order; neighbours that may stand beside each other share the machine."""
     results: dict[str, bool] = {}
     for beside, neighbours in itertools.groupby(suites, key=lambda suite: suite.beside):
         group = list(neighbours)
         if beside and len(group) > 1:
-            print(f"\n== two at a time: {', '.join(suite.name for suite in group)}", flush=True)
-            with ThreadPoolExecutor(2) as pool:
+            print(f"\n== {LANES} at a time: {', '.join(suite.name for suite in group)}", flush=True)
+            with ThreadPoolExecutor(LANES) as pool:
                 verdicts = list(pool.map(run_beside, group))
         else:
             verdicts = [run_suite(suite, sys.stdout) for suite in group]
