@@ -6,6 +6,7 @@ from these objects. A room exports `operations(deps) -> list[Operation]`; `app` 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,7 +162,8 @@ class Operation:
     def __post_init__(self) -> None:
         if self.auth is Auth.ROLE and not self.roles:
             raise ValueError(f"{self.id}: a role is asked for, but none is named")
-        for kind in (self.body, self.query):
+        kinds: tuple[Any, ...] = (self.body, self.query)
+        for kind in kinds:
             if kind is not None and not self.raw and not refuses_unknown(kind):
                 raise ValueError(f"{self.id}: {kind.__name__} takes fields that it does not know")
 
@@ -184,6 +186,7 @@ class Operation:
         return self.method not in ("GET", "HEAD")
 
 
+@functools.cache  # of types alone, and each process asks about hundreds of them
 def refuses_unknown(kind: Any) -> bool:
     """True when every struct in the type forbids unknown fields."""
     return all(struct.__struct_config__.forbid_unknown_fields for struct in _structs(kind, set()))
