@@ -41,7 +41,7 @@ QUICK = {
     "api.rate_factor": "1000",
     "api.reauth_seconds": "86400",
     "accounts.hash_memory_kib": "19456",
-    "accounts.hash_passes": "2",
+    "accounts.hash_passes": "1",
     "accounts.tries_per_address": "100000",
     "audit.head_seconds": "1",
     "process.drain_seconds": "0",

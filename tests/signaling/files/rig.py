@@ -16,7 +16,7 @@ from tests.signaling.house import Running, serving
 
 QUICK = {
     "accounts.hash_memory_kib": "19456",
-    "accounts.hash_passes": "2",
+    "accounts.hash_passes": "1",
     "api.rate_factor": "1000",
 }
 TUS = {"Tus-Resumable": "1.0.0"}

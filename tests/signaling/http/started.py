@@ -25,9 +25,7 @@ class People:
 
 @contextlib.asynccontextmanager
 async def people(folder: Path, *settings: str) -> AsyncIterator[People]:
-    # Everybody here signs in with a password alone, and from one address.
-    quick = ("accounts.hash_memory_kib=19456", "accounts.hash_passes=2", *settings)
-    async with Server(folder).running(*quick) as server:
+    async with Server(folder).running(*settings) as server:
         owner = await server.owner()
         tokens = {"anonymous": ""}
         for name in (*ROLES, "other", "revoked"):
