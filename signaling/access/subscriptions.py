@@ -27,9 +27,11 @@ from signaling.access.wire import FORBIDDEN, MESSAGES
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Holders, Revocation
 from signaling.clock import Clock
+from signaling.compliance.audit.port import TEXT_BOUND
 from signaling.sync.connection import Connection
 from signaling.sync.errors import Action, Close, Fault, SyncCode
 from signaling.sync.registry import Registry
+from signaling.sync.trail import Trail
 
 MOST_SESSIONS = 32
 MOST_NAMES = 200
@@ -144,6 +146,8 @@ class Subscriptions:
         self._holders, self._clock = holders, clock
         self._sessions: dict[Connection, dict[int, Session]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.trail: Trail | None = None
+        """Told of what is done here; the composition root brings that of the door."""
         here.listen(self._tell)
 
     def register(self, registry: Registry) -> None:
@@ -162,7 +166,10 @@ class Subscriptions:
         app = connection.principal.app
         holder, who = await self._door.bearer(app, connection.principal, bind.token, bind.uuid)
         session = Session(self, connection, bind.session, holder, who)
-        ask = Ask(Operation.SUBSCRIBE, bind.channels, bind.groups)
+        ask, names = (
+            Ask(Operation.SUBSCRIBE, bind.channels, bind.groups),
+            bind.channels + bind.groups,
+        )
         rooms = set(bind.channels)
         for group in bind.groups:
             rooms |= set(await self._groups.rooms(app, group))
@@ -176,11 +183,13 @@ class Subscriptions:
             return
         if decision is not ALLOWED:
             session.release()
+            self._note(session, "sync.bind", names, decision)
             self._tell_refused(connection, bind.session, decision)
             return
         session.channels = tuple(sorted(rooms))
         sessions[bind.session] = session
         self._watch_the_end(session)
+        self._note(session, "sync.bind", names)
         connection.send(Bound(session=bind.session, channels=session.channels))
         await self._appear(session)
 
@@ -193,6 +202,7 @@ class Subscriptions:
             connection.fault(fault, session=unbind.session)
             return
         self._drop(session)
+        self._note(session, "sync.unbind", session.channels)
         connection.send(Unbound(session=unbind.session))
 
     async def _here_now(self, connection: Connection, ask: HereAsk) -> None:
@@ -202,12 +212,22 @@ class Subscriptions:
             raise Fault(SyncCode.OTHER_SESSION_ERROR, message, action=Action.APPLICATION_BUG)
         question = Ask(Operation.HERE_NOW, ask.channels)
         decision = evaluate(session.holder, question, session.who, self._clock.unix())
+        self._note(session, "sync.here_now", ask.channels, decision)
         if decision is not ALLOWED:
             connection.fault(fault_of(decision), session=ask.session)
             return
         for channel in ask.channels:
             uuids = await self._here.who(connection.principal.app, channel)
             connection.send(HereNow(session=ask.session, channel=channel, uuids=uuids))
+
+    def _note(
+        self, session: Session, action: str, names: Iterable[str], decision: Decision = ALLOWED
+    ) -> None:
+        if self.trail is not None:
+            who = whose(session.holder) if isinstance(session.holder, Granted) else None
+            fault = None if decision is ALLOWED else fault_of(decision)
+            target = ",".join(names)[:TEXT_BOUND]
+            self.trail.note(session.connection, action, target, fault=fault, who=who)
 
     # Ending
 
@@ -218,6 +238,7 @@ class Subscriptions:
             return
         del found[session.number]
         self._drop(session)
+        self._note(session, "sync.end", session.channels, decision)
         self._tell_refused(session.connection, session.number, decision)
 
     def _tell_refused(self, connection: Connection, number: int, decision: Decision) -> None:

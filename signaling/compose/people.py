@@ -175,9 +175,12 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     frames = Frames()
     here = Here(core.bus, core.sealer.blind, core.ids.new())
     holders = revocations.register
-    Subscriptions(access.door, access.groups, here, holders, core.clock).register(frames)
+    subscriptions = Subscriptions(access.door, access.groups, here, holders, core.clock)
+    subscriptions.register(frames)
     door = _door(core, sessions, tickets, revocations, frames, origins)
     door.look_again = on_either_plane(sessions.look_again, access.door)
+    sync = make_sync(core, chatting, access.door, holders, frames)
+    sync.trail = subscriptions.trail = door.trail
     return People(
         core,
         outside,
@@ -192,7 +195,7 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         here,
         planes,
         chatting,
-        make_sync(core, chatting, access.door, holders, frames),
+        sync,
     )
 
 

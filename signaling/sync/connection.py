@@ -58,6 +58,7 @@ class Connection:
         "principal",
         "rtt_ms",
         "version",
+        "whence",
     )
 
     def __init__(
@@ -79,6 +80,8 @@ class Connection:
         self.data: Any = None
         """Whatever the room that lives on this socket keeps with it."""
         self.close_code = 0
+        self.whence = "", ""
+        """The id and the address of the request that opened it."""
         self._door = door
         self._socket = socket
         self._transport = transport
@@ -232,16 +235,16 @@ class Connection:
             self.end(Close.BINARY, "text frames only")
 
     def _flooded(self) -> None:
-        self.fault(
-            Fault(
-                SyncCode.LIMITS_EXCEEDED,
-                "Too many messages.",
-                try_again=True,
-                action=Action.APPLICATION_BUG,
-                status=429,
-                close=Close.FLOOD,
-            )
+        fault = Fault(
+            SyncCode.LIMITS_EXCEEDED,
+            "Too many messages.",
+            try_again=True,
+            action=Action.APPLICATION_BUG,
+            status=429,
+            close=Close.FLOOD,
         )
+        self._door.trail.note(self, "sync.message", fault=fault)
+        self.fault(fault)
 
     async def _understand(self, data: str) -> None:
         try:
@@ -258,6 +261,9 @@ class Connection:
                     status=500,
                     close=Close.INTERNAL,
                 )
+            kind = _kind_of(data)
+            known = self._door.registry.knows(kind)
+            self._door.trail.note(self, f"sync.{kind if known else 'message'}", fault=fault)
             answering = self.answering if isinstance(self.answering, str) else None
             self.fault(fault, reply_to=answering)
 
@@ -343,3 +349,11 @@ class Connection:
 
     def unsure(self) -> None:
         self.end(Close.TRY_LATER, "rights cannot be checked now")
+
+
+def _kind_of(data: str) -> str:
+    """What a message that was refused says it is."""
+    try:
+        return frames.peek(data).type
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return ""

@@ -35,6 +35,7 @@ from signaling.sync.errors import Close
 from signaling.sync.presence import Presence
 from signaling.sync.registry import Registry
 from signaling.sync.slim import slim
+from signaling.sync.trail import Trail, actor_of
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Door:
         self._allowed = frozenset(origin_of(origin) for origin in limits.origins)
         self._origins = origins
         self._audit = audit
+        self.trail = Trail(audit, clock)
         self._ids = ids
         self._open: set[Connection] = set()
         self._by_account: Counter[tuple[str, str]] = Counter()
@@ -161,6 +163,7 @@ class Door:
         self._open.add(connection)
         self._by_account[whose] += 1
         release = self._revocations.register.hold(connection)
+        connection.whence = call.request_id, call.client_address
         self._note(connection, call, "sync.open")
         try:
             # A revocation may have come between the look at the token and the registration.
@@ -174,6 +177,7 @@ class Door:
             if not self._by_account[whose]:
                 del self._by_account[whose]
             self.registry.closed(connection)
+            self.trail.flush()
             self._note(connection, call, "sync.close")
             await self._presence.gone(connection)
 
@@ -195,14 +199,11 @@ class Door:
         details = {"version": str(connection.version), "session": who.session or ""}
         if connection.close_code:
             details["close_code"] = str(int(connection.close_code))
-        actor = f"account:{who.account}" if who.account else f"session:{who.session}"
-        if not who.known:
-            actor = f"token:{who.token}"
         self._audit.note(
             AuditEvent(
                 at=self.clock.unix(),
                 app=who.app,
-                actor=actor,
+                actor=actor_of(who),
                 action=action,
                 target=f"device:{who.device}" if who.device else "",
                 request_id=call.request_id,

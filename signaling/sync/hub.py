@@ -35,6 +35,7 @@ from signaling.sync.session_frames import (
     PartitionUpload,
     RawUpload,
 )
+from signaling.sync.trail import Trail
 
 MOST_SESSIONS = 200
 """On one socket: a room each, for who is in many."""
@@ -61,6 +62,8 @@ class Hub:
         self._files: dict[tuple[str, str], Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling = Polling(bus, clock, self._feeds.values)
+        self.trail: Trail | None = None
+        """Told of what is done here; the composition root brings that of the door."""
 
     def register(self, registry: Registry) -> None:
         registry.register(
@@ -94,12 +97,14 @@ class Hub:
         try:
             bound = await self._binder.bind(connection.principal, frame)
         except Exception as error:
-            connection.fault(fault_of(error), session=frame.session)
+            self._refuse(connection, frame, fault_of(error))
             return
         if self._sessions.get(connection) is not sessions:
             return  # closed meanwhile
         live = Live(self, connection, frame.session, bound)
+        live.path = frame.path
         sessions[frame.session] = live
+        self.note(live, "sync.bind")
         if bound.token is not None:
             live.release = self._holders.hold(live)
             self._watch_the_end(live)
@@ -161,6 +166,7 @@ class Hub:
     async def _unbind(self, connection: Connection, frame: PartitionUnbind) -> None:
         live = self._sessions[connection][frame.session]
         self.drop(live)
+        self.note(live, "sync.unbind")
         live.run(live.engine.unbind())
 
     def _find(self, connection: Connection, frame: Numbered) -> Live | None:
@@ -182,7 +188,27 @@ class Hub:
         if code is SyncCode.BAD_SESSION_NUMBER:
             # What was under way when a session ended with an error is no fault of the client.
             action = Action.TRANSIENT
-        connection.fault(Fault(code, message, action=action), session=number)
+        fault = Fault(code, message, action=action)
+        if self.trail is not None:
+            self.trail.note(connection, "sync.message", fault=fault)
+        connection.fault(fault, session=number)
+
+    # The audit
+
+    def note(
+        self, live: Live, action: str, *, fault: Fault | None = None, code: str = "", times: int = 1
+    ) -> None:
+        if self.trail is not None:
+            account, who = live.path == "account", self.principal_of(live)
+            target = f"account:{live.actor.account}" if account else live.path
+            self.trail.note(
+                live.connection, action, target, fault=fault, code=code, who=who, times=times
+            )
+
+    def _refuse(self, connection: Connection, frame: PartitionBind, fault: Fault) -> None:
+        if self.trail is not None:
+            self.trail.note(connection, "sync.bind", frame.path, fault=fault)
+        connection.fault(fault, session=frame.session)
 
     # Endings
 

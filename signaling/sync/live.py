@@ -58,6 +58,7 @@ class Live:
         "engine",
         "feed",
         "number",
+        "path",
         "release",
         "timer",
     )
@@ -65,6 +66,7 @@ class Live:
     def __init__(self, hub: Hub, connection: Connection, number: int, bound: Bound) -> None:
         self.connection = connection
         self.number = number
+        self.path = ""
         self.bound = bound
         self.engine = Session(number)
         self.feed: Feed | None = None
@@ -88,6 +90,7 @@ class Live:
                 self.connection.send_bytes(effect.data)
             elif isinstance(effect, Fail):
                 self._hub.drop(self)
+                self._hub.note(self, "sync.end", fault=effect.fault)
                 self.connection.fault(effect.fault, session=self.number)
             else:
                 self._hub.spawn(self._answer(effect))
@@ -183,6 +186,11 @@ class Live:
         done = await self.bound.partition.integrate(
             self.actor, self.bound.name, self.engine.ident, changes
         )
+        taken = len(done.entries) - len(done.notices)
+        if taken > 0:
+            self._hub.note(self, "sync.upload", times=taken)
+        for notice in done.notices:
+            self._hub.note(self, "sync.upload", code=notice.code.value)
         feed, newest = self.feed, done.entries[-1].seq if done.entries else 0
         if feed is not None and feed.newest < newest:
             # The hint of these is under way, unless the bus lost it.

@@ -90,6 +90,9 @@ class Registry:
     def entries(self) -> list[Entry[Any]]:
         return [entry for entries in self._entries.values() for entry in entries]
 
+    def knows(self, kind: str) -> bool:
+        return kind in self._entries
+
     async def dispatch(self, connection: Connection, data: str) -> None:
         """Raises Fault for what cannot be read, and whatever the handler raises."""
         connection.answering = None

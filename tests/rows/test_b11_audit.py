@@ -19,6 +19,9 @@ import pytest
 from signaling.http.api.role_table import operations_of
 from tests.command import sotto
 from tests.rows.house import API_SECRET, ROOT, House, Visit, standing, visiting
+from tests.rows.pam import bind
+from tests.rows.peer import posts, seated
+from tests.rows.rightful import people
 from tests.signaling.compliance.receivers import Rsyslog
 from tests.signaling.http.test_roles import NOBODY, ROUTE_PARAMETER
 
@@ -77,6 +80,44 @@ async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
         pass
     await there.recorded(auditor, "sync.open", "allowed", min(before + 1, 100))
     assert await there.recorded(auditor, "sync.close", "allowed")
+    ann, bob, cy = await people(there, 3)
+    room, hers = await ann.room(bob), await cy.room()
+    encrypt = {"version": 4, "clock": 1, "op": {"type": "mode", "mode": "e2ee"}}
+    async with seated(bob) as (peer,):
+        await peer.bind(f"room:{room}")
+        await peer.upload(*posts(1, 3), encrypt)
+        await peer.until(lambda frame: frame.get("code") == 231)
+        await peer.send("bind", session=2, path=f"room:{hers}")
+        await peer.send("bind", session=3, path=f"room:{room}", token="am_rubbish")
+        await peer.raw("canary")
+        await peer.raw("unbind", session=1)
+        await peer.until(lambda frame: frame["type"] == "unbound")
+    actor = {"actor": f"account:{bob.id}"}
+    for action, result, target, code, count in (
+        ("sync.bind", "allowed", f"room:{room}", "", "1"),
+        ("sync.upload", "allowed", f"room:{room}", "", "3"),
+        ("sync.upload", "denied", f"room:{room}", "not_permitted", "1"),
+        ("sync.bind", "failed", f"room:{hers}", "no_such_partition", "1"),
+        ("sync.bind", "denied", f"room:{room}", "bad_authentication", "1"),
+        ("sync.message", "failed", "", "unknown_message", "1"),
+        ("sync.unbind", "allowed", f"room:{room}", "", "1"),
+    ):
+        wanted = {"target": target, "code": code, **actor}
+        (one,) = await there.recorded(auditor, action, result, **wanted)
+        assert one["details"]["count"] == count and one["address"], one
+        assert "am_" not in repr(one) and "canary" not in repr(one) and one["request_id"]
+    client = await there.signer()
+    granted = await client.granted({"resources": {"channels": {"hall": 1}}, "uuid": "ada"})
+    async with there.socket(token) as socket:
+        for number, channel in ((1, "hall"), (2, "else")):
+            await bind(socket, number, granted, channels=[channel])
+        await socket.send_json({"type": "here_now", "session": 1, "channels": ["else"]})
+    for action, result, target in (
+        ("sync.bind", "allowed", "hall"), ("sync.bind", "denied", "else"),
+        ("sync.here_now", "denied", "else"),
+    ):  # fmt: skip
+        (one,) = await there.recorded(auditor, action, result, target=target)
+        assert one["actor"].startswith("token:") and granted not in repr(one)
     await there.send("GET", "/rtc/validate?access_token=x")
     assert await there.recorded(auditor, "rtc.validate", "denied")
     await there.send("POST", "/twirp/livekit.RoomService/ListRooms", json={})
