@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from signaling.http.api.classification import TABLE
+from sotto_client.client import Client
+from sotto_client.local import Local
 from tests.peers.redis_server import Authority
 from tests.rows.house import ROOT, House, Visit, standing, visiting
 from tests.signaling.http.scanners import program, run
@@ -199,46 +203,90 @@ async def test_b05_https_for_a_year_and_its_subdomains(there: Visit) -> None:
         assert found is not None and int(found[1]) >= 31536000, path
 
 
-async def test_b05_a_stranger_in_the_middle_gets_nothing_of_ours(
-    tmp_path: Path,
-) -> None:
-    """Webhook of the audit and sign-in provider behind a certificate of another authority: the
-    server says no word to them. MongoDB and Redis: rows A9 to A11.
-    """
-    foreign = Authority(tmp_path / "foreign")
-    certificate, key = foreign.issue("middle")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    heard: list[bytes] = []
-    tried = asyncio.Event()
+@dataclass
+class Middle:
+    """Listeners behind a certificate of another authority than ours, by name."""
+
+    ports: dict[str, int]
+    knocked: set[str]
+    heard: list[bytes]
+
+    async def visited_by(self, *names: str) -> None:
+        async with asyncio.timeout(30):
+            while not {*names} <= self.knocked:
+                await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def in_the_middle(folder: Path, *names: str) -> AsyncIterator[Middle]:
+    certificate, key = Authority(folder).issue("middle")
+    made = Middle({}, set(), [])
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.read(100))
+        made.heard.append(await reader.read(100))
         writer.close()
 
-    def failed(loop: object, what: dict[str, object]) -> None:
-        tried.set()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, what: None)
+    async with contextlib.AsyncExitStack() as stack:
+        for name in names:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            # Whoever begins to speak TLS here.
+            context.sni_callback = lambda *_, name=name: made.knocked.add(name)  # type: ignore[misc]
+            server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
+            stack.callback(server.close)
+            made.ports[name] = server.sockets[0].getsockname()[1]
+        yield made
 
-    asyncio.get_running_loop().set_exception_handler(failed)
-    server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    (tmp_path / "house").mkdir()
-    house = House(
-        tmp_path / "house", {"audit_webhook.url": f"https://localhost:{port}/"},
-        environment={"SOTTO_AUDIT_WEBHOOK__SECRET": "s" * 40},
-    )  # fmt: skip
-    try:
-        await asyncio.to_thread(house.start)
-        async with visiting(house) as there:
-            for _ in range(5):
-                await there.ask("GET", "/session")
-            async with asyncio.timeout(20):
-                while "certificate" not in house.written().lower():
-                    await asyncio.sleep(0.1)
-    finally:
-        house.stop()
-        server.close()
-    assert heard == []
+
+async def test_b05_a_stranger_in_the_middle_gets_nothing_of_ours(tmp_path: Path) -> None:
+    """Webhook of the audit, sign-in provider, mail server and a client, each behind a certificate
+    of another authority: nobody says a word to them. MongoDB and Redis: rows A9 to A11.
+    """
+    async with in_the_middle(tmp_path / "foreign", "hook", "provider", "mail", "client") as middle:
+        (tmp_path / "house").mkdir()
+        issuer = f"https://127.0.0.1:{middle.ports['provider']}"
+        house = House(
+            tmp_path / "house",
+            {
+                "audit_webhook.url": f"https://localhost:{middle.ports['hook']}/",
+                "mail.host": "localhost", "mail.port": str(middle.ports["mail"]),
+                "mail.tls": "tls", "mail.sender": "sotto@example.org",
+            },
+            environment={"SOTTO_AUDIT_WEBHOOK__SECRET": "s" * 40},
+            toml='[egress]\nallow = [{ network = "127.0.0.1/32", '
+            f'port = {middle.ports["provider"]} }}]\n'
+            f'[[accounts.providers]]\nid = "outside"\nname = "Outside"\nissuer = "{issuer}"\n'
+            'client_id = "sotto"\n',
+        )  # fmt: skip
+        try:
+            await asyncio.to_thread(house.start)
+            await asyncio.to_thread(house.setup)
+            async with visiting(house) as there:
+                token = await there.owner()
+                letter = await there.ask("POST", "/account/mail", {"mail": "a@example.org"}, token)
+                assert letter.status < 300, letter.text
+                gone = await there.ask("POST", "/sign-in/providers/outside", {})
+                assert gone.status in (502, 503), gone.text
+                await speak_to(middle.ports["client"], token, middle)
+                await middle.visited_by("hook", "provider", "mail", "client")
+        finally:
+            await asyncio.to_thread(house.stop)
+        assert "certificate" in house.written().lower()
+    assert middle.heard == []
+
+
+async def speak_to(port: int, token: str, middle: Middle) -> None:
+    """The Python client, with somebody's token."""
+
+    async def bearer() -> str:
+        return token
+
+    local = Local(":memory:")
+    async with Client(f"https://localhost:{port}", local, bearer) as client:
+        await middle.visited_by("client")
+        assert not client.is_connected
+    local.close()
 
 
 async def test_b01_c25_pages_load_nothing_from_elsewhere(there: Visit) -> None:

@@ -48,6 +48,15 @@ VERBS: dict[str, tuple[str, str, Any, set[str]]] = {
     "generate": ("POST", "/keys/{key}/versions", None, {"owner", "administrator"}),
     "rewrap": ("POST", "/keys/rewrap", None, {"administrator"}),
     "disable": ("POST", "/keys/{key}/versions/1/disable", None, {"owner", "compliance"}),
+    "activate": ("POST", "/keys/{key}/versions/4/activate", None, {"owner", "administrator"}),
+    "schedule": ("POST", "/keys/{key}/versions/1/destruction", None, {"owner", "compliance"}),
+    "approve": (
+        "POST",
+        "/keys/{key}/versions/1/destruction/approval",
+        None,
+        {"owner", "compliance"},
+    ),
+    "cancel": ("DELETE", "/keys/{key}/versions/1/destruction", None, {"owner", "compliance"}),
     "enable": ("POST", "/keys/{key}/versions/1/enable", None, {"owner", "compliance"}),
 }
 
@@ -75,7 +84,11 @@ async def test_a13_each_role_may_what_its_permissions_say_and_denials_are_record
     found = await there.records(people["auditor"], result="denied")
     kinds = {one["action"] for one in found}
     assert denied > 20
-    assert {"rotateKey", "generateKeyVersion", "rewrapKeys", "disableKeyVersion"} <= kinds
+    assert {
+        "rotateKey", "generateKeyVersion", "activateKeyVersion", "rewrapKeys", "disableKeyVersion",
+        "enableKeyVersion", "scheduleKeyDestruction", "approveKeyDestruction",
+        "cancelKeyDestruction",
+    } <= kinds  # fmt: skip
 
 
 async def test_a13_destruction_takes_two_people(there: Visit) -> None:
@@ -133,6 +146,16 @@ async def test_a12_a_disabled_version_locks_its_rows_and_no_other(there: Visit) 
     assert answer.status == 200
     assert await listed(there, people["owner"]) >= {other}
     assert account not in await listed(there, people["owner"])
+    # What was written since is under version 2, which the first one's end does not touch.
+    token, renewed = await someone(there)
+    own = await key_of(there, renewed)
+    await there.ask("POST", f"/keys/{own}/rotate", {}, people["owner"])
+    changed = await there.ask("PATCH", "/account", {"name": "v2"}, token, headers={"If-Match": "*"})
+    assert changed.status == 200, changed.text
+    old = f"/keys/{own}/versions/1/disable"
+    assert (await there.ask("POST", old, None, people["compliance"])).status == 200
+    answer = await there.ask("GET", f"/accounts/{renewed}", token=people["owner"])
+    assert (answer.status, answer.body["name"]) == (200, "v2"), answer.text
     assert (await there.ask("POST", f"{path}/enable", None, people["compliance"])).status == 200
     assert (await there.ask("GET", "/account", token=first)).status == 200
 

@@ -83,14 +83,22 @@ class Rsyslog:
         (self.home / "pid").unlink(missing_ok=True)
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log)  # noqa: ASYNC220
-        async with asyncio.timeout(20):
-            while True:
-                assert self.process.poll() is None, (self.home / "log").read_text()
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    writer.close()
-                    return
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(60):
+                await self._listens()
+        except BaseException:
+            self.stop()
+            raise
+
+    async def _listens(self) -> None:
+        assert self.process is not None
+        while True:
+            assert self.process.poll() is None, (self.home / "log").read_text()
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -83,7 +83,7 @@ def ours(records: list[dict[str, Any]], prefix: str = "test.") -> list[str]:
 async def write(rig: AuditRig, first: int, last: int) -> None:
     for number in range(first, last):
         rig.audit.note(rig.event(f"test.{number}", address="203.0.113.9"))
-    await until(lambda: rig.audit.queued == 0, 20)
+    await until(lambda: rig.audit.queued == 0, 60)
 
 
 def named(first: int, last: int) -> list[str]:
