@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.key is None or arguments.out is None:
         raise ConfigError("", "sotto backup needs --key and --out")
     config = common.read(arguments)
-    place = Place(config.store, common.state_path(config))
+    place = Place.of(config, common.state_path(config))
     key = read_key(arguments.key)
     work = backup(place, key, arguments.out, arguments.part, SystemClock(), SystemEntropy())
     try:

@@ -8,35 +8,47 @@ import contextlib
 import json
 import ssl
 import sys
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+from msgspec.structs import replace
 
 from signaling.clock import SystemClock
 from signaling.commands import common
 from signaling.commands.reading import BUSY, open_readable
-from signaling.compliance.audit.port import MemoryAudit
+from signaling.compliance.audit.port import AuditEvent, MemoryAudit
 from signaling.compose.core import open_core
 from signaling.config import Config
+from signaling.config.key_store import KeyStore
 from signaling.config.rules import is_loopback
 from signaling.errors import ClientError, ConfigError, Unavailable
+from signaling.ids import SystemEntropy
 from signaling.keys.custodian import MasterStatus
 from signaling.keys.lifecycle import State
 from signaling.keys.masters import Masters
+from signaling.keys.moving import is_moved, move, move_back
 from signaling.keys.permissions import OPERATOR
 from signaling.keys.rewrap import Rewrapped
 from signaling.keys.table import KeyTable
+from signaling.storage.apart import ApartStore, has_keys
+from signaling.storage.open import open_stores
 
 HELP = "state, rotation and life of the keys that seal what is stored"
 ABOUT = """  sotto keys status    the master keys, and how much each of them still wraps
   sotto keys rotate    a new master key; --key ID: a new version of one data key
   sotto keys rewrap    wrap data keys under the active master key, now
+  sotto keys move      bring them into the store that [key_store] names, while no server runs;
+                       --back: into the store again
 With --url and --token (a file) a running server does it, and these as well; each needs the
 permission that docs/operations/keys.md names, and destruction two people:
   sotto keys generate|activate|disable|enable|schedule|cancel|approve --key ID --version N"""
+
+STOP = "a server has the store open; stop it first"
+T = TypeVar("T")
 
 PATHS = {
     "generate": ("POST", "/versions"),
@@ -64,9 +76,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             verb.add_argument("--key", default="master", help="id of a data key; default: master")
         if name in PATHS and name != "generate":
             verb.add_argument("--version", type=int, required=True)
-        verb.add_argument("--state-dir", metavar="DIR", help="as the server has it")
-        common.config_arguments(verb, required=False)
-        common.store_arguments(verb)
+        _places(verb)
+    moving = verbs.add_parser("move")
+    moving.add_argument("--back", action="store_true", help="into the store again")
+    moving.set_defaults(url=None)
+    _places(moving)
+
+
+def _places(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--state-dir", metavar="DIR", help="as the server has it")
+    common.config_arguments(verb, required=False)
+    common.store_arguments(verb)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,6 +104,8 @@ async def _chosen(arguments: argparse.Namespace) -> int:
     config = common.read(arguments, None, more)
     if arguments.verb == "status":
         return await _status(config, as_json=arguments.json)
+    if arguments.verb == "move":
+        return await _move(config, back=arguments.back)
     if arguments.verb in PATHS:
         raise ConfigError("sotto keys", f"{arguments.verb} goes through a server: --url, --token")
     return await _act(config, arguments)
@@ -137,12 +159,7 @@ def _day(at: float) -> str:
 async def _act(config: Config, arguments: argparse.Namespace) -> int:
     """On the store itself, which no server has open then."""
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            core = await open_core(config, common.state_path(config), stack)
-        except ConfigError as error:
-            if error.path == "store":
-                raise ConfigError("store", BUSY) from error
-            raise
+        core = await _free(open_core(config, common.state_path(config), stack))
         custodian = core.keyring.custodian
         if arguments.verb == "rewrap":
             _print_moved(await custodian.rewrap(OPERATOR, core.keyring.rewrap))
@@ -154,6 +171,57 @@ async def _act(config: Config, arguments: argparse.Namespace) -> int:
             keys = await custodian.rotate_data(OPERATOR, core.app, arguments.key)
             print(f"{keys.scope}: version {keys.newest()} is active")
     return 0
+
+
+async def _move(config: Config, *, back: bool) -> int:
+    """While no server runs. The audit knows of it before, sealed where keys count then."""
+    if not config.key_store.apart:
+        raise ConfigError("key_store", "is not configured: it says where keys lie apart")
+    state = common.state_path(config)
+    async with _both(config, state) as stores:
+        moved, left = await is_moved(stores.data.meta), await has_keys(stores.data.meta)
+    if moved == back and not (moved and left):
+        present = config if moved else replace(config, key_store=KeyStore())
+        await _record_move(present, state, back=back)
+    async with _both(config, state) as stores:
+        data, keys = stores.data.meta, stores.keys.meta
+        count = await move_back(data, keys) if back else await move(data, keys, SystemEntropy())
+    print(f"{count} rows moved {'into the store' if back else 'into the store of keys'}")
+    if not back:
+        print("backups of the store from before still hold them: let those expire")
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _both(config: Config, state: Path) -> AsyncIterator[ApartStore]:
+    stores = await _free(open_stores(config, state), STOP)
+    assert isinstance(stores, ApartStore)
+    try:
+        await stores.ready()
+        yield stores
+    finally:
+        await stores.close()
+
+
+async def _record_move(config: Config, state: Path, *, back: bool) -> None:
+    places = ("key_store", "store") if back else ("store", "key_store")
+    async with contextlib.AsyncExitStack() as stack:
+        core = await _free(open_core(config, state, stack), STOP)
+        event = AuditEvent(
+            at=core.clock.unix(), app=core.app, actor=OPERATOR.name, action="keys.move",
+            target="keys", details=dict(zip(("from", "to"), places, strict=True)),
+        )  # fmt: skip
+        await core.audit.record(event)
+
+
+async def _free(opening: Awaitable[T], busy: str = BUSY) -> T:
+    """What a server has open, it keeps."""
+    try:
+        return await opening
+    except ConfigError as error:
+        if error.path == "store":
+            raise ConfigError("store", busy) from error
+        raise
 
 
 def _print_moved(moved: Rewrapped) -> None:

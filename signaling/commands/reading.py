@@ -8,8 +8,10 @@ from typing import Any, NoReturn, cast
 
 from signaling.clock import SystemClock
 from signaling.config import Config
+from signaling.config.mongo import Lasting
 from signaling.errors import ConfigError
 from signaling.ids import SystemEntropy
+from signaling.storage.apart import RoutedMeta
 from signaling.storage.embedded.documents import Documents
 from signaling.storage.embedded.reader import Reader
 from signaling.storage.embedded.rooms import Rooms
@@ -27,12 +29,13 @@ class Readable:
 
     meta: Meta
     log: Log
-    _owner: Store | Reader
+    owners: tuple[Store | Reader, ...]
 
     async def close(self) -> None:
-        closing = self._owner.close()
-        if closing is not None:
-            await closing
+        for owner in self.owners:
+            closing = owner.close()
+            if closing is not None:
+                await closing
 
 
 class _NoWriter:
@@ -43,15 +46,28 @@ class _NoWriter:
 
 
 async def open_readable(config: Config, state: Path) -> Readable:
+    """The store, and that of the keys where they have one of their own."""
+    data = await _one(config.store, state)
+    if not config.key_store.apart:
+        return data
+    try:
+        keys = await _one(config.key_store, state)
+    except BaseException:
+        await data.close()
+        raise
+    return Readable(RoutedMeta(data.meta, keys.meta), data.log, (*data.owners, *keys.owners))
+
+
+async def _one(settings: Lasting, state: Path) -> Readable:
     """The store itself if nobody has it open; else the file beside the server that has."""
     try:
-        store = await open_store(config.store, state)
+        store = await open_store(settings, state)
     except ConfigError:
-        path = directory_of(config.store, state) / FILE
-        if config.store.url or not path.exists():
+        path = directory_of(settings, state) / FILE
+        if settings.url or not path.exists():
             raise
         return _beside(path)
-    return Readable(store.meta, store.log, store)
+    return Readable(store.meta, store.log, (store,))
 
 
 def _beside(path: Path) -> Readable:
@@ -60,4 +76,4 @@ def _beside(path: Path) -> Readable:
     rooms = Rooms(alone=False)
     rooms.use(nobody, reader)
     documents: Any = Documents(nobody, reader, SystemClock(), SystemEntropy())
-    return Readable(documents, rooms, reader)
+    return Readable(documents, rooms, (reader,))

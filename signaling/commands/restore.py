@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"{archive}: {header.part.value}, {end.rows} rows, sound")
             return 0
         config = common.read(arguments)
-        place = Place(config.store, common.state_path(config))
+        place = Place.of(config, common.state_path(config))
         end = asyncio.run(restore(place, arguments.archives, key, SystemEntropy()))
     except (ClientError, Unavailable, OSError) as error:
         print(f"sotto restore: {error}", file=sys.stderr)

@@ -20,7 +20,8 @@ from signaling.errors import Unavailable
 from signaling.ids import Entropy, Ids, SystemEntropy, SystemIds
 from signaling.keys.envelope import Envelope
 from signaling.keys.open import Keys, open_keys
-from signaling.storage.open import open_store
+from signaling.storage.apart import settle
+from signaling.storage.open import open_stores
 from signaling.storage.port import Store
 
 # The app that a new installation has.
@@ -59,10 +60,11 @@ async def open_core(config: Config, state: Path, stack: Stack) -> Core:
     """Raises ConfigError, StoreAway, or Unavailable when the KMS does not answer."""
     clock = SystemClock()
     ids, entropy = SystemIds(clock), SystemEntropy()
-    store = await open_store(config.store, state, clock, entropy)
+    store = await open_stores(config, state, clock, entropy)
     stack.push_async_callback(store.close)
     try:
         await store.ready()
+        await settle(store, entropy)
     except Unavailable as error:
         raise StoreAway(error.message, error.retry_after) from error
     bus = await open_bus(config.bus, clock, entropy)

@@ -33,6 +33,6 @@ class CoreStanding:
 
     def notes(self) -> list[str]:
         config = self._core.config
-        weak = [*storage.insecurities(config.store), *bus.insecurities(config.bus)]
+        weak = [*storage.insecurities(config), *bus.insecurities(config.bus)]
         lost = self._core.bus.state().reach is Reach.LOST
         return [*(f"insecure: {name}" for name in weak), *(["bus: away"] if lost else [])]

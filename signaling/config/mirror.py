@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from signaling.config.section import Section
+from signaling.config.mongo import Mongo
 from signaling.config.store import Store
-from signaling.config.store_rules import check_store, mongodb_hosts
+from signaling.config.store_rules import check_store, same_database
 from signaling.errors import ConfigError
-from signaling.secret import Secret
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-class Mirror(Section, frozen=True):
+class Mirror(Mongo, frozen=True):
     """Rooms that other programs read as plain documents, and an inbox through which they post;
     docs/operations/mirror.md. No API changes any of it.
     """
@@ -35,32 +33,6 @@ class Mirror(Section, frozen=True):
             description="A database of its own: never that of the store.",
         ),
     ] = "sotto_mirror"
-    user: Annotated[str, Meta(description="MongoDB user. Empty: as the URL says.")] = ""
-    password: Annotated[Secret | None, Meta(description="Its password.")] = None
-    ca: Annotated[
-        str, Meta(description="PEM file of the authorities that sign MongoDB's certificate.")
-    ] = ""
-    certificate: Annotated[
-        str,
-        Meta(description="PEM file with our certificate and key, where MongoDB asks for one."),
-    ] = ""
-    insecure_without_auth: Annotated[
-        bool,
-        Meta(
-            description=(
-                "Accept a MongoDB without TLS and without sign-in, on loopback only. For tests."
-            )
-        ),
-    ] = False
-    sidecar: Annotated[
-        bool,
-        Meta(
-            description=(
-                "A sidecar on this machine carries the connection over TLS: the URL is plain and "
-                "names loopback only."
-            )
-        ),
-    ] = False
     timeout_seconds: Annotated[
         float, Meta(gt=0, le=10, description="How long one call may wait for it.")
     ] = 5.0
@@ -113,14 +85,6 @@ class Mirror(Section, frozen=True):
         Meta(gt=0, le=365, description="So long are quarantined documents and receipts kept."),
     ] = 7.0
 
-    def as_store(self) -> Store:
-        """How the database is reached."""
-        return Store(
-            url=self.url, database=self.database, user=self.user, password=self.password,
-            ca=self.ca, certificate=self.certificate, sidecar=self.sidecar,
-            insecure_without_auth=self.insecure_without_auth, timeout_seconds=self.timeout_seconds,
-        )  # fmt: skip
-
 
 def check_mirror(mirror: Mirror, store: Store, *, production: bool) -> Iterator[ConfigError]:
     """What types cannot say. Whether a room is there is seen when it is mirrored."""
@@ -129,16 +93,9 @@ def check_mirror(mirror: Mirror, store: Store, *, production: bool) -> Iterator[
     if mirror.url == "memory:":
         yield ConfigError("mirror.url", "is mongodb://, mongodb+srv:// or empty")
         return
-    for error in check_store(mirror.as_store(), production=production):
-        path = "mirror" + error.path.removeprefix("store")
-        yield ConfigError(path, error.message.replace("`store.", "`mirror."))
-    same = store.database == mirror.database
-    if store.url and same and _hosts(store.url) & _hosts(mirror.url):
+    yield from check_store(mirror, production=production, section="mirror")
+    if same_database(store, mirror):
         yield ConfigError("mirror.database", "is the store's: a mirror has one of its own")
     for ident in mirror.rooms:
         if _ID.fullmatch(ident) is None:
             yield ConfigError("mirror.rooms", f"{ident!r} is not the id of a room")
-
-
-def _hosts(url: str) -> set[str]:
-    return set(mongodb_hosts(urlsplit(url)))

@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 from collections.abc import Iterator
 
+from signaling.config.key_store import check_key_store
 from signaling.config.kms_rules import check_audit, check_kms
 from signaling.config.mirror import check_mirror
 from signaling.config.push import check_push
@@ -53,6 +54,7 @@ def check_production(config: Config) -> list[ConfigError]:
         *check_audit(config),
         *check_push(config.push),
         *check_mirror(config.mirror, config.store, production=True),
+        *check_key_store(config.key_store, config.store, config.mirror, production=True),
     ]
 
 
@@ -68,6 +70,7 @@ def check_any(config: Config) -> list[ConfigError]:
         *check_audit(config),
         *check_push(config.push),
         *check_mirror(config.mirror, config.store, production=False),
+        *check_key_store(config.key_store, config.store, config.mirror, production=False),
     ]
 
 

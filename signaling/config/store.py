@@ -6,11 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from signaling.config.mongo import Lasting
 from signaling.config.section import Section
 from signaling.secret import Secret
 
 
-class Store(Section, frozen=True):
+class Store(Lasting, frozen=True):
     """Where everything lasting is kept: one SQLite file, or MongoDB."""
 
     url: Annotated[
@@ -36,48 +37,12 @@ class Store(Section, frozen=True):
         bool,
         Meta(
             description=(
-                "Refuse to start when the state directory, `directory` or the local keys do not "
-                "lie on an encrypted device (LUKS, dm-crypt). What a cloud encrypts outside of the "
-                "machine is not visible here: leave it off there."
+                "Refuse to start when the state directory, `directory`, that of `key_store` or the "
+                "local keys do not lie on an encrypted device (LUKS, dm-crypt). What a cloud "
+                "encrypts outside of the machine is not visible here: leave it off there."
             )
         ),
     ] = False
-    database: Annotated[
-        str,
-        Meta(min_length=1, max_length=38, description="Name of the database in MongoDB."),
-    ] = "sotto"
-    user: Annotated[str, Meta(description="MongoDB user. Empty: as the URL says.")] = ""
-    password: Annotated[Secret | None, Meta(description="Its password.")] = None
-    ca: Annotated[
-        str,
-        Meta(description="PEM file of the authorities that sign MongoDB's certificate."),
-    ] = ""
-    certificate: Annotated[
-        str,
-        Meta(description="PEM file with our certificate and key, where MongoDB asks for one."),
-    ] = ""
-    insecure_without_auth: Annotated[
-        bool,
-        Meta(
-            description=(
-                "Accept a MongoDB without TLS and without sign-in, on loopback only; "
-                "`/readyz` shows it. For tests and stand-ins."
-            )
-        ),
-    ] = False
-    sidecar: Annotated[
-        bool,
-        Meta(
-            description=(
-                "A sidecar on this machine (stunnel) carries the connection over TLS: the URL is "
-                "plain and names loopback only; sign-in is still needed."
-            )
-        ),
-    ] = False
-    timeout_seconds: Annotated[
-        float,
-        Meta(gt=0, le=60, description="How long one call may wait for MongoDB before 503."),
-    ] = 10.0
 
 
 class Bus(Section, frozen=True):

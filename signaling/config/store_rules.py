@@ -9,7 +9,8 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from signaling.config.store import Bus, Store
+from signaling.config.mongo import Mongo
+from signaling.config.store import Bus
 from signaling.errors import ConfigError
 
 MONGODB = ("mongodb", "mongodb+srv")
@@ -19,27 +20,32 @@ WEAKENING = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostn
 FIXED = ("w", "journal", "j", "readpreference", "readconcernlevel", "retrywrites", "retryreads")
 
 
-def check_store(store: Store, *, production: bool) -> Iterator[ConfigError]:
+def check_store(store: Mongo, *, production: bool, section: str = "store") -> Iterator[ConfigError]:
+    """Of every MongoDB that is named: `section` is the table that names it."""
     if store.url in ("", "memory:"):
         if store.url and production:
-            yield ConfigError("store.url", "`memory:` forgets everything at the end")
+            yield ConfigError(f"{section}.url", "`memory:` forgets everything at the end")
         return
     parts = urlsplit(store.url)
     if parts.scheme not in MONGODB or not parts.netloc:
-        yield ConfigError("store.url", "is mongodb://, mongodb+srv:// or empty")
+        yield ConfigError(f"{section}.url", "is mongodb://, mongodb+srv:// or empty")
         return
-    yield from _no_password(parts, "store")
-    yield from _options(parts)
+    yield from _no_password(parts, section)
+    yield from _options(parts, section)
     loopback = all(map(_is_local, mongodb_hosts(parts)))
     tls = mongodb_tls(parts)
     if store.insecure_without_auth:
         if not loopback:
-            yield ConfigError("store.insecure_without_auth", "is for loopback only")
+            yield ConfigError(f"{section}.insecure_without_auth", "is for loopback only")
         return
     if not tls and not (store.sidecar and loopback):
-        yield ConfigError("store.url", _PLAIN.format("`tls=true` is missing in the URL", "store"))
+        yield ConfigError(
+            f"{section}.url", _PLAIN.format("`tls=true` is missing in the URL", section)
+        )
     if not _signs_in(parts, store):
-        yield ConfigError("store.user", "MongoDB without sign-in is refused: user and password")
+        yield ConfigError(
+            f"{section}.user", "MongoDB without sign-in is refused: user and password"
+        )
 
 
 _PLAIN = "{}; only a sidecar on loopback (`{}.sidecar`) may be plain"
@@ -48,6 +54,14 @@ _PLAIN = "{}; only a sidecar on loopback (`{}.sidecar`) may be plain"
 def mongodb_hosts(parts: SplitResult) -> list[str]:
     hosts = parts.netloc.rpartition("@")[2].split(",")
     return [_host(unquote(host)) for host in hosts]
+
+
+def same_database(one: Mongo, other: Mongo) -> bool:
+    """Of a server that both name; what has no URL lies elsewhere."""
+    if not one.url or not other.url or one.database != other.database:
+        return False
+    hosts, others = (mongodb_hosts(urlsplit(each.url)) for each in (one, other))
+    return bool(set(hosts) & set(others))
 
 
 def mongodb_tls(parts: SplitResult) -> bool:
@@ -61,19 +75,21 @@ def _query(parts: SplitResult) -> dict[str, str]:
     return {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}
 
 
-def _options(parts: SplitResult) -> Iterator[ConfigError]:
+def _options(parts: SplitResult, section: str) -> Iterator[ConfigError]:
     options = _query(parts)
     if ";" in parts.query or len(options) != len(parse_qsl(parts.query, keep_blank_values=True)):
-        yield ConfigError("store.url", "options are separated by `&`, and none comes twice")
+        yield ConfigError(f"{section}.url", "options are separated by `&`, and none comes twice")
     for name in WEAKENING:
         if options.get(name, "false") != "false":
-            yield ConfigError("store.url", f"{name}: certificate and host name are always checked")
+            yield ConfigError(
+                f"{section}.url", f"{name}: certificate and host name are always checked"
+            )
     for name in FIXED:
         if name in options:
-            yield ConfigError("store.url", f"{name} is decided by the server")
+            yield ConfigError(f"{section}.url", f"{name} is decided by the server")
 
 
-def _signs_in(parts: SplitResult, store: Store) -> bool:
+def _signs_in(parts: SplitResult, store: Mongo) -> bool:
     if _query(parts).get("authmechanism", "").upper() == "MONGODB-X509":
         return bool(store.certificate)
     return bool(store.user) and store.password is not None

@@ -21,6 +21,7 @@ from signaling.config.delivery import Delivery
 from signaling.config.egress import Egress
 from signaling.config.files import Files, FilesS3
 from signaling.config.imports import Imports
+from signaling.config.key_store import KeyStore
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.mirror import Mirror
 from signaling.config.push import Push
@@ -415,6 +416,7 @@ class Config(Section, frozen=True):
     log: Log = field(default_factory=Log)
     process: Process = field(default_factory=Process)
     store: Store = field(default_factory=Store)
+    key_store: KeyStore = field(default_factory=KeyStore)
     bus: Bus = field(default_factory=Bus)
     kms: Kms = field(default_factory=Kms)
     kms_aws: KmsAws = field(default_factory=KmsAws)

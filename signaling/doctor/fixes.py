@@ -21,7 +21,7 @@ NOT_US = "something else answers there: check http.public_url and the reverse pr
 WSS_CLOSED = (
     "a proxy must pass Upgrade and Connection headers and keep the socket open for at least 30 s"
 )
-VOLUME = "put process.state_dir, store.directory and kms.directory on a LUKS volume"
+VOLUME = "put process.state_dir and the directories of store, key_store and kms on a LUKS volume"
 NO_ADDRESS = "set media.advertise to an address that clients reach"
 
 _STATUS = {

@@ -50,7 +50,7 @@ class MirrorDatabase:
     def __init__(self, settings: Mirror) -> None:
         """Raises ConfigError for a URL or certificate that the driver cannot use."""
         try:
-            given = arguments(settings.as_store())
+            given = arguments(settings)
             self._client: AsyncMongoClient[Row] = AsyncMongoClient(**given)
         except (PyMongoError, OSError) as error:
             name = type(error).__name__

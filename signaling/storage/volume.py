@@ -20,8 +20,9 @@ BLOCK = Path("/sys/dev/block")
 def data_directories(config: Config, state: Path) -> list[Path]:
     """Where a server keeps what must not be read from a lost disk."""
     store = Path(config.store.directory) if config.store.directory else state
-    keys = Path(config.kms.directory) if config.kms.directory else state
-    return sorted({state, store, keys})
+    masters = Path(config.kms.directory) if config.kms.directory else state
+    keys = Path(config.key_store.directory) if config.key_store.directory else state
+    return sorted({state, store, masters, keys})
 
 
 def check_volumes(config: Config, state: Path) -> Iterator[ConfigError]:

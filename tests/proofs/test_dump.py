@@ -56,6 +56,7 @@ CONFIGURED = {
     "kms_pkcs11.pin": "kms_pkcs11.pin", "files_s3.secret_key": "files_s3.secret_key",
     "acme.external_key": "acme.external_key", "push.apns_key": "", "push.fcm_account": "",
     "delivery.routes.secret": "", "mirror.password": "mirror.password",
+    "key_store.password": "key_store.password",
 }  # fmt: skip
 # Of every kind that is secret or personal: the acts that write it. A new kind belongs in here,
 # with an act of its own in `acts` that puts a canary into each of its fields.

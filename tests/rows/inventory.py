@@ -23,6 +23,7 @@ from signaling.compliance.audit.forward.forwarder import Cursors
 from signaling.compliance.audit.signer import Pair
 from signaling.http.api.classification import TABLE, Kept
 from signaling.keys.lifecycle import KeySet
+from signaling.storage.apart import Mark
 from tests.rows.recorder import ROOT
 
 PAGE = ROOT / "docs" / "security" / "field-inventory.md"
@@ -38,7 +39,7 @@ OTHERS: dict[str, Any] = {
     "key": KeySet, "audit_signer": Pair, "audit_head": SignedHead, "audit_sink": Cursors,
     "key_app": "name of an app", "audit_app": "name of an app", "audit_floor": "a number",
     "lease": "name of a process", "acme_challenge": "the authority's challenge",
-    "access.nonce": "a digest",
+    "access.nonce": "a digest", "keys_apart": Mark, "key_pair": Mark,
 }  # fmt: skip
 LOGS: dict[str, tuple[str, Any]] = {
     "Log of a room": ("Messages, and what happened to them and to the room", Entry),

@@ -88,6 +88,9 @@ TABLE: tuple[Kept, ...] = (
     Kept("Wrapped data keys and the register of master keys", ("key", "key_app"), Level.SECRET,
          "each wrapped by a master key that never leaves the KMS (file, AWS KMS, Vault transit or "
          "PKCS#11)", "until destroyed"),
+    Kept("Which store of keys belongs to which store, where they are two",
+         ("keys_apart", "key_pair"),
+         Level.INTERNAL, "a random number, the same in both", "as long as they are two"),
     Kept("Audit: who did what; addresses truncated to /24 or /48",
          ("audit", "audit_app", "audit_signer"), Level.PERSONAL,
          "AES-256-GCM, data key of the audit; hash-chained, heads signed (Ed25519)",

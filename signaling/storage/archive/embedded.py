@@ -92,10 +92,11 @@ def write_blob(root: Path, blob: Blob) -> None:
         os.fsync(file.fileno())
 
 
-def check_empty(directory: Path) -> None:
+def check_empty(directory: Path, section: str = "store") -> None:
     """Raises ConfigError unless a store can be put there."""
     if directory.exists() and any(directory.iterdir()):
-        raise ConfigError("store.directory", f"{directory} is not empty; nothing was changed")
+        where = f"{section}.directory"
+        raise ConfigError(where, f"{directory} is not empty; nothing was changed")
 
 
 def load(directory: Path, records: Iterable[Any]) -> None:

@@ -7,6 +7,7 @@ While an archive is put in, the schema says so, and servers refuse to start on i
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any as Anything
@@ -15,7 +16,7 @@ from bson import Binary
 from pymongo import ASCENDING, AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from signaling.config.store import Store as Settings
+from signaling.config.mongo import Lasting as Settings
 from signaling.errors import ConfigError
 from signaling.ids import Entropy
 from signaling.storage.archive.embedded import blobs, check_empty, write_blob
@@ -24,6 +25,7 @@ from signaling.storage.mongo.appending import Ident, op_id, seq_of
 from signaling.storage.mongo.connect import Row, arguments, unavailable
 from signaling.storage.mongo.documents import document, identity
 from signaling.storage.mongo.schema import RESTORING, Database, migrate
+from signaling.storage.open import section_of
 from signaling.storage.port import GENESIS
 
 BATCH = 500
@@ -70,12 +72,13 @@ async def _room(database: Database, row: Row) -> AsyncIterator[Any]:
 
 async def check_free(settings: Settings, directory: Path) -> None:
     """Raises ConfigError unless the database holds nothing of ours, and no blobs are there."""
-    check_empty(directory / "blobs")
+    section = section_of(settings)
+    check_empty(directory / "blobs", section)
     client: AsyncMongoClient[Row] = AsyncMongoClient(**arguments(settings))
     try:
         for name in ("meta", "room", "op", "cursor"):
             if await client[settings.database][name].find_one({}, {"_id": 1}) is not None:
-                raise ConfigError("store.database", "is not empty; nothing was changed")
+                raise ConfigError(f"{section}.database", "is not empty; nothing was changed")
     except PyMongoError as error:
         raise unavailable(error) from error
     finally:
@@ -97,15 +100,31 @@ async def load(
                 await loader.take(record)
             await loader.flush()
         except BaseException:
-            for name in ("meta", "room", "key", "op", "cursor"):
-                await database[name].delete_many({})
-            await database["schema"].delete_one({"_id": RESTORING})
+            await _emptied(database, directory)
             raise
         await database["schema"].delete_one({"_id": RESTORING})
     except PyMongoError as error:
         raise unavailable(error) from error
     finally:
         await client.close()
+
+
+async def clear(settings: Settings, directory: Path) -> None:
+    """Takes back what `load` put there."""
+    client: AsyncMongoClient[Row] = AsyncMongoClient(**arguments(settings))
+    try:
+        await _emptied(client[settings.database], directory)
+    except PyMongoError as error:
+        raise unavailable(error) from error
+    finally:
+        await client.close()
+
+
+async def _emptied(database: Database, directory: Path) -> None:
+    shutil.rmtree(directory / "blobs", ignore_errors=True)
+    for name in ("meta", "room", "key", "op", "cursor"):
+        await database[name].delete_many({})
+    await database["schema"].delete_one({"_id": RESTORING})
 
 
 class _Loader:

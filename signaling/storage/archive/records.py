@@ -12,12 +12,11 @@ from enum import StrEnum
 import msgspec
 
 from signaling.errors import ClientError, Code
+from signaling.storage.apart import KEY_KINDS
 from signaling.storage.port import Op as StoredOp
 from signaling.storage.port import digest_of, link
 
 FORMAT = 1
-# Where wrapped keys are (`signaling.keys.table`): they may need backups that live shorter.
-KEY_KINDS = frozenset({"key"})
 
 
 class Broken(ClientError):  # noqa: N818 - names what happened
@@ -110,11 +109,13 @@ def decode(data: bytes) -> Any:
     return record
 
 
+def is_key(record: Any) -> bool:
+    """Of the key table, which may need backups that live shorter."""
+    return isinstance(record, Doc) and record.kind in KEY_KINDS
+
+
 def wanted(record: Any, part: Part) -> bool:
-    if part is Part.ALL:
-        return True
-    is_key = isinstance(record, Doc) and record.kind in KEY_KINDS
-    return is_key == (part is Part.KEYS)
+    return part is Part.ALL or is_key(record) == (part is Part.KEYS)
 
 
 class Checker:

@@ -21,7 +21,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from signaling.config.store import Store as Settings
+from signaling.config.mongo import Mongo as Settings
 from signaling.config.store_rules import mongodb_tls
 from signaling.errors import Unavailable
 

@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from signaling.clock import Clock
-from signaling.config.store import Store as Settings
+from signaling.config.mongo import Mongo as Settings
 from signaling.errors import ConfigError, Unavailable
 from signaling.ids import Entropy
 from signaling.storage.blobs import DiskBlobs
