@@ -55,8 +55,8 @@ PROMISES = (
     Promise(
         "A12",
         "Keys in a KMS, with a life cycle, rotation, rewrapping and an end",
-        missing="AWS itself: an account there; moto stands in for it. Vault itself: a server of it, "
-        "or its Go modules and half an hour of two cores to build one; here a fake of its transit API",
+        missing="AWS itself: an account there; moto stands in for it. Vault itself: a server, or "
+        "its Go modules and half an hour to build one; here a fake of its transit API",
         elsewhere=(
             "tests/signaling/keys/test_providers.py::test_a12_a_provider_wraps_under_a_key_and_a_context",
             "tests/signaling/keys/test_providers.py::test_a12_softhsm_keeps_its_keys_in_and_the_session_comes_back",
