@@ -226,13 +226,19 @@ async def in_the_middle(folder: Path, *names: str) -> AsyncIterator[Middle]:
         made.heard.append(await reader.read(100))
         writer.close()
 
+    def noting(name: str) -> Callable[..., None]:
+        def knocked(*_: object) -> None:
+            made.knocked.add(name)
+
+        return knocked
+
     asyncio.get_running_loop().set_exception_handler(lambda loop, what: None)
     async with contextlib.AsyncExitStack() as stack:
         for name in names:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
             # Whoever begins to speak TLS here.
-            context.sni_callback = lambda *_, name=name: made.knocked.add(name)  # type: ignore[misc]
+            context.sni_callback = noting(name)
             server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
             stack.callback(server.close)
             made.ports[name] = server.sockets[0].getsockname()[1]

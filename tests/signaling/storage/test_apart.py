@@ -1,4 +1,7 @@
-"""Keys in a store of their own: routed, paired, moved there and back, backed up apart."""
+"""Keys in a store of their own: routed, paired, moved there and back, backed up apart.
+
+Long because each case stands on the same few lines that make, seal, archive and open.
+"""
 
 from __future__ import annotations
 
