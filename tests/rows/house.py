@@ -270,10 +270,10 @@ class Visit:
         self, auditor: str, action: str, result: str, count: int = 1, **fields: str
     ) -> list[Any]:
         """Records of an action with a result (and fields), as soon as there are so many; notes take
-        250 ms.
+        250 ms, and those of the sync socket two seconds.
         """
         wanted = {"result": result, **fields}.items()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 found = await self.records(auditor, action=action)
                 found = [one for one in found if wanted <= one.items()]

@@ -92,7 +92,7 @@ async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
         await peer.raw("canary")
         await peer.raw("unbind", session=1)
         await peer.until(lambda frame: frame["type"] == "unbound")
-    actor = {"actor": f"account:{bob.id}"}
+    actor = f"account:{bob.id}"
     for action, result, target, code, count in (
         ("sync.bind", "allowed", f"room:{room}", "", "1"),
         ("sync.upload", "allowed", f"room:{room}", "", "3"),
@@ -102,15 +102,17 @@ async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
         ("sync.message", "failed", "", "unknown_message", "1"),
         ("sync.unbind", "allowed", f"room:{room}", "", "1"),
     ):
-        wanted = {"target": target, "code": code, **actor}
-        (one,) = await there.recorded(auditor, action, result, **wanted)
+        wanted = await there.recorded(
+            auditor, action, result, target=target, code=code, actor=actor
+        )
+        (one,) = wanted
         assert one["details"]["count"] == count and one["address"], one
         assert "am_" not in repr(one) and "canary" not in repr(one) and one["request_id"]
     client = await there.signer()
     granted = await client.granted({"resources": {"channels": {"hall": 1}}, "uuid": "ada"})
     async with there.socket(token) as socket:
         for number, channel in ((1, "hall"), (2, "else")):
-            await bind(socket, number, granted, channels=[channel])
+            await bind(socket, number, granted, channels=[channel], uuid="ada")
         await socket.send_json({"type": "here_now", "session": 1, "channels": ["else"]})
     for action, result, target in (
         ("sync.bind", "allowed", "hall"), ("sync.bind", "denied", "else"),
