@@ -24,7 +24,7 @@ from table import line, title
 SOCKETS = 10_000
 AT_ONCE = 20
 GOAL_BYTES = 60_000
-FLAGS = {"sync.ping_seconds": "120", "sync.pong_seconds": "60"}
+FLAGS = {"sync.ping_seconds": "300", "sync.pong_seconds": "300"}
 UPGRADE = (
     "GET /sync HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

@@ -155,6 +155,8 @@ class Connection:
         self._ending = True
         self.close_code = code
         self._stop_timer()
+        if self._transport.is_closing():
+            return  # the peer went before it could be told
         self._transport.write(close_frame(code, reason))
         self._answered = self._loop.create_future()
         self._door.spawn(self._see_out(self._answered))

@@ -73,4 +73,8 @@ async def test_what_is_said_to_a_connection_that_is_gone_is_no_error(step: Doors
     connection._transport = gone
     connection.send_bytes(b"{}")
     assert connection.backlog == 0
+    connection.end(Close.SILENT, "no answer to a ping")
+    assert connection.over
     connection._transport = kept
+    kept.abort()
+    await until_empty(step, ALICE)
