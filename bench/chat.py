@@ -27,6 +27,7 @@ from servers import BenchError
 
 from signaling.clock import SystemClock
 from signaling.config.store import Store as StoreSettings
+from signaling.errors import Unavailable
 from signaling.ids import SystemEntropy
 from signaling.storage.open import open_store
 from signaling.storage.port import NewOp, Store
@@ -45,6 +46,12 @@ SETTINGS = {
 }
 SEALED = 420
 """Bytes of a message of 80 letters as Sotto stores it."""
+BEHIND_SECONDS = 1.0
+"""A store with as much as that waiting when the time is over does not keep up: more would wait."""
+
+
+class LoadError(BenchError):
+    """The load client itself is gone, which says nothing about a server."""
 
 
 def sockets() -> Path:
@@ -81,10 +88,14 @@ class Sockets:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        answer = json.loads(line) if line else {"error": "the load client ended"}
+        line = b""
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        if not line:
+            raise LoadError(f"{order['do']}: the load client ended")
+        answer = json.loads(line)
         if "error" in answer:
             raise BenchError(f"{order['do']}: {answer['error']}")
         return answer["answer"]
@@ -154,6 +165,8 @@ async def sotto(
             yield Site(name, pid, load, ids, api, tuple(tokens))
             if count := await load.ask("complaints"):
                 print(f"  {name}: {count} frames said that something went wrong")
+    except subprocess.TimeoutExpired:
+        print(f"  {name}: was killed, since it did not stop", flush=True)
     finally:
         load.close()
 
@@ -200,8 +213,9 @@ def quantile(values: list[float], part: float) -> float:
 
 async def bare_writes(
     folder: Path, settings: Mapping[str, str], rate: float, seconds: float
-) -> dict[str, float]:
-    """The store alone at that rate: what no acknowledgement is faster than. Milliseconds."""
+) -> dict[str, float] | None:
+    """The store alone at that rate: what no acknowledgement is faster than. Milliseconds; None when
+    it cannot keep up."""
     given: dict[str, Any] = {key.partition(".")[2]: value for key, value in settings.items()}
     if "insecure_without_auth" in given:
         given["insecure_without_auth"] = True
@@ -211,24 +225,36 @@ async def bare_writes(
         took = await _paced(store, rate, seconds)
     finally:
         await store.close()
+    if took is None:
+        return None
     return {"p50": quantile(took, 0.5), "p99": quantile(took, 0.99)}
 
 
-async def _paced(store: Store, rate: float, seconds: float) -> list[float]:
+async def _paced(store: Store, rate: float, seconds: float) -> list[float] | None:
     took: list[float] = []
     tasks: list[asyncio.Task[None]] = []
+    refused: list[Unavailable] = []
     body = os.urandom(SEALED)
 
     async def one(number: int) -> None:
         begun = time.perf_counter()
         ident, version = f"i{number // TALKING % MEMBERS}", number // TALKING // MEMBERS + 1
-        await store.log.append("app", f"r{number % TALKING}", [NewOp(ident, version, body)])
-        took.append((time.perf_counter() - begun) * 1e3)
+        try:
+            await store.log.append("app", f"r{number % TALKING}", [NewOp(ident, version, body)])
+        except Unavailable as error:
+            refused.append(error)
+        else:
+            took.append((time.perf_counter() - begun) * 1e3)
 
     start = time.perf_counter()
-    while (passed := time.perf_counter() - start) < seconds:
+    while not refused and (passed := time.perf_counter() - start) < seconds:
         while len(tasks) < int(passed * rate):
             tasks.append(asyncio.create_task(one(len(tasks))))
         await asyncio.sleep(0.001)
+    if refused or len(tasks) - len(took) > rate * BEHIND_SECONDS:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return None
     await asyncio.gather(*tasks)
-    return took[len(took) // 8 :]
+    return None if refused else took[len(took) // 8 :]

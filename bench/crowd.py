@@ -7,7 +7,6 @@ cursor. `make bench WHAT=crowd`, or `python bench/crowd.py [--clients 2000] [--r
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 import sys
@@ -18,8 +17,8 @@ from typing import Any
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
+import rounds
 from chat import MEMBERS, TALKING, Site, centrifugo, sotto
-from servers import BenchError
 from table import line, spread, title
 
 RATE = 100
@@ -58,26 +57,33 @@ async def measure(site: Site, clients: int) -> Found:
     }  # fmt: skip
 
 
+def tell(server: str, found: Found) -> None:
+    """At once, for who does not see the end of the run."""
+    cells = [f"{shown} {found[key]:.{digits}f}" for shown, key, digits, _ in ROWS]
+    line(f"  {server}", "  " + ", ".join(cells))
+
+
 async def one_round(clients: int, only: list[str]) -> dict[str, Found]:
-    found = {}
+    found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory(prefix="sotto-bench-") as name:
         for server, made in SERVERS.items():
             if server in only:
                 async with made(Path(name) / server) as site:
                     found[server] = await measure(site, clients)
+                tell(server, found[server])
     return found
 
 
 SERVERS: dict[str, Callable[[Path], Any]] = {"centrifugo": centrifugo, "sotto": sotto}
 
 
-def show(rounds: list[dict[str, Found]], clients: int) -> bool:
+def show(each: list[dict[str, Found]], clients: int) -> bool:
     """True when the goals are met."""
-    names, good = list(rounds[0]), True
+    names, good = list(each[0]), True
     title(f"{clients} clients in rooms where nobody talks, {TALKING * MEMBERS} that do")
     line("", *names, "sotto / centrifugo" if len(names) > 1 else "", "goal")
     for shown, key, digits, goal in ROWS:
-        values = {name: [one[name][key] for one in rounds] for name in names}
+        values = {name: [one[name][key] for one in each] for name in names}
         cells = [spread(values[name], digits) for name in names]
         ratio = ""
         if len(names) > 1:
@@ -89,22 +95,5 @@ def show(rounds: list[dict[str, Found]], clients: int) -> bool:
     return good
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=2000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default=",".join(SERVERS))
-    wanted = parser.parse_args()
-    try:
-        rounds = [
-            asyncio.run(one_round(wanted.clients, wanted.only.split(",")))
-            for _ in range(wanted.runs)
-        ]
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    return 0 if show(rounds, wanted.clients) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rounds.main(__doc__, list(SERVERS), ("clients", 2000), one_round, show))

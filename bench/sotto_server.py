@@ -27,6 +27,7 @@ from aiohttp import web
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from signaling.run import SWITCH_SECONDS, settle
 from tests.signaling.house import serving
 
 LOGIN, PASSWORD = "root.ana", "correct horse battery staple 1"
@@ -80,6 +81,9 @@ async def _sotto(pipe: Connection, folder: str, flags: Mapping[str, str]) -> Non
             token = (await answer.json())["access_token"]
         facts = running.app.facts()
         authority = str(Path(folder) / "tls" / "authority.crt")
+        # As `sotto serve` does once it has started.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        settle()
         pipe.send((facts["http"], facts["https"], token, authority))
         await obey(pipe)
 
