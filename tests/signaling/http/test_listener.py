@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
+from signaling import logs
 from signaling.config import Limits
 from signaling.errors import ConfigError
 from signaling.http.gate import Gate
-from signaling.http.listener import open_socket
+from signaling.http.listener import ACCEPTED_AT_ONCE, Listener, open_socket
+from signaling.http.middleware import Handler
 from signaling.http.rates import Buckets
 from tests.signaling.house import Running, serving
 
@@ -232,3 +237,78 @@ async def test_a_hello_byte_by_byte_is_still_a_hello(house: Running) -> None:
             incoming.write(await asyncio.wait_for(reader.read(65536), 3))
     assert tls.version() == "TLSv1.3"
     await close(writer)
+
+
+async def test_a_crowd_is_let_in_a_few_for_each_step_of_the_loop() -> None:
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    sock = open_socket("127.0.0.1", 0, "http.listen")
+    gate = Gate(Limits(), lambda address: True)
+    listener = await Listener.start(runner, sock, gate, Limits())
+    at, steps = ("127.0.0.1", listener.port), list[int]()
+    # The kernel lets them in; the loop has not had a step yet.
+    crowd = [socket.create_connection(at) for _ in range(5 * ACCEPTED_AT_ONCE)]
+    try:
+        async with asyncio.timeout(10):
+            while gate.total < len(crowd):
+                before = gate.total
+                await asyncio.sleep(0)
+                steps.append(gate.total - before)
+        assert max(steps) <= ACCEPTED_AT_ONCE
+    finally:
+        for one in crowd:
+            one.close()
+        await listener.close()
+        await runner.cleanup()
+
+
+async def test_requests_of_a_connection_share_its_task_and_leave_nothing_bound() -> None:
+    seen: list[object] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((asyncio.current_task(), logs._bound.get()))
+        with logs.bind(room="r1"):
+            return web.Response(text="ok")
+
+    async with listening(handler) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.wait_for(reader.readuntil(b"ok"), 10)
+        await close(writer)
+    assert len(seen) == 3 and set(seen) == {seen[0]}
+
+
+async def test_a_request_under_way_is_ended_with_the_server() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return web.Response()
+
+    async with listening(handler) as (port, runner):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 10)
+        await runner.cleanup()
+        await asyncio.wait_for(ended.wait(), 10)
+        await close(writer)
+
+
+@contextlib.asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[tuple[int, web.AppRunner]]:
+    app = web.Application()
+    app.router.add_get("/", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    sock = open_socket("127.0.0.1", 0, "http.listen")
+    listener = await Listener.start(runner, sock, Gate(Limits()), Limits())
+    try:
+        yield listener.port, runner
+    finally:
+        await listener.close()
+        await runner.cleanup()
