@@ -39,6 +39,7 @@ from signaling.compose.waiting import patient_core
 from signaling.config import Config, parse_address
 from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
+from signaling.http.direct import Direct
 from signaling.http.gate import Gate
 from signaling.http.guests import Guests, socket_url
 from signaling.http.listener import Listener, handler_arguments, open_socket
@@ -340,6 +341,8 @@ class App:
         runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=2.0, **arguments)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        if (server := runner.server) is not None:
+            server.request_handler = Direct(app, server.request_handler)
         return runner
 
     async def _listen(

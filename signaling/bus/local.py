@@ -151,13 +151,15 @@ class Limits:
 
     def take(self, key: str, rate: float, burst: int, cost: int) -> Limit:
         now = self._clock.monotonic()
-        arrival, answer = gcra(self._arrivals.pop(key, 0.0), now, rate, burst, cost)
+        known = self._arrivals.pop(key, None)
+        arrival, answer = gcra(known or 0.0, now, rate, burst, cost)
         self._arrivals[key] = arrival
-        self._trim(now)
+        if known is None:
+            self._trim(now)
         return answer
 
     def _trim(self, now: float) -> None:
-        """As `Expiring` does, with one look at the clock: every request comes by here."""
+        """As `Expiring` does, with one look at the clock, and only when one more came."""
         for _ in range(2):
             oldest = next(iter(self._arrivals))
             ended = self._arrivals[oldest] <= now

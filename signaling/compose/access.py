@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import hdrs, web
 
@@ -80,14 +82,14 @@ class Planes:
     def __init__(self, sessions: Authenticator, door: Door, app: str) -> None:
         self._sessions, self._door, self._app = sessions, door, app
 
-    async def authenticate(self, request: web.Request) -> Principal:
+    def authenticate(self, request: web.Request) -> Coroutine[Any, Any, Principal]:
         # Nearly every request is of a session, whose authenticator takes the field apart again.
         if PREFIX in request.headers.get(hdrs.AUTHORIZATION, ""):
             fields = request.headers.getall(hdrs.AUTHORIZATION)
             scheme, _, text = fields[0].partition(" ")
             if len(fields) == 1 and scheme.lower() == "bearer" and text.strip().startswith(PREFIX):
-                return await self._door.plane(request, self._app, text.strip())
-        return await self._sessions.authenticate(request)
+                return self._door.plane(request, self._app, text.strip())
+        return self._sessions.authenticate(request)
 
 
 def on_either_plane(sessions: LookAgain, door: Door) -> LookAgain:

@@ -55,10 +55,18 @@ class Ready(web.Response):
         return self._payload_writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        if self._one_piece:
-            await web.StreamResponse.write_eof(self, self._spelled())
-        else:
+        if not self._one_piece:
             await super().write_eof(data)
+        elif not self._eof_sent:
+            request, self._req = self._req, None
+            assert request is not None
+            transport, answer = request.transport, self._spelled()
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError("the client has gone")
+            transport.write(answer)
+            self._eof_sent, self._body_length, self._payload_writer = True, len(answer), None
+            if request.protocol.writing_paused:
+                await request.writer.drain()
 
     def _spelled(self) -> bytes:
         """Raises ValueError for a value that is more than one field (RFC 9110 section 5.5)."""

@@ -22,7 +22,7 @@ from signaling.compliance.audit.reader import Filter, Place, Reader
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import last_head
 from signaling.http.api import Auth, Call, Operation, Page, Query, Recording, Reply
-from signaling.http.api.endpoint import actor_of
+from signaling.http.api.trace import actor_of
 from signaling.storage.port import Log, Meta
 
 Veil = Callable[[str, bool], Awaitable[Callable[[Record], Record]]]

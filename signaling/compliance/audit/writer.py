@@ -131,12 +131,12 @@ class AuditLog:
         return self._queued
 
     def note(self, event: AuditEvent) -> None:
-        app = self._app(event.app)
+        app = self._apps.get(event.app) or self._app(event.app)
         if self._queued >= self._pace.queue:
             app.lost += 1
         else:
             self._enqueue(app, _Waiting(event))
-        if self._task is not None and not self._stuck:
+        if not self._flushing and self._task is not None and not self._stuck:
             self._soon(self._pace.flush_seconds)
 
     async def record(self, event: AuditEvent) -> None:
@@ -279,7 +279,7 @@ class AuditLog:
         taken = list(islice(app.queue, GROUP))
         for at in range(0, len(taken), entry.MOST):
             some = taken[at : at + entry.MOST]
-            records = [entry.make(waiting.event, self._ids.new()) for waiting in some]
+            records = entry.make_all([waiting.event for waiting in some], self._ids)
             for count, data in entry.packed(records):
                 number = app.number + len(group) + 1
                 group.append(await self._seal(app.name, number, count, data))

@@ -18,8 +18,8 @@ from signaling.compliance.audit.port import Audit, AuditEvent
 from signaling.compliance.export.collect import Collector
 from signaling.compliance.export.requests import Request, Requests
 from signaling.errors import ClientError, Code, FieldError, Refused
-from signaling.http.api.endpoint import actor_of as auditor_of
 from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Recording, Reply
+from signaling.http.api.trace import actor_of as auditor_of
 
 TAG = "Compliance"
 

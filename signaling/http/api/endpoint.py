@@ -17,7 +17,6 @@ from multidict import CIMultiDict
 
 from signaling.accounts.principal import (
     Authenticator,
-    Kind,
     Principal,
     require_recent,
     require_role,
@@ -25,7 +24,7 @@ from signaling.accounts.principal import (
     require_session,
 )
 from signaling.clock import Clock
-from signaling.compliance.audit.port import Audit, AuditEvent, Result, truncated
+from signaling.compliance.audit.port import Audit, truncated
 from signaling.config import Limits
 from signaling.errors import ClientError, Code
 from signaling.http.api import decode
@@ -33,6 +32,7 @@ from signaling.http.api.cursor import PARAMETERS, Cursors
 from signaling.http.api.idempotency import Idempotency, Kept, Ticket, read_key
 from signaling.http.api.operation import Auth, Call, Operation, Page, PageAsk, Recording, Reply
 from signaling.http.api.rates import RateLimiter
+from signaling.http.api.trace import event_of
 from signaling.http.body import read_body
 from signaling.http.problem import from_exception
 from signaling.http.ready import JSON, NO_STORE, Ready
@@ -108,11 +108,11 @@ class Endpoint:
         recording = operation.recording
         if recording is Recording.DURABLE and refusal is None:
             try:
-                await self._ports.audit.record(_event(operation, call, response.status, None))
+                await self._ports.audit.record(event_of(operation, call, response.status, None))
             except Exception as error:
                 return from_exception(error, call.request_id, operation.problem_type)
         elif recording is not Recording.OWN or refusal is not None:
-            self._ports.audit.note(_event(operation, call, response.status, refusal))
+            self._ports.audit.note(event_of(operation, call, response.status, refusal))
         return response
 
     async def _answer(self, call: Call[Any]) -> web.StreamResponse:
@@ -258,7 +258,7 @@ class Endpoint:
     ) -> web.Response:
         """In one piece, unless others add to it: hooks, or whoever keeps it for another time."""
         if self._in_one_piece and status != 204 and call.idempotency_key is None:
-            return Ready(status, data, {**call.fields, **fields})
+            return Ready(status, data, {**call.fields, **fields} if fields else call.fields)
         headers = {hdrs.CACHE_CONTROL: NO_STORE, hdrs.CONTENT_TYPE: JSON, **fields}
         return web.Response(status=status, body=data, headers=headers)
 
@@ -356,39 +356,3 @@ async def _stream(
         await response.write(part)
     await response.write_eof()
     return response
-
-
-def _event(
-    operation: Operation, call: Call[Any], status: int, error: Exception | None
-) -> AuditEvent:
-    note, principal = call.note, call.principal
-    details = {"status": str(status), "method": operation.method, **note.details}
-    if principal.session is not None:
-        details["session"] = principal.session
-    return AuditEvent(
-        at=call.now,
-        app=note.app or principal.app,
-        actor=note.actor or actor_of(principal),
-        action=operation.id,
-        target=note.target or "/".join(call.path.values()),
-        result=_result(status),
-        code=str(getattr(error, "code", "")) if error is not None else "",
-        request_id=call.request_id,
-        token_id=note.token or principal.token or "",
-        address=call.client_address,
-        details=details,
-    )
-
-
-def actor_of(principal: Principal) -> str:
-    if principal.account is not None:
-        return f"account:{principal.account}"
-    if principal.kind is not Kind.ANONYMOUS and principal.client is not None:
-        return f"client:{principal.client}"
-    return "anonymous"
-
-
-def _result(status: int) -> Result:
-    if status in (401, 403):
-        return "denied"
-    return "allowed" if status < 400 else "failed"
