@@ -109,10 +109,10 @@ async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
         assert one["details"]["count"] == count and one["address"], one
         assert "am_" not in repr(one) and "canary" not in repr(one) and one["request_id"]
     client = await there.signer()
-    granted = await client.granted({"resources": {"channels": {"hall": 1}}, "uuid": "ada"})
+    granted = await client.granted({"resources": {"channels": {"hall": 1}}})
     async with there.socket(token) as socket:
         for number, channel in ((1, "hall"), (2, "else")):
-            await bind(socket, number, granted, channels=[channel], uuid="ada")
+            await bind(socket, number, granted, channels=[channel])
         await socket.send_json({"type": "here_now", "session": 1, "channels": ["else"]})
     for action, result, target in (
         ("sync.bind", "allowed", "hall"), ("sync.bind", "denied", "else"),

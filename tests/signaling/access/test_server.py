@@ -64,7 +64,7 @@ class Server:
             self.process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env=os.environ)
 
     async def url(self) -> str:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not self.ready.exists():
             assert self.process.poll() is None, self.output.read_text()
             assert time.monotonic() < end
