@@ -219,10 +219,13 @@ class App:
         calling.ringing.calls.following.notifier = pushing.ringer
         mirroring = make_mirror(self.core, self._people)
         self._stack.push_async_callback(mirroring.stop)
+        mirroring.hear(delivering.outbox, delivering.notices)
         queues = QueueErasing(delivering.outbox)
         calls = CallErasing(calling.ringing.calls)
-        others: list[Eraser] = [calls, queues, pushing.eraser, *mirroring.erasers()]
+        notices = delivering.notices
+        others: list[Eraser] = [calls, queues, pushing.eraser, notices, *mirroring.erasers()]
         rights = make_rights(self.core, self._people, self._filing.files, others)
+        rights.restrictions.told = notices.restricted
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(
             self._config, self._keys, self._new_identity, is_room=calling.ringing.is_room

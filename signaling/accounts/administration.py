@@ -296,12 +296,12 @@ class Administration:
             raise not_found()
         link = await self._links.claim(app, Purpose.MAIL, row.key)
         before = await self._registry.require(app, account_id)
-        await self._registry.change(app, account_id, lambda one: replace(one, mail=link.mail))
+        await self._registry.rectify(app, account_id, mail=link.mail)
         self._tell(app, before, "mail_changed")
 
     async def drop_mail(self, app: str, account_id: str) -> None:
         before = await self._registry.require(app, account_id)
-        await self._registry.change(app, account_id, lambda row: replace(row, mail=""))
+        await self._registry.rectify(app, account_id, mail="")
         self._tell(app, before, "mail_changed")
 
     def _tell(self, app: str, account: Account, what: str) -> None:

@@ -28,6 +28,8 @@ ABANDONED = 60.0
 KEPT_AFTER_LIFE = 3600.0
 
 MayForget = Callable[[str, str], Awaitable[bool]]
+Rectified = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
+"""An account of an app, and which of its fields are about to say something else."""
 
 
 class Registry:
@@ -38,6 +40,7 @@ class Registry:
         self._clock = clock
         self._decoy = Decoy(tables)
         self.may_forget: MayForget = _always
+        self.rectified: Rectified = _nobody
 
     # Apps
 
@@ -174,6 +177,14 @@ class Registry:
         except Conflict:
             raise Unavailable("Too many changes of this account at this moment.") from None
 
+    async def rectify(self, app: str, account: str, **fields: str) -> Account:
+        """Of what people say of themselves: whoever holds it hears of it first. Raises 404."""
+        found = await self.require(app, account)
+        changed = tuple(name for name, value in fields.items() if getattr(found, name) != value)
+        if changed:
+            await self.rectified(app, account, changed)
+        return await self.change(app, account, lambda row: replace(row, **fields))
+
     async def page(self, app: str, after: str, limit: int) -> list[Account]:
         """By id, which is by age; those whose key is locked are left out."""
         rows = await self.tables.accounts.readable(app, after=after, limit=limit)
@@ -257,6 +268,10 @@ class Decoy:
 
 async def _always(app: str, account: str) -> bool:
     return True
+
+
+async def _nobody(app: str, account: str, fields: tuple[str, ...]) -> None:
+    """Was told anything."""
 
 
 def taken() -> ClientError:

@@ -13,6 +13,7 @@ from signaling.compose.people import People
 from signaling.delivery.configured import keep, routes_of
 from signaling.delivery.feed import Feed
 from signaling.delivery.inlets import Inlets
+from signaling.delivery.notices import Notices
 from signaling.delivery.operations import incoming, operations
 from signaling.delivery.operations.common import Deps
 from signaling.delivery.outbox import DurableOutbox
@@ -37,6 +38,7 @@ class Delivering:
     subscriptions: Subscriptions
     feed: Feed
     sender: EventSender
+    notices: Notices
     listed: Sequence[Operation]
 
     def operations(self) -> list[Operation]:
@@ -88,6 +90,8 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     chat.committed.append(feed.committed)
     people.chatting.receipts.moved.append(feed.receipt)
     people.chatting.presences.told.append(feed.presence)
+    notices = Notices(outbox, subscriptions, chat.rooms, core.clock, base)
+    people.service.registry.rectified = notices.rectified
     deps = Deps(
         subscriptions,
         outbox,
@@ -101,8 +105,9 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
         base,
     )
     return Delivering(
-        core, outbox, subscriptions, feed, sender, operations(deps, _inlets(core, people, base))
-    )
+        core, outbox, subscriptions, feed, sender, notices,
+        operations(deps, _inlets(core, people, base)),
+    )  # fmt: skip
 
 
 def _inlets(core: Core, people: People, base: str) -> incoming.Deps:

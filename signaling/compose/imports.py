@@ -46,7 +46,9 @@ def make_importing(core: Core, people: People, files: Files) -> Importing:
     parts = files.parts if files is not None else cast("Parts", None)
     jobs = Jobs(core.store, core.sealer, core.clock, core.ids.new())
     archives = Archives(parts, settings.max_unpacked_bytes)
-    tools = Tools(chatting.chat, chatting.people, files, core.sealer, core.clock)
+    tools = Tools(
+        chatting.chat, chatting.people, chatting.accounts, files, core.sealer, core.clock
+    )  # fmt: skip
     running = Running(tools, jobs, archives)
     imports = Imports(
         jobs, archives, running, core.audit, core.clock, core.ids, core.entropy, settings

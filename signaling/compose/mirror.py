@@ -12,15 +12,21 @@ from signaling.compliance.audit.port import AuditEvent
 from signaling.compliance.erasure.port import Eraser
 from signaling.compose.core import Core
 from signaling.compose.people import People
+from signaling.delivery.notices import MIRROR, Notices
+from signaling.delivery.outbox import DurableOutbox
+from signaling.delivery.worker import Limits
 from signaling.errors import Unavailable
 from signaling.mirror.database import MirrorDatabase
 from signaling.mirror.following import Follower
 from signaling.mirror.inbox import ACTOR, Inbox, Rules
+from signaling.mirror.notices import NoticeSender
 from signaling.mirror.port import MirrorStore, Reason
 from signaling.mirror.worker import LEASE_SECONDS, Worker
 
 # How much of a minute's documents may come at once.
 BURST = 4
+GIVE_UP = 30 * 86400.0
+"""Seconds that a notice waits for a database that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,16 @@ class Mirroring:
 
     database: MirrorDatabase | None = None
     worker: Worker | None = None
+    rooms: Sequence[str] = ()
 
     def erasers(self) -> Sequence[Eraser]:
         return () if self.database is None else (MirrorErasing(self.database),)
+
+    def hear(self, outbox: DurableOutbox, notices: Notices) -> None:
+        """Its readers are told what became of people (GDPR 19). Before the outbox runs."""
+        if self.database is not None:
+            outbox.register(MIRROR, NoticeSender(self.database), Limits(give_up_s=GIVE_UP))
+            notices.mirrored = self.rooms
 
     def tasks(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
@@ -80,7 +93,7 @@ def make_mirror(core: Core, people: People) -> Mirroring:
     )  # fmt: skip
     rooms, poll = tuple(dict.fromkeys(settings.rooms)), settings.poll_seconds
     worker = Worker(core.app, rooms, chatting.chat, database, lease, follower, inbox, poll)
-    return Mirroring(database, worker)
+    return Mirroring(database, worker, rooms)
 
 
 def guarded(state: RoomState) -> bool:

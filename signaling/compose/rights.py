@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from signaling.calls.service import Calls
 from signaling.chat.sealing import CACHE_SECONDS
+from signaling.compliance.audit.forward.lease import Lease
 from signaling.compliance.audit.reader import Reader
 from signaling.compliance.consent import operations as consent_operations
 from signaling.compliance.consent.ledger import Consents
@@ -28,12 +30,16 @@ from signaling.compliance.holds import operations as hold_operations
 from signaling.compliance.holds.holds import Holds
 from signaling.compliance.pseudonyms import operations as pseudonym_operations
 from signaling.compliance.pseudonyms.names import Pseudonyms
+from signaling.compliance.requests import operations as request_operations
+from signaling.compliance.requests.tracker import Tracker
 from signaling.compliance.restriction import operations as restriction_operations
 from signaling.compliance.restriction.restrictions import Restrictions
 from signaling.compliance.retention import operations as retention_operations
 from signaling.compliance.retention.dormant import Dormant
 from signaling.compliance.retention.policy import DAY, Policies, installed
 from signaling.compliance.retention.sweep import Sweep
+from signaling.compliance.statistics import operations as statistics_operations
+from signaling.compliance.statistics.counting import Counting
 from signaling.compose.chat import Chatting
 from signaling.compose.core import Core
 from signaling.compose.imports import Importing, make_importing
@@ -44,6 +50,9 @@ from signaling.delivery.push.register import KIND as SUBSCRIPTIONS
 from signaling.files.service import Files
 from signaling.http.api.operation import Operation
 from signaling.storage.table import Table
+
+# One process reminds of requests; another takes over after so long.
+REMINDING_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ class Rights:
     importing: Importing
     restrictions: Restrictions
     health: Health
+    tracker: Tracker
+    counting: Counting
 
     def operations(self) -> list[Operation]:
         deps = self.people.chatting.deps(self.people.access.door)
@@ -75,11 +86,13 @@ class Rights:
             *consent_operations.operations(self.consents, self.core.app),
             *export_operations.operations(deps, self.requests, self.collector, self.core.audit),
             *pseudonym_operations.operations(self.names, self.people.service.registry),
-            *retention_operations.operations(deps, self.policies, self.holds),
+            *retention_operations.operations(deps, self.policies, self.holds, self.sweep),
             *self.importing.operations(),
             *restriction_operations.operations(
                 self.restrictions, self.people.service.registry, self.people.chatting.chat
             ),
+            *request_operations.operations(self.tracker, self.people.service.registry),
+            *statistics_operations.operations(self.counting),
         ]
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
@@ -92,6 +105,7 @@ class Rights:
             *self.importing.tasks(),
             self.restrictions.run(app),
             self.health.run(app),
+            self.tracker.run(app),
         ]
 
 
@@ -103,7 +117,8 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     parts = make_parts(core, chatting, files)
     importing = make_importing(core, people, files)
     restrictions = make_restrictions(core, chatting, consents)
-    parts.others.extend((consents, importing, restrictions, *others))
+    tracker = make_tracker(core)
+    parts.others.extend((consents, importing, restrictions, tracker, *others))
     who = Who(service.registry, service.devices, service.links)
     jobs = Jobs(core.store, core.sealer, core.clock, core.ids.new())
 
@@ -131,9 +146,24 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     return Rights(
         core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
         Requests(core.store, core.sealer, core.clock, core.ids),
-        make_collector(core, people, files), consents, importing, restrictions,
-        make_health(core, people),
+        make_collector(core, people, files, tracker), consents, importing, restrictions,
+        make_health(core, people), tracker, make_counting(core, chatting, restrictions),
     )  # fmt: skip
+
+
+def make_tracker(core: Core) -> Tracker:
+    lease = Lease(core.store.meta, core.clock, "requests", core.ids.new(), REMINDING_SECONDS)
+    return Tracker(core.store, core.sealer, core.clock, core.ids, core.audit, lease.hold)
+
+
+def make_counting(core: Core, chatting: Chatting, restrictions: Restrictions) -> Counting:
+    async def objects(app: str, account: str) -> bool:
+        return await restrictions.objects(app, account, "statistics")
+
+    def named(at: float) -> str:
+        return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+    return Counting(chatting.chat, core.clock, objects, named)
 
 
 def make_health(core: Core, people: People) -> Health:
@@ -150,12 +180,12 @@ def make_restrictions(core: Core, chatting: Chatting, consents: Consents) -> Res
     return made
 
 
-def make_collector(core: Core, people: People, files: Files) -> Collector:
+def make_collector(core: Core, people: People, files: Files, tracker: Tracker) -> Collector:
     chatting, service = people.chatting, people.service
     return Collector(
         chatting.chat, chatting.people, chatting.accounts, service.registry, service.devices,
         people.sessions, files, Reader(core.store.log, core.sealer), core.clock,
-        Table(core.store, SUBSCRIPTIONS, Subscription, core.sealer),
+        Table(core.store, SUBSCRIPTIONS, Subscription, core.sealer), tracker,
     )  # fmt: skip
 
 

@@ -65,6 +65,11 @@ class EventType(StrEnum):
     # Of no log: told as they pass to who names them.
     RECEIPT_MOVED = "receipt.moved"
     PRESENCE_CHANGED = "presence.changed"
+    # Of no log either: notices of GDPR 19, to whoever may hold something of the person.
+    ACCOUNT_RECTIFIED = "account.rectified"
+    ACCOUNT_ERASED = "account.erased"
+    ACCOUNT_RESTRICTED = "account.restricted"
+    ACCOUNT_RELEASED = "account.released"
 
 
 _TYPES: dict[type, EventType] = {

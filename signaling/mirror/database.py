@@ -5,6 +5,7 @@
     inbox       what other programs wish to post
     posted      _id document of the inbox: what became of it
     quarantine  _id digest: what did not become a post, and why
+    notices     _id of the event: what became of a person (GDPR 19)
 
 Only what is right on every deployment is relied on: writes of one document, unique `_id`s. A change
 stream, where there is one, only says when to look.
@@ -65,7 +66,7 @@ class MirrorDatabase:
         messages = self._of("messages")
         for keys in (("room", "seq"), ("room", "ops"), ("account",)):
             await asked(messages.create_index([(key, ASCENDING) for key in keys]))
-        for name in ("posted", "quarantine"):
+        for name in ("posted", "quarantine", "notices"):
             await asked(self._of(name).create_index([("at", ASCENDING)]))
 
     # Rooms
@@ -182,8 +183,12 @@ class MirrorDatabase:
     async def remove(self, name: bytes) -> None:
         await asked(self._of("inbox").delete_one(RawBSONDocument(name)))
 
+    async def notice(self, document: Document) -> None:
+        named = {"_id": document["_id"]}
+        await asked(self._of("notices").replace_one(named, document, upsert=True))
+
     async def expire(self, before: datetime) -> None:
-        for name in ("posted", "quarantine"):
+        for name in ("posted", "quarantine", "notices"):
             await asked(self._of(name).delete_many({"at": {"$lt": before}}))
 
     async def changes(self, wake: Callable[[], None]) -> None:

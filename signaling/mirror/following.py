@@ -143,6 +143,8 @@ class Follower:
                 vanished.append(ident)
                 continue
             view, seqs = found
+            if not view.deleted and self._chat.rooms.withheld(room.app, view.account or ""):
+                continue  # kept where it is, and given to nobody (GDPR 18)
             documents.append(message_document(room.id, view, seqs, upto, bodies=self._bodies))
         await self._still()
         await self._store.bury(room.id, touched.gone, upto)

@@ -120,8 +120,11 @@ class MirrorStore(Protocol):
     async def remove(self, name: bytes) -> None:
         """From the inbox."""
 
+    async def notice(self, document: Document) -> None:
+        """What became of a person; the same again changes nothing."""
+
     async def expire(self, before: datetime) -> None:
-        """Receipts and what was quarantined."""
+        """Receipts, notices and what was quarantined."""
 
     async def changes(self, wake: Callable[[], None]) -> None:
         """Calls `wake` for whatever comes into the inbox, until it fails. Raises NoStreams."""

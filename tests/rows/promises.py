@@ -257,8 +257,8 @@ PROMISES = (
     ),
     Promise(
         "C20",
-        "Pseudonyms with a key that can be replaced; who was erased is not found",
-        missing="Statistics without names: the server makes none",
+        "Pseudonyms with a key that can be replaced; who was erased is not found; statistics of "
+        "nobody",
     ),
     Promise("C24", "Confidential and whole in transit and at rest"),
     Promise(
@@ -279,8 +279,8 @@ PROMISES = (
     ),
     Promise(
         "C29",
-        "Retention by class of data, and for accounts that nobody uses",
-        missing="A dry run and its report; backups stay as long as the operator keeps them",
+        "Retention by class of data, and for accounts that nobody uses; dry runs that count",
+        missing="Backups stay as long as the operator keeps them",
         elsewhere=(
             "tests/rows/test_b17_retention.py::test_b16_after_thirty_days_nothing_of_it_is_left",
             "tests/rows/test_b17_retention.py::test_b17_files_may_go_before_their_messages",
@@ -291,9 +291,8 @@ PROMISES = (
     ),
     Promise(
         "C30",
-        "Access, correction and erasure of what is one's own within minutes; restrict and object",
-        missing="The tracker of the thirty days in which a request on paper is answered; an event "
-        "that tells receivers of a restriction",
+        "Access, correction and erasure of what is one's own within minutes; restrict and object; "
+        "thirty days for what people have to answer; recipients are told",
         elsewhere=(
             "tests/signaling/delivery/push/test_server.py::test_who_had_processing_restricted_wakes_nobody_and_is_not_woken",
         ),

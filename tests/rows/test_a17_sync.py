@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from tests.rows.house import House, Visit, closed, visiting
 from tests.rows.peer import Peer, posted, posts, seated
 from tests.rows.rightful import Person, people
 
+FRAME_BYTES = 65_536
+"""The largest message, as the hello says."""
 RESET = {"shouldClientReset": True, "tryAgain": True, "action": "ClientReset"}
 
 
@@ -296,6 +299,34 @@ async def test_a23_too_large_a_frame_ends_the_socket(there: Visit) -> None:
         # Who is still sending when it ends may miss the frame that says why.
         assert await closed(peer.socket) in (1009, 1006)
     assert await bob.texts(room) == []
+
+
+async def test_a23_an_oversized_frame_is_closed_with_1009(there: Visit) -> None:
+    """Of each only what says how long it is: nothing is on its way that could hide the answer."""
+    ann, bob, room, path = await one_room(there)
+    text, more, last = 0x01, 0x00, 0x80
+    for parts in (
+        [(text | last, FRAME_BYTES + 1, 0)],
+        [(text | last, 2**62, 0)],
+        [(text, 40_000, 40_000), (more | last, 40_000, 0)],
+    ):
+        async with seated(ann) as (peer,):
+            await peer.bind(path)
+            for first, length, sent in parts:
+                peer.socket._writer.transport.write(announced(first, length) + b" " * sent)
+            assert await closed(peer.socket) == 1009, parts
+    async with seated(ann) as (peer,):
+        await peer.bind(path)
+        largest = json.dumps({"type": "ping", "id": 7}).ljust(FRAME_BYTES - 1)
+        await peer.socket.send_str(largest)
+        assert (await peer.next("pong"))["id"] == 7
+        await peer.alive()
+    assert await bob.texts(room) == []
+
+
+def announced(first: int, length: int) -> bytes:
+    """The head of a client's frame with a mask of zeros (RFC 6455 section 5.2)."""
+    return bytes((first, 0x80 | 127)) + length.to_bytes(8, "big") + bytes(4)
 
 
 async def test_a23_what_one_may_not_keeps_its_place_without_an_effect(there: Visit) -> None:

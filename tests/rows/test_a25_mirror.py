@@ -259,3 +259,32 @@ async def test_a25_killed_between_post_and_receipt_it_is_one_post(
         assert await bob.texts(room) == ["once"]
         assert await at.reasons() == {}
     await proxy.stop()
+
+
+async def test_a25_c30_readers_of_the_mirror_are_told_what_became_of_people(at: Mirrored) -> None:
+    ann, bob, cy = await people(at.there, 3)
+    tea = await ann.room(bob)
+    await at.on(tea, bodies="true")
+    name = {"name": "Canary Thirty"}
+    for one in (bob, cy):
+        await one.must("PATCH", "/account", name, headers={"If-Match": "*"})
+    first = await bob.post(tea, "before")
+    await at.becomes(tea, first["id"], bool)
+    await bob.must("PUT", "/account/restriction")
+    held = await bob.post(tea, "canary-restricted")
+    last = await ann.post(tea, "after")
+    await at.becomes(tea, last["id"], bool)
+    assert await at.message(tea, held["id"]) == {}
+    await ann.erased(await bob.ask("POST", "/account/erasure", {"confirm": bob.id}))
+
+    async def told() -> bool:
+        found = await at.all("notices")
+        by_time = sorted(found, key=lambda one: one["at"])
+        events = [one["event"].removeprefix("sotto.account.") for one in by_time]
+        assert {one["account"] for one in found} <= {bob.id}
+        return events == ["rectified", "restricted", "erased"]
+
+    await until(told, 60)
+    (rectified,) = await at.all("notices", event="sotto.account.rectified")
+    assert rectified["fields"] == ["name"]
+    assert b"anary" not in await at.everything()

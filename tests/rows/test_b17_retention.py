@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -251,3 +252,49 @@ def test_c29_the_rule_of_the_configuration_holds_where_nobody_set_another(
             assert (said["messages"], said["files"]) == (None, 2 * DAY)
 
     apart(look())
+
+
+async def test_c29_a_dry_run_of_a_rule_counts_what_the_sweeper_then_removes(swept: Visit) -> None:
+    ann, bob = await people(swept, 2)
+    room = await ann.room(bob)
+    for number in range(3):
+        await ann.post(room, f"{CANARY} {number}")
+    await ann.sent(room, b"x" * 5000, CANARY)
+    await later(swept, 10 * DAY, ann, bob)
+    await bob.post(room, "young")
+    rule, where = {"messages": 5 * DAY}, "/retention/dry-run"
+    before = await bob.log(room)
+    tried = await due_of(swept, room, rule)
+    assert tried == {"room": room, "messages": 4, "files": 1, "held": False}
+    # Files may go before their messages; a longer rule removes nothing of this.
+    files = {"messages": None, "files": 5 * DAY}
+    assert (await due_of(swept, room, files))["files"] == 1
+    assert await due_of(swept, room, {"messages": 20 * DAY}) is None
+    keeper, agreeing = [await person(swept, "compliance") for _ in range(2)]
+    hold = await keeper.must("POST", "/holds", {"reason": "case 29", "rooms": [room]})
+    assert (await due_of(swept, room, rule))["held"] is True
+    await keeper.must("POST", f"/holds/{hold['id']}/release")
+    await agreeing.must("POST", f"/holds/{hold['id']}/release/approval")
+    assert await bob.log(room) == before
+    assert (await ann.ask("POST", where, rule)).status == 403
+    root = await owner(swept)
+    for wrong in ({}, {"messages": 0}, {"messages": 5, "rooms": []}):
+        refused = await root.ask("POST", where, wrong)
+        assert (refused.status, refused.code) == (422, "fields_invalid"), wrong
+    await ann.must("PUT", f"/rooms/{room}/retention", rule)
+
+    async def gone() -> bool:
+        return await bob.texts(room) == ["young"]
+
+    await until(gone)
+    assert await due_of(swept, room, rule) is None
+
+
+async def due_of(there: Visit, room: str, rule: object) -> Any:
+    """What the report of a dry run says of a room."""
+    found = await (await owner(there)).must("POST", "/retention/dry-run", rule)
+    shown = [one for one in found["items"] if not one["held"]]
+    sums = (len(shown), sum(one["messages"] for one in shown), sum(one["files"] for one in shown))
+    assert len(found["items"]) < 100
+    assert (found["rooms"], found["messages"], found["files"]) == sums
+    return next((one for one in found["items"] if one["room"] == room), None)

@@ -1,4 +1,7 @@
-"""Row B21: what was exported comes into another Sotto, and what Slack and Mattermost export."""
+"""Row B21: what was exported comes into another Sotto, and what Slack and Mattermost export.
+
+Long because everything that an archive holds is looked at where it arrives.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tests.rows.importing import (
     threaded,
     uploaded,
 )
-from tests.rows.rightful import Person, owner, people, person
+from tests.rows.rightful import Person, owner, people, person, until
 from tests.signaling.compliance import archives
 
 LONG = 100
@@ -322,3 +325,85 @@ async def test_b21_the_command_line_brings_an_archive(
     archive.write_bytes(b"no archive")
     assert await command.bring(parser.parse_args([*words, *server])) == 1
     assert "archive_invalid" in capsys.readouterr().err
+
+
+async def own_archive(who: Person) -> bytes:
+    headers = {"Authorization": f"Bearer {who.token}"}
+    url = f"{who.there.house.url}/api/v1/account/export"
+    async with who.there.client.get(url, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.read()
+
+
+async def called(ann: Person, bob: Person, room: str) -> None:
+    """Ann calls, Bob declines; the room says so."""
+    await ann.must("POST", f"/rooms/{room}/call", {})
+    await bob.must("POST", f"/rooms/{room}/call/reject", {})
+
+    async def is_told() -> bool:
+        told = [one["call"]["state"] for one in await messages(ann, room) if "call" in one]
+        return told == ["rejected"]
+
+    await until(is_told)
+
+
+async def test_b21_calls_of_a_room_come_along(there: Visit) -> None:
+    ann, bob, cat = await people(there, 3)
+    room = await ann.room(bob, kind="direct", name="")
+    await ann.post(room, "before")
+    await called(ann, bob, room)
+    await ann.post(room, "after")
+    admin, data = await owner(there), await archive_of(there, room)
+    done = await imported(admin, "sotto", data, {bob.id: cat.id}, label=room)
+    assert (done["counts"]["messages"], done["counts"]["calls"]) == (3, 1)
+    (moved,) = (await rooms(cat)).values()
+    before, call, after = await both(cat, moved["id"])
+    assert said([before, after]) == ["before", "after"]
+    (ghost,) = (await cat.must("GET", f"/rooms/{moved['id']}/placeholders"))["items"]
+    assert ghost["name"] == ann.login and call["account"] == ghost["id"]
+    # A call of elsewhere: told, and nobody can join it or finds it in a list of theirs.
+    assert call["kind"] == "imported_call" and "call" not in call
+    shown = {name: call["custom"][f"imported.{name}"] for name in ("call", "seconds", "accounts")}
+    assert shown == {"call": "rejected", "seconds": 0, "accounts": f"{ghost['id']} {cat.id}"}
+    assert (await cat.must("GET", "/calls"))["items"] == []
+    again = await imported(admin, "sotto", data, {bob.id: cat.id}, label=room)
+    assert again["counts"]["known"] == 3 and "calls" not in again["counts"]
+
+
+async def test_b21_drafts_and_saved_messages_come_along(there: Visit) -> None:
+    ann, bob, dan = await people(there, 3)
+    room = await ann.room(bob, kind="direct", name="")
+    mine, his = await ann.post(room, "mine"), await bob.post(room, "bob's")
+    await called(ann, bob, room)
+    for one, note in ((mine, "to read"), (his, "bob's")):
+        await ann.must("PUT", f"/rooms/{room}/messages/{one['id']}/saved", {"note": note})
+    half = {"format": "m.plain.v1", "text": "half a thought"}
+    await ann.must("PUT", f"/rooms/{room}/draft", {"body": half})
+    await ann.must("PUT", f"/rooms/{room}/draft", {"body": half, "parent": mine["id"]})
+    admin, data = await owner(there), await own_archive(ann)
+    ident = await uploaded(admin, "sotto", data, label=ann.id)
+    ready = (await reached(admin, ident, "ready"))["counts"]
+    assert (ready["messages"], ready["drafts"], ready["saved"]) == (2, 2, 2)
+    await admin.must("POST", f"/imports/{ident}/start", {"people": {ann.id: dan.id}})
+    counts = (await reached(admin, ident, "done"))["counts"]
+    # What Bob said is not in Ann's archive, so it cannot be found again here.
+    wanted = {"messages": 2, "calls": 1, "drafts": 2, "saved": 1, "skipped": 1}
+    assert {word: counts[word] for word in wanted} == wanted
+    (moved,) = (await rooms(dan)).values()
+    first, call = await both(dan, moved["id"])
+    assert call["custom"]["imported.accounts"] == dan.id
+    (saved,) = (await dan.must("GET", "/saved"))["items"]
+    assert (saved["room"], saved["id"], saved["note"]) == (moved["id"], first["id"], "to read")
+    drafts = (await dan.must("GET", "/drafts"))["items"]
+    assert {one.get("parent") for one in drafts} == {None, first["id"]}
+    assert {one["body"]["text"] for one in drafts} == {"half a thought"}
+    # Again: what Dan has meanwhile stays as it is, and Ann's own as well.
+    fuller = {"format": "m.plain.v1", "text": "a whole one"}
+    await dan.must("PUT", f"/rooms/{moved['id']}/draft", {"body": fuller})
+    await dan.must("DELETE", f"/rooms/{moved['id']}/messages/{first['id']}/saved")
+    await imported(admin, "sotto", data, {ann.id: dan.id}, label=ann.id)
+    drafts = (await dan.must("GET", "/drafts"))["items"]
+    texts = {one.get("parent"): one["body"]["text"] for one in drafts}
+    assert texts == {None: "a whole one", first["id"]: "half a thought"}
+    assert (await dan.must("GET", "/saved"))["items"] == []
+    assert len((await ann.must("GET", "/drafts"))["items"]) == 2

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import replace
-
 from signaling.accounts import names
 from signaling.accounts.model import Account
 from signaling.accounts.operations import shapes
@@ -39,9 +37,7 @@ class Handlers:
     async def patch(self, call: Call[shapes.Profile]) -> shapes.OwnAccount:
         app, ident = _who(call)
         name = names.display(call.body.name)
-        account = await self._service.registry.change(
-            app, ident, lambda row: replace(row, name=name)
-        )
+        account = await self._service.registry.rectify(app, ident, name=name)
         return await self._shown(app, account)
 
     async def leave(self, call: Call[None]) -> Reply:

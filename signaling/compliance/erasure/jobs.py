@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from msgspec.structs import replace
 
 from signaling.clock import Clock
-from signaling.compliance.erasure.port import Job, Kind, Lost, State
+from signaling.compliance.erasure.port import Job, Kind, State
 from signaling.errors import ClientError, Code
 from signaling.keys.port import Sealer
+from signaling.storage import claims
 from signaling.storage.port import Conflict, Store
 from signaling.storage.table import Row, Table
 
@@ -34,7 +32,8 @@ class Jobs:
 
     def __init__(self, store: Store, sealer: Sealer, clock: Clock, process: str) -> None:
         self._table = Table(store, KIND, Job, sealer, terms=_terms)
-        self._sealer, self._clock, self._process = sealer, clock, process
+        self._claims = claims.Claims(self._table, clock, process, CLAIM_SECONDS)
+        self._sealer = sealer
 
     def ident(self, app: str, kind: Kind, *parts: str) -> str:
         said = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -44,6 +43,18 @@ class Jobs:
         """The job, and whether it is new."""
         try:
             return (await self._table.create(app, job.id, job)).value, True
+        except Conflict:
+            return await self.get(app, job.id), False
+
+    async def again(self, app: str, job: Job, expires: float) -> tuple[Job, bool]:
+        """As `ask`, but one that is done begins anew."""
+        row = await self._table.get(app, job.id)
+        if row is not None and row.value.state is not State.DONE:
+            return row.value, False
+        try:
+            if row is None:
+                return (await self._table.create(app, job.id, job, expires=expires)).value, True
+            return (await self._table.extend(app, row, job, expires)).value, True
         except Conflict:
             return await self.get(app, job.id), False
 
@@ -72,25 +83,12 @@ class Jobs:
 
     async def claim(self, app: str, row: Row[Job]) -> Claimed | None:
         """None while another process has it."""
-        now, job = self._clock.unix(), row.value
-        if job.claim > now and job.worker != self._process:
-            return None
-        mine = replace(job, claim=now + CLAIM_SECONDS, worker=self._process)
-        try:
-            return Claimed(app, self._table, self._clock, await self._table.replace(app, row, mine))
-        except Conflict:
-            return None
+        mine = await self._claims.take(app, row)
+        return None if mine is None else Claimed(app, self._claims, mine)
 
 
-class Claimed:
-    """A job that this process has to itself. Implements `port.Progress`."""
-
-    def __init__(self, app: str, table: Table[Job], clock: Clock, row: Row[Job]) -> None:
-        self._app, self._table, self._clock, self._row = app, table, clock, row
-
-    @property
-    def job(self) -> Job:
-        return self._row.value
+class Claimed(claims.Claimed[Job]):
+    """Implements `port.Progress`."""
 
     async def note(
         self,
@@ -104,12 +102,3 @@ class Claimed:
         for name, count in (counts or {}).items():
             summed[name] = summed.get(name, 0) + count
         await self.change(after=after, done=done, total=total, counts=summed)
-
-    async def change(self, **fields: Any) -> None:
-        """Raises Lost."""
-        claim = self._clock.unix() + CLAIM_SECONDS
-        value = replace(self.job, **{"claim": claim, **fields})
-        try:
-            self._row = await self._table.replace(self._app, self._row, value)
-        except Conflict:
-            raise Lost from None

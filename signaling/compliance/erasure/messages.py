@@ -22,8 +22,9 @@ COUNTED = "counted"
 class MessageErasing:
     """Holds nothing of a job."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts, self._chat = parts, parts.chat
+    def __init__(self, parts: Parts, *, dry: bool = False) -> None:
+        """`dry`: counts, and leaves everything where it is."""
+        self._parts, self._chat, self._dry = parts, parts.chat, dry
 
     def named(self) -> Sequence[Step]:
         return (self._named,)
@@ -74,6 +75,8 @@ class MessageErasing:
         if progress.job.after != counted:
             files = sum(len(one.op.attachments) for one in posts if isinstance(one.op, Post))
             await progress.note({"messages": len(posts), "files": files}, after=counted)
+        if self._dry:
+            return
         ids = [ident for one in posts if (ident := subject_of(one)) is not None]
         messages = list(zip(ids, (one.seq for one in posts), strict=True))
         await erase(self._chat, room, messages, (), "erasure")

@@ -49,7 +49,8 @@ class Farewell(Body, frozen=True, kw_only=True):
 
 class ErasureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`held`: it waits for the end of a legal hold and then goes on by itself. `step` of `steps`;
-    within a step `done` of `total`, where that is known. `counts` are by what was removed.
+    within a step `done` of `total`, where that is known. `counts` are by what was removed; of a
+    `dry_run` by what would be, and `reason` is what would stop it.
     """
 
     id: str
@@ -62,6 +63,7 @@ class ErasureAnswer(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: datetime
     finished_at: datetime | None
     reason: str | None
+    dry_run: bool
 
 
 class CertificateAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,8 @@ def erasure_answer(job: Job) -> ErasureAnswer:
         id=job.id, kind=job.kind, state=job.state, step=job.step, done=job.done, total=job.total,
         counts=job.counts, asked_at=datetime.fromtimestamp(job.asked, UTC),
         finished_at=None if job.finished is None else datetime.fromtimestamp(job.finished, UTC),
-        reason="legal_hold" if job.state is State.HELD else None,
+        reason="legal_hold" if job.state is State.HELD or (job.dry and job.hold) else None,
+        dry_run=job.dry,
     )  # fmt: skip
 
 
@@ -94,14 +97,18 @@ class Handlers:
         actor = await actor_of(self._deps, call)
         name = call.path["room_id"]
         try:
-            room = await self._chat.room_for(actor, name, Act.REMOVE_CHANNEL)
+            room = await self._own_room(actor, name, call.now)
         except ClientError as error:
             return await self._again(actor, name, error)
-        if not actor.token:
-            # Moderators delete messages; a room is its owner's to end.
-            rights.require(actor, name, Act.SET_CHANNEL, call.now)
         call.note.target = f"room:{name}"
         return _accepted(*await self._erasures.room(room, _by(actor)))
+
+    async def _own_room(self, actor: Actor, name: str, now: float) -> Room:
+        room = await self._chat.room_for(actor, name, Act.REMOVE_CHANNEL)
+        if not actor.token:
+            # Moderators delete messages; a room is its owner's to end.
+            rights.require(actor, name, Act.SET_CHANNEL, now)
+        return room
 
     async def _again(self, actor: Actor, name: str, error: ClientError) -> Reply:
         """Whoever asked is told the same of a room that is gone; nobody else that there was one."""
@@ -111,14 +118,25 @@ class Handlers:
         return _accepted(job, False)
 
     async def messages(self, call: Call[ErasureWish]) -> Reply:
+        return await self._messages(await actor_of(self._deps, call), call, dry=False)
+
+    async def try_room(self, call: Call[ErasureWish]) -> Reply:
+        """By the rights that the erasure would ask for. Nothing named: the whole room."""
         actor = await actor_of(self._deps, call)
+        if call.body != ErasureWish():
+            return await self._messages(actor, call, dry=True)
+        room = await self._own_room(actor, call.path["room_id"], call.now)
+        call.note.target = f"room:{room.id}"
+        return _accepted(*await self._erasures.room(room, _by(actor), dry=True))
+
+    async def _messages(self, actor: Actor, call: Call[ErasureWish], *, dry: bool) -> Reply:
         wish, act = call.body, Act.DELETE_MESSAGES if actor.token else Act.GET_CHANNEL
         room = await self._chat.room_for(actor, call.path["room_id"], act)
         call.note.target = f"room:{room.id}"
         anybodys = rights.allowed(actor, room.id, Act.DELETE_MESSAGES, call.now)
         if wish.messages and wish.first_seq is None and wish.last_seq is None:
             authors = await self._authors(room, wish.messages, actor, anybodys)
-            made = await self._erasures.messages(room, _by(actor), wish.messages, authors)
+            made = await self._erasures.messages(room, _by(actor), wish.messages, authors, dry=dry)
             return _accepted(*made)
         first, last = wish.first_seq, wish.last_seq
         if wish.messages or first is None or last is None or last < first:
@@ -126,7 +144,7 @@ class Handlers:
             message = "Name messages, or a first and a last seq."
             raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)
         rights.require(actor, room.id, Act.DELETE_MESSAGES, call.now)
-        return _accepted(*await self._erasures.stretch(room, _by(actor), first, last))
+        return _accepted(*await self._erasures.stretch(room, _by(actor), first, last, dry=dry))
 
     async def _authors(
         self, room: Room, ids: Sequence[str], actor: Actor, anybodys: bool
@@ -167,6 +185,19 @@ class Handlers:
         """The account's end has asked for it already."""
         return _accepted((await self._erasures.person(app, account, by))[0], True)
 
+    async def try_leaving(self, call: Call[None]) -> Reply:
+        who = call.principal
+        if who.kind is not PrincipalKind.ACCOUNT or who.account is None:
+            raise Refused(Code.NOT_PERMITTED, 403, "Only an account that signs in has this.")
+        call.note.target = f"account:{who.account}"
+        return _accepted(*await self._erasures.person(who.app, who.account, who.account, dry=True))
+
+    async def try_person(self, call: Call[None]) -> Reply:
+        who, ident = call.principal, call.path["account_id"]
+        await self._administration.managed(who.app, who.roles, ident)
+        call.note.target = f"account:{ident}"
+        return _accepted(*await self._erasures.person(who.app, ident, who.account or "", dry=True))
+
     async def get(self, call: Call[None]) -> ErasureAnswer:
         job = await self._erasures.jobs.get(call.principal.app, call.path["erasure_id"])
         return erasure_answer(job)
@@ -179,6 +210,8 @@ class Handlers:
 
     async def certificate(self, call: Call[None]) -> CertificateAnswer:
         job = await self._erasures.jobs.get(call.principal.app, call.path["erasure_id"])
+        if job.dry:
+            raise ClientError(Code.CONFLICT, 409, "A dry run erased nothing.")
         if job.state is not State.DONE:
             raise ClientError(Code.CONFLICT, 409, "The erasure is not done.")
         return CertificateAnswer(
@@ -201,6 +234,29 @@ def _confirmed(said: str, account: str) -> None:
 def _accepted(job: Job, fresh: bool) -> Reply:
     where = [("Location", f"/api/v1/erasures/{job.id}")]
     return Reply(erasure_answer(job), status=202 if fresh else 200, headers=where)
+
+
+def _tried(do: Handlers, either: dict[str, Any], asked: dict[str, Any]) -> list[Operation]:
+    """Dry runs."""
+    return [
+        Operation(
+            "POST", "/rooms/{room_id}/erasures/dry-run", "tryErasure",
+            "Count what an erasure would remove: messages, or the whole room", do.try_room,
+            body=ErasureWish, rate="write", errors=(*ROOM_ERRORS, Code.MESSAGE_NOT_FOUND),
+            **either, **asked,
+        ),
+        Operation(
+            "POST", "/account/erasure/dry-run", "tryAccountErasure",
+            "Count what would go with me", do.try_leaving, scope="account:write", rate="sensitive",
+            **asked,
+        ),
+        Operation(
+            "POST", "/accounts/{account_id}/erasure/dry-run", "tryOneAccountErasure",
+            "Count what would go with a person", do.try_person, auth=Auth.ROLE,
+            roles=(Role.OWNER, Role.ADMINISTRATOR), scope="admin", rate="sensitive",
+            errors=(Code.NOT_FOUND,), **asked,
+        ),
+    ]  # fmt: skip
 
 
 def operations(deps: Deps, erasures: Erasures, administration: Administration) -> list[Operation]:
@@ -248,4 +304,5 @@ def operations(deps: Deps, erasures: Erasures, administration: Administration) -
             "What was erased, signed", do.certificate, answer=CertificateAnswer,
             errors=(Code.NOT_FOUND, Code.CONFLICT), **known,
         ),
+        *_tried(do, either, asked),
     ]  # fmt: skip

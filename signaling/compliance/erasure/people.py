@@ -32,6 +32,7 @@ CONSENTS = "oauth_consent"
 
 AskRoom = Callable[[str, Room], Awaitable[None]]
 """Asks for the erasure of a room that nobody is left in."""
+InRoom = Callable[[str, Room, str, Progress], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Theirs:
     others: list[int] = field(default_factory=list)
     files: int = 0
 
+    def counts(self) -> dict[str, int]:
+        if not self.messages and not self.others:
+            return {}
+        counts = {"rooms": 1, "messages": len(self.messages), "files": self.files}
+        return {**counts, "reactions": len(self.others)}
+
 
 class PersonErasing:
     """Holds nothing of a job."""
@@ -61,6 +68,37 @@ class PersonErasing:
 
     def steps(self) -> Sequence[Step]:
         return (self._account, self._rooms, self._files, self._own, self._others, self._key)
+
+    def dry(self) -> Sequence[Step]:
+        """What would go, counted; nothing is changed."""
+        return (self._dry_account, self._dry_rooms)
+
+    async def _dry_account(self, app: str, progress: Progress) -> None:
+        account, register = progress.job.account, self._parts.files.parts.register
+        uploads = 0
+        async for row in register.all_files(app, f"owner:{account}"):
+            uploads += await self._outlives(app, account, row.key)
+        devices = len(await self._who.devices.list(app, account))
+        await progress.note({"devices": devices, "uploads": uploads, "keys": 1})
+
+    async def _outlives(self, app: str, account: str, file: str) -> bool:
+        """Whether a file would still be there once its owner's messages are gone."""
+        held = await self._parts.files.parts.register.held(app, file)
+        for reference in held:
+            room = await self._chat.rooms.find_there(app, reference.room)
+            known = room and await self._chat.rooms.known(room, reference.message)
+            if known and known.account != account:
+                return True
+        return not held
+
+    async def _dry_rooms(self, app: str, progress: Progress) -> None:
+        await self._each_room(app, progress, self._dry_room)
+
+    async def _dry_room(self, app: str, room: Room, account: str, progress: Progress) -> None:
+        counts = (await self._find(app, room, account, progress)).counts()
+        if room.state.accounts() == [account]:
+            counts["rooms_left_empty"] = 1
+        await progress.note(counts, after=room.id)
 
     async def _account(self, app: str, progress: Progress) -> None:
         account = progress.job.account
@@ -75,6 +113,9 @@ class PersonErasing:
         self._chat.sealing.forget()
 
     async def _rooms(self, app: str, progress: Progress) -> None:
+        await self._each_room(app, progress, self._in_room)
+
+    async def _each_room(self, app: str, progress: Progress, do: InRoom) -> None:
         """All of the app's: somebody may have written in one that they left long ago."""
         account = progress.job.account
         place, _, counted = progress.job.after.partition(":")
@@ -85,7 +126,7 @@ class PersonErasing:
             done += 1
             room = await self._chat.rooms.find_there(app, ident)
             if room is not None:
-                await self._in_room(app, room, account, progress)
+                await do(app, room, account, progress)
             await progress.note(after=ident, done=done)
 
     async def _in_room(self, app: str, room: Room, account: str, progress: Progress) -> None:
@@ -93,9 +134,7 @@ class PersonErasing:
         counted = f"{room.id}:{COUNTED}"
         if theirs.messages or theirs.others:
             if progress.job.after != counted:
-                counts = {"rooms": 1, "messages": len(theirs.messages), "files": theirs.files}
-                counts["reactions"] = len(theirs.others)
-                await progress.note(counts, after=counted)
+                await progress.note(theirs.counts(), after=counted)
             await self._erase(app, room, theirs, progress, counted)
         await self._parts.receipts.forget_account(app, room.id, account)
         await self._parts.doors.forget_account(app, room.id, account)

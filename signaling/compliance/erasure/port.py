@@ -33,7 +33,8 @@ class State(StrEnum):
 class Job(Struct, frozen=True, kw_only=True):
     """`people` are those whose hold would stop it; `done` of `total` tell how far the current step
     is. `claim` is until when `worker` has it to itself. When it is done, `certificate` says what
-    was erased and nothing else here names anybody.
+    was erased and nothing else here names anybody. A `dry` one counts, whatever is held, and ends
+    without a certificate; `hold` then says what would stop it.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Job(Struct, frozen=True, kw_only=True):
     certificate: bytes = b""
     key: str = ""
     signature: bytes = b""
+    dry: bool = False
 
 
 class Progress(Protocol):
@@ -75,11 +77,7 @@ class Progress(Protocol):
         done: int = 0,
         total: int = 0,
     ) -> None:
-        """Durable before it returns; `counts` are added. Raises Lost."""
-
-
-class Lost(Exception):  # noqa: N818 - names what happened
-    """Another process took the job over, or a hold was placed: leave it."""
+        """Durable before it returns; `counts` are added. Raises `claims.Lost`."""
 
 
 class Step(Protocol):

@@ -31,6 +31,10 @@ class RoomErasing:
             self._close, self._count, self._files, self._own, self._log, self._keys, self._others,
         )  # fmt: skip
 
+    def dry(self) -> Sequence[Step]:
+        """What would go, counted; nothing is changed."""
+        return (self._count, self._dry_files)
+
     async def _close(self, app: str, progress: Progress) -> None:
         chat, ident = self._parts.chat, progress.job.room
         room = await chat.rooms.find_there(app, ident)
@@ -61,6 +65,15 @@ class RoomErasing:
                 await files.delete(app, file)
                 gone += 1
         await register.used.delete(app, f"room:{ident}")
+        await progress.note({"files": gone})
+
+    async def _dry_files(self, app: str, progress: Progress) -> None:
+        register, ident = self._parts.files.parts.register, progress.job.room
+        files = {reference.file for reference in await register.of_room(app, ident)}
+        files |= {row.key async for row in register.all_files(app, f"room:{ident}")}
+        gone = 0
+        for file in files:
+            gone += {one.room for one in await register.held(app, file)} <= {ident}
         await progress.note({"files": gone})
 
     async def _own(self, app: str, progress: Progress) -> None:

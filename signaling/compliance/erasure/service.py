@@ -23,16 +23,19 @@ from signaling.compliance.erasure.jobs import Claimed, Jobs
 from signaling.compliance.erasure.messages import MessageErasing
 from signaling.compliance.erasure.parts import Parts
 from signaling.compliance.erasure.people import PersonErasing, Who
-from signaling.compliance.erasure.port import Job, Kind, Lost, State, Step
+from signaling.compliance.erasure.port import Job, Kind, State, Step
 from signaling.compliance.erasure.rooms import RoomErasing
 from signaling.compliance.holds.holds import Holds
 from signaling.compliance.pseudonyms.names import Pseudonyms
 from signaling.errors import ClientError, Unavailable
+from signaling.storage.claims import Lost
 from signaling.storage.port import Conflict
 
 log = logging.getLogger(__name__)
 
 EVERY = 5.0
+DRY_SECONDS = 86400.0
+"""For so long the counts of a dry run are kept."""
 ACTOR = "system:erasure"
 
 
@@ -53,13 +56,19 @@ class Erasures:
     ) -> None:
         self.jobs, self._holds, self._audit, self._clock = jobs, holds, audit, clock
         self._sign, self._names, self._cache_seconds = sign, names, cache_seconds
-        messages = MessageErasing(parts)
-        people = PersonErasing(parts, who, self._empty_room)
+        messages, counting = MessageErasing(parts), MessageErasing(parts, dry=True)
+        people, rooms = PersonErasing(parts, who, self._empty_room), RoomErasing(parts)
         self._steps: dict[Kind, Sequence[Step]] = {
             Kind.MESSAGES: messages.named(),
             Kind.RANGE: messages.stretch(),
-            Kind.ROOM: RoomErasing(parts).steps(),
+            Kind.ROOM: rooms.steps(),
             Kind.PERSON: people.steps(),
+        }
+        self._dry: dict[Kind, Sequence[Step]] = {
+            Kind.MESSAGES: counting.named(),
+            Kind.RANGE: counting.stretch(),
+            Kind.ROOM: rooms.dry(),
+            Kind.PERSON: people.dry(),
         }
         self._wake = asyncio.Event()
         holds.changed.append(self._wake.set)
@@ -67,7 +76,7 @@ class Erasures:
     # Asking
 
     async def messages(
-        self, room: Room, by: str, ids: Sequence[str], authors: Sequence[str]
+        self, room: Room, by: str, ids: Sequence[str], authors: Sequence[str], *, dry: bool = False
     ) -> tuple[Job, bool]:
         """`authors` are those whose hold stops it."""
         named = tuple(sorted(set(ids)))
@@ -76,27 +85,29 @@ class Erasures:
             room.app,
             Job(
                 id=ident, kind=Kind.MESSAGES, by=by, asked=self._clock.unix(), room=room.id,
-                messages=named, people=tuple(sorted(set(authors))),
+                messages=named, people=tuple(sorted(set(authors))), dry=dry,
             ),
         )  # fmt: skip
 
-    async def stretch(self, room: Room, by: str, first: int, last: int) -> tuple[Job, bool]:
+    async def stretch(
+        self, room: Room, by: str, first: int, last: int, *, dry: bool = False
+    ) -> tuple[Job, bool]:
         ident = self.jobs.ident(room.app, Kind.RANGE, room.id, str(first), str(last))
         return await self._ask(
             room.app,
             Job(
                 id=ident, kind=Kind.RANGE, by=by, asked=self._clock.unix(), room=room.id,
-                first=first, last=last, people=_everybody(room),
+                first=first, last=last, people=_everybody(room), dry=dry,
             ),
         )  # fmt: skip
 
-    async def room(self, room: Room, by: str) -> tuple[Job, bool]:
+    async def room(self, room: Room, by: str, *, dry: bool = False) -> tuple[Job, bool]:
         ident = self.room_id(room.app, room.id)
         return await self._ask(
             room.app,
             Job(
                 id=ident, kind=Kind.ROOM, by=by, asked=self._clock.unix(), room=room.id,
-                people=_everybody(room),
+                people=_everybody(room), dry=dry,
             ),
         )  # fmt: skip
 
@@ -106,12 +117,14 @@ class Erasures:
     def person_id(self, app: str, account: str) -> str:
         return self.jobs.ident(app, Kind.PERSON, account)
 
-    async def person(self, app: str, account: str, by: str) -> tuple[Job, bool]:
+    async def person(
+        self, app: str, account: str, by: str, *, dry: bool = False
+    ) -> tuple[Job, bool]:
         return await self._ask(
             app,
             Job(
                 id=self.person_id(app, account), kind=Kind.PERSON, by=by,
-                asked=self._clock.unix(), account=account, people=(account,),
+                asked=self._clock.unix(), account=account, people=(account,), dry=dry,
             ),
         )  # fmt: skip
 
@@ -126,12 +139,23 @@ class Erasures:
         await self.room(room, ACTOR)
 
     async def _ask(self, app: str, job: Job) -> tuple[Job, bool]:
+        if job.dry:
+            return await self._ask_dry(app, job)
         hold = await self._held(app, job)
         if hold:
             job = replace(job, state=State.HELD, hold=hold)
         found, fresh = await self.jobs.ask(app, job)
         if fresh:
             await self._audit.record(self._event(app, found, "erasure.ask", hold))
+        self._wake.set()
+        return found, fresh
+
+    async def _ask_dry(self, app: str, job: Job) -> tuple[Job, bool]:
+        """With an id of its own: it never stands for the erasure itself."""
+        job = replace(job, id=self.jobs.ident(app, job.kind, "dry", job.id))
+        found, fresh = await self.jobs.again(app, job, self._clock.unix() + DRY_SECONDS)
+        if fresh:
+            await self._audit.record(self._event(app, found, "erasure.try", ""))
         self._wake.set()
         return found, fresh
 
@@ -172,6 +196,8 @@ class Erasures:
         return done
 
     async def _work(self, app: str, claimed: Claimed) -> bool:
+        if claimed.job.dry:
+            return await self._count(app, claimed)
         steps = self._steps[claimed.job.kind]
         while claimed.job.step < len(steps):
             if hold := await self._held(app, claimed.job):
@@ -183,6 +209,18 @@ class Erasures:
             await steps[claimed.job.step](app, claimed)
             await claimed.change(step=claimed.job.step + 1, after="", done=0, total=0)
         await self._finish(app, claimed)
+        return True
+
+    async def _count(self, app: str, claimed: Claimed) -> bool:
+        steps = self._dry[claimed.job.kind]
+        while claimed.job.step < len(steps):
+            await claimed.change(state=State.RUNNING)
+            await steps[claimed.job.step](app, claimed)
+            await claimed.change(step=claimed.job.step + 1, after="", done=0, total=0)
+        await claimed.change(
+            state=State.DONE, finished=self._clock.unix(), hold=await self._held(app, claimed.job),
+            account="", people=(), messages=(), claim=0.0, worker="",
+        )  # fmt: skip
         return True
 
     async def _finish(self, app: str, claimed: Claimed) -> None:
@@ -208,7 +246,7 @@ class Erasures:
         target = f"room:{job.room}" if job.room else f"account:{job.account}"
         actor = job.by if ":" in job.by else f"account:{job.by}"
         return AuditEvent(
-            at=self._clock.unix(), app=app, actor=actor if action == "erasure.ask" else ACTOR,
+            at=self._clock.unix(), app=app, actor=ACTOR if action == "erasure.finish" else actor,
             action=action, target=target, details=details,
         )  # fmt: skip
 

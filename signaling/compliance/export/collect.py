@@ -19,7 +19,7 @@ from signaling.accounts.registry import Registry
 from signaling.accounts.sessions.service import SessionService
 from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import FileRef, Plain
-from signaling.chat.ops import Entry, Post, React
+from signaling.chat.ops import CallOp, Entry, Post, React
 from signaling.chat.people import People
 from signaling.chat.reduce import MessageView
 from signaling.chat.room import Room
@@ -39,6 +39,8 @@ from signaling.compliance.export.documents import (
     SessionOut,
     schema,
 )
+from signaling.compliance.requests.operations import RequestAnswer, request_answer
+from signaling.compliance.requests.tracker import Tracker
 from signaling.delivery.push.model import Subscription
 from signaling.files.model import is_key
 from signaling.files.port import State, Variant
@@ -64,6 +66,7 @@ class Collector:
     reader: Reader
     clock: Clock
     woken: Table[Subscription]
+    tracker: Tracker
 
     async def person(self, app: str, account: str) -> AsyncIterator[bytes]:
         """The archive of an account that was looked up before."""
@@ -80,6 +83,9 @@ class Collector:
             yield data
         woken = lines(self._pushes(app, account))
         async for data in archive.add("push.ndjson", woken):
+            yield data
+        asked = lines(self._asked(app, account))
+        async for data in archive.add("requests.ndjson", asked):
             yield data
         async for data in archive.add("audit.ndjson", lines(self._records(app, account))):
             yield data
@@ -127,18 +133,16 @@ class Collector:
         self, archive: Archive, room: Room, account: str, refs: list[FileRef], authors: set[str]
     ) -> AsyncIterator[MessageView]:
         async for page in self._pages(room):
-            posts = [
-                entry
-                for entry in page
-                if isinstance(entry.op, Post) and account in ("", entry.account)
-            ]
+            posts = [entry for entry in page if _is_of(entry, account)]
             if not account:
                 posts = [entry for entry in posts if not self._withheld(archive, room, entry)]
             for view in await self.chat.rooms.views(room, posts):
+                if account and view.call is not None and account not in view.call.accounts:
+                    continue
                 if isinstance(view.body, Plain):
                     refs += view.body.files
-                authors.update((view.account or "", *_reacted(view)))
-                yield _alone(view) if account else view
+                authors.update((view.account or "", *_reacted(view), *_called(view)))
+                yield _alone(view, account) if account else view
 
     def _withheld(self, archive: Archive, room: Room, entry: Entry) -> bool:
         """Of somebody who had processing restricted: that they wrote is told, not what."""
@@ -227,6 +231,10 @@ class Collector:
                 endpoint=one.endpoint, token=one.token, created_at=_time(one.created),
             )  # fmt: skip
 
+    async def _asked(self, app: str, account: str) -> AsyncIterator[RequestAnswer]:
+        for request in await self.tracker.of(app, account):
+            yield request_answer(request, self.clock.unix())
+
     async def _records(self, app: str, account: str) -> AsyncIterator[RecordShown]:
         """By the account, and about it."""
         who = f"account:{account}"
@@ -236,13 +244,24 @@ class Collector:
                     yield record_shown(record)
 
 
-def _alone(view: MessageView) -> MessageView:
-    """Without what others did to it."""
-    return replace(view, reactions=(), thread=None, poll=None)
+def _is_of(entry: Entry, account: str) -> bool:
+    """A message of anybody, or of an account; of a call only its end knows who was there."""
+    is_own = isinstance(entry.op, Post) and account in ("", entry.account)
+    return is_own or isinstance(entry.op, CallOp)
+
+
+def _alone(view: MessageView, account: str) -> MessageView:
+    """Without what others did to it; of a call that one took part."""
+    call = None if view.call is None else replace(view.call, accounts=(account,))
+    return replace(view, reactions=(), thread=None, poll=None, call=call)
 
 
 def _reacted(view: MessageView) -> list[str]:
     return [account for reaction in view.reactions for account in reaction.accounts]
+
+
+def _called(view: MessageView) -> tuple[str, ...]:
+    return () if view.call is None else view.call.accounts
 
 
 def _room_out(room: Room, account: str) -> RoomOut:

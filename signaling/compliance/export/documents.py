@@ -2,10 +2,11 @@
 
 account.json     the profile, devices, sessions and what is one's own
 rooms/<id>.json  a room as far as it is known to who asks
-rooms/<id>.ndjson  its messages: of a person's export their own, of a room's all
+rooms/<id>.ndjson  its messages and calls: of a person's export their own, of a room's all
 people.ndjson    of a room: who is in it or wrote in it, by name
 push.ndjson      of a person: devices that may be woken, and when
 reactions.ndjson what the person reacted with to others' messages
+requests.ndjson  what the person asked for about their data, and what was answered
 audit.ndjson     what the audit has about the person
 files/<id>       content of files, as it was sent
 """
@@ -24,6 +25,7 @@ from signaling.chat.ops import Kind, Mode, Part, Settings
 from signaling.chat.reduce import MessageView
 from signaling.compliance.audit.operations import RecordShown
 from signaling.compliance.export.archive import Manifest
+from signaling.compliance.requests.operations import RequestAnswer
 
 
 class DeviceOut(Struct, frozen=True, kw_only=True):
@@ -117,6 +119,7 @@ DOCUMENTS: dict[str, type[Struct]] = {
     "people.ndjson": PersonOut,
     "push.ndjson": PushOut,
     "reactions.ndjson": ReactionOut,
+    "requests.ndjson": RequestAnswer,
     "audit.ndjson": RecordShown,
 }
 

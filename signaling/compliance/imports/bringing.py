@@ -20,6 +20,7 @@ from signaling.chat.ops import (
     MAX_CUSTOM,
     MAX_MENTIONS,
     YEAR,
+    CallState,
     Close,
     Create,
     Delete,
@@ -37,9 +38,11 @@ from signaling.chat.ops import (
 )
 from signaling.chat.ops import Kind as RoomKind
 from signaling.compliance.imports.naming import Naming
-from signaling.compliance.imports.port import Format, Message, Place
+from signaling.compliance.imports.port import Called, Format, Message, Place
 
 MOST_FILES = 20
+CALL = "imported_call"
+"""The kind of a message that tells of a call elsewhere: it is none of ours, nobody can join it."""
 # Of what a message said somewhere else so many fields stay beside ours.
 OWN = MAX_CUSTOM - 8
 _BODY = msgspec.msgpack.Decoder(Op)
@@ -131,8 +134,11 @@ class Bringing:
         bodies = [_without_files(body) for body in (*earlier, pieces[0])]
         bodies[-1] = _with_files(bodies[-1], files[:MOST_FILES])
         custom = self._custom(message, [*missing, *(file.name for file in files[MOST_FILES:])])
+        kind, said = message.kind, bodies[0]
+        if message.call is not None:
+            kind, said = CALL, Plain(text=_spoken(message.call))
         post = Post(
-            id=ident, body=bodies[0], kind=message.kind, parent=parent, reply_to=reply_to,
+            id=ident, body=said, kind=kind, parent=parent, reply_to=reply_to,
             mentions=self._mentions(message), custom=custom, silent=True,
             attachments=_attached(bodies[0]), poll=_poll(message, bodies[0]),
             ttl=None if message.until is None else min(max(1, int(message.until - now)), YEAR),
@@ -164,6 +170,9 @@ class Bringing:
         if message.deleted:
             yield author, Delete(id=ident)
 
+    def called(self, call: Called) -> list[str]:
+        return [self.cast.author(person) for person in call.accounts]
+
     def _mentions(self, message: Message) -> Mentions | None:
         found = [self.cast.account(person) for person in message.mentions]
         accounts = tuple(dict.fromkeys(one for one in found if one))[:MAX_MENTIONS]
@@ -177,6 +186,11 @@ class Bringing:
         kept[f"{IMPORTED}at"] = _time(message.at)
         if message.edited is not None:
             kept[f"{IMPORTED}edited_at"] = _time(message.edited)
+        if message.call is not None:
+            kept[f"{IMPORTED}call"] = message.call.state.value
+            kept[f"{IMPORTED}seconds"] = message.call.seconds
+            # Ids, which lead nowhere once somebody was erased.
+            kept[f"{IMPORTED}accounts"] = " ".join(self.called(message.call))[:1024]
         if missing:
             kept[f"{IMPORTED}files"] = "\n".join(missing)[:1024]
         return kept
@@ -224,6 +238,12 @@ def _voters(votes: Sequence[Sequence[str]]) -> dict[str, list[int]]:
         for voter in voters:
             found.setdefault(voter, []).append(option)
     return found
+
+
+def _spoken(call: Called) -> str:
+    """In no language: how long it was, or that nobody spoke."""
+    minutes, seconds = divmod(max(0, call.seconds), 60)
+    return f"\u260e {minutes}:{seconds:02}" if call.state is CallState.ENDED else "\u260e -"
 
 
 def _time(at: float) -> str:

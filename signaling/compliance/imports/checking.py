@@ -10,10 +10,11 @@ import hashlib
 from collections import Counter
 
 from signaling.compliance.imports.archives import Archives, Lying
-from signaling.compliance.imports.jobs import Claimed, Jobs
+from signaling.compliance.imports.jobs import Jobs
 from signaling.compliance.imports.port import Bad, Crowd, Job, Known, Source, State
 from signaling.compliance.imports.threads import called, walked
 from signaling.errors import Code
+from signaling.storage.claims import Claimed
 
 PIECE = 1024 * 1024
 # Counts of pieces of 64 KiB, and messages, between two notes of progress.
@@ -27,7 +28,7 @@ class Checking:
     def __init__(self, jobs: Jobs, archives: Archives) -> None:
         self._jobs, self._archives = jobs, archives
 
-    async def check(self, app: str, claimed: Claimed, lying: Lying) -> None:
+    async def check(self, app: str, claimed: Claimed[Job], lying: Lying) -> None:
         """Raises Bad, Lost."""
         job = claimed.job
         digest = await self._digest(claimed, lying)
@@ -43,7 +44,7 @@ class Checking:
             state=State.READY, digest=digest, counts=dict(counted), done=0, total=0, claim=0.0
         )
 
-    async def _digest(self, claimed: Claimed, lying: Lying) -> str:
+    async def _digest(self, claimed: Claimed[Job], lying: Lying) -> str:
         made, done, size = hashlib.sha256(), 0, claimed.job.size
         await called(lambda: lying.seek(0))
         await claimed.change(done=0, total=size)
@@ -73,4 +74,7 @@ class Checking:
                 raise Bad(f"It may have {MOST_ROOMS} rooms.", Code.ARCHIVE_TOO_LARGE)
         async for told in walked(source.messages(), STEP):
             counted["messages"] += len(told)
+        async for own in walked(source.kept(), STEP):
+            for one in own:
+                counted["saved" if one.body is None else "drafts"] += 1
         return counted + Counter(people=len(people), rooms=len(places), **source.skipped)

@@ -1,13 +1,12 @@
 """Imports in the store: the job, the people of its archive, and the names of those without account.
 
-A job is claimed by one process at a time, which says every few seconds that it is still there.
+A job is claimed by one process at a time (`storage.claims`), which says every few seconds that it
+is still there.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +15,8 @@ from signaling.clock import Clock
 from signaling.compliance.imports.port import OVER, WORKED_ON, Crowd, Job, State
 from signaling.errors import ClientError, Code
 from signaling.keys.port import Sealer
-from signaling.storage.port import Conflict, Store
+from signaling.storage.claims import Claimed, Claims
+from signaling.storage.port import Store
 from signaling.storage.table import Missing, Row, Table
 
 KIND = "compliance.import"
@@ -35,10 +35,6 @@ class Placeholders(Struct, frozen=True):
     names: dict[str, str] = {}
 
 
-class Lost(Exception):  # noqa: N818 - names what happened
-    """It was cancelled, or another process took it over."""
-
-
 def _terms(job: Job) -> Iterable[str]:
     if job.state in OVER:
         # As long as its archive lies here.
@@ -53,7 +49,7 @@ class Jobs:
         self._rows = Table(store, KIND, Job, sealer, terms=_terms)
         self._crowds = Table(store, CROWD, Crowd, sealer)
         self._names = Table(store, PLACEHOLDERS, Placeholders, sealer, lambda a, k, v: f"room:{k}")
-        self._clock, self._process = clock, process
+        self._claims = Claims(self._rows, clock, process, CLAIM_SECONDS)
 
     async def ask(self, app: str, job: Job) -> Job:
         """Raises 409 while there are too many."""
@@ -82,16 +78,10 @@ class Jobs:
     async def open(self, app: str, term: str) -> list[Row[Job]]:
         return await self._rows.scan(app, term=term, limit=MOST_OPEN * 2)
 
-    async def claim(self, app: str, row: Row[Job]) -> Claimed | None:
+    async def claim(self, app: str, row: Row[Job]) -> Claimed[Job] | None:
         """None while another process has it."""
-        now, job = self._clock.unix(), row.value
-        if job.claim > now and job.worker != self._process:
-            return None
-        mine = replace(job, claim=now + CLAIM_SECONDS, worker=self._process)
-        try:
-            return Claimed(app, self._rows, self._clock, await self._rows.replace(app, row, mine))
-        except Conflict:
-            return None
+        mine = await self._claims.take(app, row)
+        return None if mine is None else Claimed(app, self._claims, mine)
 
     # People
 
@@ -123,34 +113,6 @@ class Jobs:
 
     async def forget_room(self, app: str, room: str) -> bool:
         return await self._names.delete(app, room)
-
-
-class Claimed:
-    """A job that this process has to itself. `kept` runs beside the work."""
-
-    def __init__(self, app: str, rows: Table[Job], clock: Clock, row: Row[Job]) -> None:
-        self._app, self._rows, self._clock, self._row = app, rows, clock, row
-        self._lock = asyncio.Lock()
-
-    @property
-    def job(self) -> Job:
-        return self._row.value
-
-    async def change(self, **fields: Any) -> None:
-        """Durable before it returns. Raises Lost."""
-        async with self._lock:
-            claim = self._clock.unix() + CLAIM_SECONDS
-            value = replace(self.job, **{"claim": claim, **fields})
-            try:
-                self._row = await self._rows.replace(self._app, self._row, value)
-            except Conflict:
-                raise Lost from None
-
-    async def kept(self) -> None:
-        """Until it is cancelled. Raises Lost."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            await self.change()
 
 
 def over(job: Job, state: State, now: float) -> Job:

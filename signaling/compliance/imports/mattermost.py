@@ -22,6 +22,7 @@ from signaling.compliance.imports.port import (
     NAME,
     Attached,
     Bad,
+    Kept,
     Message,
     Person,
     Place,
@@ -213,6 +214,10 @@ class MattermostSource:
                 )  # fmt: skip
 
     # Posts
+
+    def kept(self) -> Iterator[Kept]:
+        """Such an archive has nothing of the kind."""
+        return iter(())
 
     def messages(self) -> Iterator[Told]:
         self.skipped = {}

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from signaling.chat.bodies import Body, FileRef
+from signaling.chat.ops import CallState, Mode, Part
 from signaling.chat.ops import Kind as RoomKind
-from signaling.chat.ops import Mode, Part
 from signaling.errors import Code
 
 # What a foreign name is cut to, and what a foreign id may have.
@@ -123,10 +123,32 @@ class Attached(Struct, frozen=True, kw_only=True):
     ref: FileRef | None = None
 
 
+class Called(Struct, frozen=True, kw_only=True):
+    """A call that is over. `accounts` by foreign id: who called first."""
+
+    state: CallState
+    accounts: tuple[str, ...] = ()
+    seconds: int = 0
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What somebody keeps for themselves: a draft (`body`; `message` is the thread's head, if any)
+    or a saved `message`.
+    """
+
+    person: str
+    room: str
+    message: str = ""
+    body: Body | None = None
+    note: str = ""
+    remind: float | None = None
+
+
 class Message(Struct, frozen=True, kw_only=True):
     """`bodies`: what it said before each edit, and what it says; files belong to the last. `author`
     is a foreign id, `name` how they were called then, where that is another than now. `votes` are
     the voters by option. `parent` and what else it points at are foreign ids of the same room.
+    What a `call` left is told by whoever called.
     """
 
     id: str
@@ -148,6 +170,7 @@ class Message(Struct, frozen=True, kw_only=True):
     closed: bool = False
     multiple: bool = False
     votes: tuple[tuple[str, ...], ...] = ()
+    call: Called | None = None
 
 
 Told = tuple[str, Message]
@@ -170,6 +193,8 @@ class Source(Protocol):
     def places(self) -> Iterator[Place]: ...
 
     def messages(self) -> Iterator[Told]: ...
+
+    def kept(self) -> Iterator[Kept]: ...
 
     def data(self, path: str) -> Iterator[bytes]: ...
 

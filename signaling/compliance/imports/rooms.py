@@ -72,6 +72,10 @@ class Filling:
                 self._names[account] = names.get(account, account)
         return unfit
 
+    def call(self, names: dict[str, str]) -> None:
+        """Placeholders that are mentioned, beside those who wrote."""
+        self._names |= {who: name for who, name in names.items() if who.startswith(PLACEHOLDER)}
+
     @property
     def full(self) -> bool:
         return len(self._waiting) >= BATCH

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import FileRef
 from signaling.chat.ops import Mode
 from signaling.chat.people import People
@@ -20,7 +21,8 @@ from signaling.chat.service import Chat
 from signaling.clock import Clock
 from signaling.compliance.imports.archives import Archives, Lying
 from signaling.compliance.imports.bringing import Bringing, Cast, opening, size
-from signaling.compliance.imports.jobs import Claimed, Jobs
+from signaling.compliance.imports.jobs import Jobs
+from signaling.compliance.imports.keeping import Keeping
 from signaling.compliance.imports.naming import Naming
 from signaling.compliance.imports.port import Attached, Job, Message, Source, Told
 from signaling.compliance.imports.rooms import Filling, opened
@@ -30,6 +32,7 @@ from signaling.files.bringing import bring
 from signaling.files.port import State as FileState
 from signaling.files.service import Files, Wish
 from signaling.keys.port import KeyDestroyed, Sealer
+from signaling.storage.claims import Claimed
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Tools:
 
     chat: Chat
     people: People
+    accounts: Accounts
     files: Files
     sealer: Sealer
     clock: Clock
@@ -53,7 +57,7 @@ class _Run:
     """One import under way here."""
 
     app: str
-    claimed: Claimed
+    claimed: Claimed[Job]
     source: Source
     naming: Naming
     bringing: Bringing
@@ -78,7 +82,7 @@ class Running:
     def __init__(self, tools: Tools, jobs: Jobs, archives: Archives) -> None:
         self._tools, self._jobs, self._archives = tools, jobs, archives
 
-    async def run(self, app: str, claimed: Claimed, lying: Lying) -> Mapping[str, int]:
+    async def run(self, app: str, claimed: Claimed[Job], lying: Lying) -> Mapping[str, int]:
         """What was brought. Raises Bad, Lost."""
         job = claimed.job
         source = await called(lambda: self._archives.source(job, lying))
@@ -95,7 +99,17 @@ class Running:
             await self._flush(run)
         for filling in filter(None, run.rooms.values()):
             await filling.settle()
-        return {**run.counts, **source.skipped}
+        counts = Counter(run.counts)
+        counts.update(await self._kept(run))
+        return {**counts, **source.skipped}
+
+    async def _kept(self, run: _Run) -> Mapping[str, int]:
+        now = self._tools.clock.unix()
+        keeping = Keeping(self._tools.accounts, run.app, run.bringing, now)
+        async for some in walked(run.source.kept(), STEP):
+            await keeping.bring([(one, run.rooms.get(one.room)) for one in some])
+            await run.claimed.change()
+        return keeping.found
 
     async def _rooms(self, run: _Run) -> None:
         shown: list[str] = []
@@ -161,9 +175,14 @@ class Running:
             await self._points(run, filling, message, message.reply_to), files, missing, now,
         )  # fmt: skip
         unfit = filling.take(first, acts, run.bringing.cast.seen)
+        if message.call is not None:
+            names = run.bringing.cast.seen
+            there = run.bringing.called(message.call)
+            filling.call({one: names[one] for one in there if one in names})
         run.touched[filling.place.id] = filling
         run.count(
-            messages=1, unreadable=unfit, replies=int(bool(message.parent)),
+            messages=1, calls=int(message.call is not None), unreadable=unfit,
+            replies=int(bool(message.parent)),
             edits=len(message.bodies) - 1,
             reactions=sum(len(users) for _, users in message.reactions), files=len(files),
             files_missing=len(missing),

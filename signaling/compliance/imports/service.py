@@ -19,7 +19,7 @@ from signaling.clock import Clock
 from signaling.compliance.audit.port import Audit, AuditEvent
 from signaling.compliance.imports.archives import Archives
 from signaling.compliance.imports.checking import Checking
-from signaling.compliance.imports.jobs import LEFT, OPEN, WORK, Claimed, Jobs, Lost, over
+from signaling.compliance.imports.jobs import LEFT, OPEN, RENEW_SECONDS, WORK, Jobs, over
 from signaling.compliance.imports.port import OVER, Bad, Crowd, Format, Job, State
 from signaling.compliance.imports.running import Running
 from signaling.config.imports import Imports as Settings
@@ -27,6 +27,7 @@ from signaling.errors import ClientError, Code, FieldError, Unavailable
 from signaling.files.model import KEY_BYTES
 from signaling.ids import Entropy, Ids
 from signaling.keys.port import KeyDestroyed
+from signaling.storage.claims import Claimed, Lost
 from signaling.storage.port import Conflict
 
 log = logging.getLogger(__name__)
@@ -157,10 +158,10 @@ class Imports:
         for row in await self.jobs.open(app, LEFT):
             await self._tidy(app, row.key)
 
-    async def _work(self, app: str, claimed: Claimed) -> None:
+    async def _work(self, app: str, claimed: Claimed[Job]) -> None:
         """What it did so far stands whatever happens; the next round goes on from there."""
         lying = self.archives.lying(app, claimed.job)
-        keeping = asyncio.create_task(claimed.kept())
+        keeping = asyncio.create_task(claimed.kept(RENEW_SECONDS))
         try:
             if claimed.job.state is State.CHECKING:
                 await self._checking.check(app, claimed, lying)
@@ -183,11 +184,11 @@ class Imports:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _refuse(self, app: str, claimed: Claimed, code: Code, message: str) -> None:
+    async def _refuse(self, app: str, claimed: Claimed[Job], code: Code, message: str) -> None:
         with contextlib.suppress(Lost):
             await self._over(app, claimed, State.REFUSED, code=code.value, detail=message)
 
-    async def _over(self, app: str, claimed: Claimed, state: State, **fields: object) -> None:
+    async def _over(self, app: str, claimed: Claimed[Job], state: State, **fields: object) -> None:
         job, now = claimed.job, self._clock.unix()
         counts = fields.get("counts")
         count = counts.get("messages", 0) if isinstance(counts, dict) else 0

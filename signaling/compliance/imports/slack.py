@@ -23,6 +23,7 @@ from signaling.compliance.imports.port import (
     NAME,
     Attached,
     Bad,
+    Kept,
     Message,
     Person,
     Place,
@@ -165,6 +166,10 @@ class SlackSource:
                 kind=kind, created=max(0.0, channel.created or 0.0),
                 members=tuple((member, Part.MEMBER) for member in members),
             )  # fmt: skip
+
+    def kept(self) -> Iterator[Kept]:
+        """Such an archive has nothing of the kind."""
+        return iter(())
 
     def messages(self) -> Iterator[Told]:
         self.skipped = {}

@@ -14,9 +14,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from signaling.chat.account_state import AccountState
 from signaling.chat.bodies import Body, FileRef, Plain
-from signaling.chat.ops import Kind, Mode, Part
-from signaling.chat.reduce import MessageView
+from signaling.chat.ops import CallState, Kind, Mode, Part
+from signaling.chat.reduce import CallView, MessageView
 from signaling.chat.state import RANK
 from signaling.compliance.export.archive import FORMAT, MANIFEST, VERSION, Manifest
 from signaling.compliance.export.documents import PersonOut
@@ -25,6 +26,8 @@ from signaling.compliance.imports.port import (
     NAME,
     Attached,
     Bad,
+    Called,
+    Kept,
     Message,
     Person,
     Place,
@@ -60,9 +63,12 @@ class _Room(Struct, frozen=True, kw_only=True):
 
 
 class _Account(Struct, frozen=True, kw_only=True):
+    """As much of `documents.AccountOut` as is used."""
+
     id: str
     name: str = ""
     login: str = ""
+    own: AccountState = msgspec.field(default_factory=AccountState)
 
 
 class SottoSource:
@@ -117,15 +123,16 @@ class SottoSource:
             for line in self._zip.lines("people.ndjson"):
                 person = _decoded(line, PersonOut)
                 yield Person(person.id, (person.name or person.id)[:NAME])
-        if "account.json" in self._zip:
-            own = _decoded(self._zip.whole("account.json"), _Account)
+        own = self._account()
+        if own is not None:
             yield Person(own.id, (own.name or own.login)[:NAME])
         for room in self._rooms():
             for member in room.members:
                 yield Person(member.account, member.account[:NAME])
         for _, view in self._views():
-            if view.account:
-                yield Person(view.account, view.account[:NAME])
+            for account in (view.account, *(view.call.accounts if view.call else ())):
+                if account:
+                    yield Person(account, account[:NAME])
 
     def places(self) -> Iterator[Place]:
         for room in self._rooms():
@@ -147,10 +154,36 @@ class SottoSource:
     def messages(self) -> Iterator[Told]:
         self.skipped = {}
         for room, view in self._views():
-            if view.call is not None or not view.account:
-                self.skipped["calls"] = self.skipped.get("calls", 0) + 1
-            else:
+            if view.call is not None and view.call.accounts:
+                yield room, _call(view, view.call)
+            elif view.call is None and view.account:
                 yield room, self._message(view)
+            else:
+                self.skipped["calls"] = self.skipped.get("calls", 0) + 1
+
+    def _account(self) -> _Account | None:
+        there = "account.json" in self._zip
+        return _decoded(self._zip.whole("account.json"), _Account) if there else None
+
+    def kept(self) -> Iterator[Kept]:
+        """Of a person's own archive."""
+        account = self._account()
+        if account is None:
+            return
+        for drafted in account.own.drafts.values():
+            draft = drafted.draft
+            if draft.body is not None:
+                yield Kept(
+                    person=account.id, room=draft.room, message=draft.parent or "", body=draft.body
+                )
+        for saved in account.own.saved.values():
+            save = saved.save
+            if save.on:
+                remind = None if save.remind_at is None else _stamp(save.remind_at)
+                yield Kept(
+                    person=account.id, room=save.room, message=save.id, note=save.note,
+                    remind=remind,
+                )  # fmt: skip
 
     def data(self, path: str) -> Iterator[bytes]:
         return self._zip.parts(path)
@@ -180,6 +213,15 @@ class SottoSource:
             id=ref.id, name=ref.name, media_type=ref.media_type,
             size=self._zip.size(path) if there else ref.size, path=path if there else "", ref=ref,
         )  # fmt: skip
+
+
+def _call(view: MessageView, call: CallView) -> Message:
+    """One that had not ended when the archive was made ended there."""
+    state = CallState.ENDED if call.state is CallState.STARTED else call.state
+    return Message(
+        id=view.id, at=_stamp(view.at), author=call.accounts[0], bodies=(Plain(),),
+        call=Called(state=state, accounts=call.accounts, seconds=call.seconds),
+    )  # fmt: skip
 
 
 def _stamp(moment: datetime) -> float:

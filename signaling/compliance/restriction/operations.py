@@ -138,7 +138,7 @@ def operations(restrictions: Restrictions, registry: Registry, chat: Chat) -> li
         Operation("DELETE", "/account/restriction", "liftRestriction", "Process it again", do.lift,
                   **own),
         Operation("PUT", objection, "objectToPurpose",
-                  "Object: to a purpose of the register, or to read_receipts, typing, presence",
+                  "Object: to a purpose of the register, or a word for what the server does itself",
                   do.object, errors=(Code.CONFLICT,), **own),
         Operation("DELETE", objection, "withdrawObjection", "Object no more", do.withdraw, **own),
         staff("PUT", other, "restrictAccount", "Restrict processing for somebody who asked",

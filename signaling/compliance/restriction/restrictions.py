@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,8 +38,14 @@ OPTIONAL = {
     "typing": Prefer(typing=False),
     "presence": Prefer(presence=Visibility.NOBODY, last_seen=Visibility.NOBODY),
 }
+# What the server asks `objects` about by itself.
+HONOURED = frozenset({"statistics"})
 # GDPR 21 (1): the bases that can be objected to.
 OBJECTED = frozenset({Basis.PUBLIC_TASK, Basis.LEGITIMATE_INTERESTS})
+
+
+Told = Callable[[str, str, bool], Awaitable[None]]
+"""An account of an app: its processing is about to be restricted, or not to be any more."""
 
 
 class Objection(Struct, frozen=True):
@@ -70,6 +76,7 @@ class Restrictions:
         self._meta, self._clock = store.meta, clock
         self._accounts, self._consents = accounts, consents
         self._known: dict[str, set[str]] = {}
+        self.told: Told = _nobody
 
     # Whose
 
@@ -101,8 +108,10 @@ class Restrictions:
         return Processing() if row is None else row.value
 
     async def restrict(self, app: str, account: str, by: str) -> Processing:
-        """Repeating it changes nothing."""
+        """Repeating it changes nothing. Recipients hear of it first (GDPR 19)."""
         now = self._clock.unix()
+        if (await self.of(app, account)).restricted is None:
+            await self.told(app, account, True)
 
         def change(old: Processing) -> Processing:
             return old if old.restricted is not None else replace(old, restricted=now, by=by)
@@ -110,11 +119,13 @@ class Restrictions:
         return await self._change(app, account, change)
 
     async def lift(self, app: str, account: str) -> Processing:
+        if (await self.of(app, account)).restricted is not None:
+            await self.told(app, account, False)
         return await self._change(app, account, lambda old: replace(old, restricted=None, by=""))
 
     async def object(self, app: str, account: str, purpose: str) -> Processing:
         """Raises 422 for what nobody declared, 409 for what rests on another basis."""
-        if purpose not in OPTIONAL:
+        if purpose not in OPTIONAL and purpose not in HONOURED:
             await self._may_object(app, purpose)
         now = self._clock.unix()
 
@@ -181,3 +192,7 @@ class Restrictions:
             return 0
         self._known.get(app, set()).discard(account)
         return int(await self._rows.delete(app, account))
+
+
+async def _nobody(app: str, account: str, on: bool) -> None:
+    """Was told anything."""

@@ -5,6 +5,7 @@ Everybody who may see a room may see how long it keeps things, and whether a leg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -18,10 +19,12 @@ from signaling.chat.ops import YEAR
 from signaling.chat.room import Room
 from signaling.compliance.holds.holds import Holds
 from signaling.compliance.retention.policy import Policies, Policy
+from signaling.compliance.retention.sweep import Due, Sweep
 from signaling.http.api.operation import Auth, Body, Call, Operation, Recording
 
 TAG = "Compliance"
 Seconds = Annotated[int, Meta(ge=1, le=100 * YEAR)]
+SHOWN_ROOMS = 100
 
 
 class RetentionWish(Body, frozen=True, kw_only=True):
@@ -40,11 +43,23 @@ class RetentionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
 
 
+class RetentionTried(msgspec.Struct, frozen=True, kw_only=True):
+    """What would go now under such a rule. `held`: messages of rooms that a legal hold keeps, which
+    are in no other sum. `items` are the first hundred rooms.
+    """
+
+    rooms: int
+    messages: int
+    files: int
+    held: int
+    items: Sequence[Due]
+
+
 class Handlers:
     """Holds nothing of a request."""
 
-    def __init__(self, deps: Deps, policies: Policies, holds: Holds) -> None:
-        self._deps, self._policies, self._holds = deps, policies, holds
+    def __init__(self, deps: Deps, policies: Policies, holds: Holds, sweep: Sweep) -> None:
+        self._deps, self._policies, self._holds, self._sweep = deps, policies, holds, sweep
 
     async def get(self, call: Call[None]) -> RetentionAnswer:
         return await self._app(call.principal.app)
@@ -54,6 +69,16 @@ class Handlers:
         await self._policies.set_app(app, _policy(call.body))
         call.note.target = "retention"
         return await self._app(app)
+
+    async def dry_run(self, call: Call[RetentionWish]) -> RetentionTried:
+        call.note.target = "retention"
+        found = await self._sweep.dry_run(call.principal.app, _policy(call.body))
+        going = [due for due in found if not due.held]
+        return RetentionTried(
+            rooms=len(going), messages=sum(due.messages for due in going),
+            files=sum(due.files for due in going),
+            held=sum(due.messages for due in found if due.held), items=found[:SHOWN_ROOMS],
+        )  # fmt: skip
 
     async def _app(self, app: str) -> RetentionAnswer:
         own = await self._policies.of_app(app)
@@ -87,11 +112,11 @@ def _policy(wish: RetentionWish) -> Policy:
     return Policy(messages=wish.messages, files=wish.files)
 
 
-def operations(deps: Deps, policies: Policies, holds: Holds) -> list[Operation]:
-    do = Handlers(deps, policies, holds)
+def operations(deps: Deps, policies: Policies, holds: Holds, sweep: Sweep) -> list[Operation]:
+    do = Handlers(deps, policies, holds, sweep)
     staff: dict[str, Any] = {
         "auth": Auth.ROLE, "roles": (Role.OWNER, Role.ADMINISTRATOR, Role.COMPLIANCE),
-        "scope": "admin", "tag": TAG, "answer": RetentionAnswer,
+        "scope": "admin", "tag": TAG,
     }  # fmt: skip
     either: dict[str, Any] = {
         "auth": Auth.OPTIONAL, "query": Uuid, "tag": TAG, "answer": RetentionAnswer,
@@ -102,11 +127,16 @@ def operations(deps: Deps, policies: Policies, holds: Holds) -> list[Operation]:
     return [
         Operation(
             "GET", "/retention", "getRetention", "How long this installation keeps things",
-            do.get, **staff,
+            do.get, answer=RetentionAnswer, **staff,
         ),
         Operation(
             "PUT", "/retention", "setRetention", "Keep things for less than is configured", do.set,
-            reauth=True, rate="sensitive", **change, **staff,
+            reauth=True, rate="sensitive", answer=RetentionAnswer, **change, **staff,
+        ),
+        Operation(
+            "POST", "/retention/dry-run", "tryRetention",
+            "Count what would go now if this were the rule", do.dry_run, body=RetentionWish,
+            answer=RetentionTried, rate="export", idempotent=False, **staff,
         ),
         Operation(
             "GET", one, "getRoomRetention", "How long a room keeps things, and whether it is held",

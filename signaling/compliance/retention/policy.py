@@ -65,9 +65,13 @@ class Policies:
     async def forget_room(self, app: str, room: str) -> bool:
         return await self._rows.delete(app, room)
 
-    async def effective(self, app: str, room: str, own: int | None) -> Policy:
-        """Of a room, whose settings say `own` for messages."""
-        whole, rooms = await self.of_app(app), await self.of_room(app, room)
+    async def effective(
+        self, app: str, room: str, own: int | None, whole: Policy | None = None
+    ) -> Policy:
+        """Of a room, whose settings say `own` for messages; as if the app's rule were `whole`."""
+        rooms = await self.of_room(app, room)
+        if whole is None:
+            whole = await self.of_app(app)
         messages = shortest(self.installed.messages, whole.messages, rooms.messages, own)
         # A file is never kept longer than the message that it belongs to.
         files = shortest(messages, self.installed.files, whole.files, rooms.files)

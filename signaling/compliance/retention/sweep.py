@@ -42,6 +42,15 @@ class Cut(Struct, frozen=True):
     due: float | None
 
 
+class Due(Struct, frozen=True):
+    """What of a room would go now; nothing of one that is `held`."""
+
+    room: str
+    messages: int
+    files: int
+    held: bool
+
+
 class Sweep:
     """One for each process."""
 
@@ -83,6 +92,36 @@ class Sweep:
             if room is not None and not room.transient:
                 removed += await self._room(app, room)
         return removed
+
+    async def dry_run(self, app: str, whole: Policy) -> list[Due]:
+        """What a round would remove now if this were the app's rule, by room; all of it stays."""
+        found: list[Due] = []
+        async for ident in self._chat.rooms.every(app):
+            room = await self._chat.rooms.find_there(app, ident)
+            if room is None or room.transient:
+                continue
+            own = room.state.settings.retention
+            policy = await self._policies.effective(app, ident, own, whole)
+            due = await self._would(app, room, policy)
+            if due.messages or due.files:
+                found.append(due)
+        return found
+
+    async def _would(self, app: str, room: Room, policy: Policy) -> Due:
+        now, register, files = self._clock.unix(), self._files.parts.register, set[str]()
+        messages = set[str]()
+        if policy.messages is not None:
+            messages = set((await self._find(app, room, now - policy.messages)).messages)
+        for reference in await register.of_room(app, room.id):
+            row = await register.files.get(app, reference.file)
+            if row is None:
+                continue
+            old = policy.files is not None and row.value.created <= now - policy.files
+            kept = old and await self._holds.of_account(app, row.value.owner)
+            if reference.message in messages or (old and not kept):
+                files.add(reference.file)
+        held = bool(await self._holds.of_room(app, room.id))
+        return Due(room.id, len(messages), len(files), held)
 
     async def _room(self, app: str, room: Room) -> int:
         now = self._clock.unix()

@@ -151,6 +151,10 @@ TABLE: tuple[Kept, ...] = (
          "until replaced; older pseudonyms lead nowhere then", True),
     Kept("That somebody was erased, by keyed digest", ("compliance.erased",), Level.INTERNAL,
          "a time and a digest that only this installation can make", "for good"),
+    Kept("What people asked for about their data that others have to answer, when, and what was "
+         "answered", ("compliance.request",), Level.PERSONAL,
+         _OWN + "; of people without one, data key of the app's metadata",
+         "three years after the answer; with the account when it is erased", True),
     Kept("Who had processing restricted, and who objected to what", ("compliance.processing",),
          Level.PERSONAL, _OWN, "as long as the account", True),
     Kept("Legal holds: why, on which rooms and people, who placed and released them",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from signaling.mirror.documents import MessageDocument, RoomDocument
 from signaling.mirror.inbound import NewPost
+from signaling.mirror.notices import NoticeDocument
 from signaling.mirror.port import Place, Reason
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "operations" / "mirror.md"
@@ -30,6 +31,10 @@ def test_the_fields_of_messages_and_rooms_are_those_that_are_written() -> None:
 
 def test_the_fields_of_the_inbox_are_those_that_are_taken() -> None:
     assert named("The inbox") == {"_id", *NewPost.__struct_fields__}
+
+
+def test_the_fields_of_notices_are_those_that_are_written() -> None:
+    assert named("Notices") == {"_id", *NoticeDocument.__struct_fields__}
 
 
 def test_every_reason_is_explained() -> None:

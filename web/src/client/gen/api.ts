@@ -420,6 +420,13 @@ export interface DraftWish {
   readonly parent?: string | null;
 }
 
+export interface Due {
+  readonly room: string;
+  readonly messages: number;
+  readonly files: number;
+  readonly held: boolean;
+}
+
 export interface Edit {
   readonly type: 'edit';
   readonly id: string;
@@ -485,6 +492,7 @@ export interface ErasureAnswer {
   readonly asked_at: string;
   readonly finished_at: string | null;
   readonly reason: string | null;
+  readonly dry_run: boolean;
 }
 
 export interface ErasureWish {
@@ -526,6 +534,10 @@ export interface ExportsAnswer {
   readonly items: readonly ExportAnswer[];
 }
 
+export interface Extension {
+  readonly reason: string;
+}
+
 export interface Farewell {
   readonly confirm: string;
 }
@@ -534,6 +546,11 @@ export interface FieldProblem {
   readonly pointer: string;
   readonly code: string;
   readonly message: string;
+}
+
+export interface Figure {
+  readonly count: number;
+  readonly people: number;
 }
 
 export interface FileInfo {
@@ -630,6 +647,11 @@ export interface Granting {
 export interface GroupView {
   readonly name: string;
   readonly rooms: readonly string[];
+}
+
+export interface Grouped {
+  readonly groups: Readonly<Record<string, Figure>>;
+  readonly withheld: number;
 }
 
 export interface GuestLinkWish {
@@ -1054,6 +1076,8 @@ export interface NotifyWish {
   readonly level: Notify;
 }
 
+export type Nudge = 'overdue' | 'soon';
+
 export interface ObjectionAnswer {
   readonly purpose: string;
   readonly at: string;
@@ -1078,6 +1102,19 @@ export interface OwnAccount {
   readonly passkeys: readonly PasskeyAnswer[];
   readonly providers: readonly string[];
   readonly created_at: number;
+}
+
+export interface OwnRequest {
+  readonly kind: signaling_compliance_requests_tracker_Kind;
+  readonly text: string;
+}
+
+export interface PaperRequest {
+  readonly kind: signaling_compliance_requests_tracker_Kind;
+  readonly text: string;
+  readonly account?: string | null;
+  readonly subject?: string | null;
+  readonly received_at?: string | null;
 }
 
 export interface PartWish {
@@ -1414,6 +1451,11 @@ export interface Relay {
   readonly credential: string;
 }
 
+export interface ReminderShown {
+  readonly about: Nudge;
+  readonly at: string;
+}
+
 export interface Rename {
   readonly name: string;
 }
@@ -1444,6 +1486,23 @@ export interface Request {
   readonly at: string;
 }
 
+export interface RequestAnswer {
+  readonly id: string;
+  readonly kind: signaling_compliance_requests_tracker_Kind;
+  readonly text: string;
+  readonly account: string | null;
+  readonly subject: string | null;
+  readonly received_at: string;
+  readonly due_at: string;
+  readonly state: signaling_compliance_requests_tracker_State;
+  readonly days_left: number | null;
+  readonly overdue: boolean;
+  readonly reminders: readonly ReminderShown[];
+  readonly reason: string | null;
+  readonly answer: string | null;
+  readonly ended_at: string | null;
+}
+
 export interface RequestWish {
   readonly text?: string;
 }
@@ -1466,6 +1525,14 @@ export interface RetentionAnswer {
   readonly files: number | null;
   readonly own: Policy;
   readonly held?: boolean;
+}
+
+export interface RetentionTried {
+  readonly rooms: number;
+  readonly messages: number;
+  readonly files: number;
+  readonly held: number;
+  readonly items: readonly Due[];
 }
 
 export interface RetentionWish {
@@ -1736,6 +1803,17 @@ export interface StartedImport {
   readonly owner?: string | null;
 }
 
+export interface Statistics {
+  readonly least: number;
+  readonly since: string;
+  readonly until: string;
+  readonly messages_by_day: Grouped;
+  readonly messages_by_mode: Grouped;
+  readonly messages_by_kind: Grouped;
+  readonly files_by_day: Grouped;
+  readonly calls_by_day: Grouped;
+}
+
 export interface StatusWish {
   readonly state?: signaling_chat_presence_State;
   readonly text?: string;
@@ -1810,15 +1888,6 @@ export interface Usage {
 }
 
 export type Variant = 'file' | 'preview' | 'source' | 'thumbnail';
-
-export interface Verdict {
-  readonly good: boolean;
-  readonly records: number;
-  readonly heads: number;
-  readonly signed_to: number;
-  readonly unsigned: number;
-  readonly findings: readonly Finding[];
-}
 
 export interface VersionShown {
   readonly version: number;
@@ -1956,11 +2025,29 @@ export type signaling_chat_presence_State = 'away' | 'busy' | 'invisible' | 'off
 
 export type signaling_chat_reports_Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
 
+export interface signaling_compliance_audit_operations_Verdict {
+  readonly good: boolean;
+  readonly records: number;
+  readonly heads: number;
+  readonly signed_to: number;
+  readonly unsigned: number;
+  readonly findings: readonly Finding[];
+}
+
 export type signaling_compliance_erasure_port_Kind = 'messages' | 'person' | 'range' | 'room';
 
 export type signaling_compliance_erasure_port_State = 'done' | 'held' | 'running' | 'waiting';
 
 export type signaling_compliance_imports_port_State = 'cancelled' | 'checking' | 'done' | 'ready' | 'refused' | 'running' | 'uploading';
+
+export interface signaling_compliance_requests_operations_Verdict {
+  readonly outcome: 'answered' | 'refused';
+  readonly text: string;
+}
+
+export type signaling_compliance_requests_tracker_Kind = 'access' | 'erasure' | 'objection' | 'portability' | 'rectification' | 'restriction';
+
+export type signaling_compliance_requests_tracker_State = 'answered' | 'extended' | 'open' | 'refused' | 'withdrawn';
 
 export interface signaling_files_operations_LinkAnswer {
   readonly url: string;
@@ -2059,6 +2146,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: KeyShown;
+  };
+  askAboutMyData: {
+    method: 'POST';
+    path: '/api/v1/account/requests';
+    body: OwnRequest;
+    query: undefined;
+    answer: RequestAnswer;
   };
   askForPasswordReset: {
     method: 'POST';
@@ -2670,6 +2764,13 @@ export interface Operations {
     query: undefined;
     answer: Ended;
   };
+  enterRequest: {
+    method: 'POST';
+    path: '/api/v1/requests';
+    body: PaperRequest;
+    query: undefined;
+    answer: RequestAnswer;
+  };
   eraseAccount: {
     method: 'POST';
     path: '/api/v1/account/erasure';
@@ -2730,6 +2831,13 @@ export interface Operations {
       readonly pseudonyms?: boolean;
     };
     answer: Blob;
+  };
+  extendRequest: {
+    method: 'POST';
+    path: '/api/v1/requests/{request_id}/extension';
+    body: Extension;
+    query: undefined;
+    answer: RequestAnswer;
   };
   fetchExport: {
     method: 'GET';
@@ -2874,6 +2982,13 @@ export interface Operations {
     };
     answer: MessageView;
   };
+  getMyRequest: {
+    method: 'GET';
+    path: '/api/v1/account/requests/{request_id}';
+    body: undefined;
+    query: undefined;
+    answer: RequestAnswer;
+  };
   getOAuthClient: {
     method: 'GET';
     path: '/api/v1/oauth/clients/{client_id}';
@@ -2937,6 +3052,13 @@ export interface Operations {
     query: undefined;
     answer: PushSettings;
   };
+  getRequest: {
+    method: 'GET';
+    path: '/api/v1/requests/{request_id}';
+    body: undefined;
+    query: undefined;
+    answer: RequestAnswer;
+  };
   getRetention: {
     method: 'GET';
     path: '/api/v1/retention';
@@ -2989,6 +3111,15 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: SignInPage;
+  };
+  getStatistics: {
+    method: 'GET';
+    path: '/api/v1/statistics';
+    body: undefined;
+    query: {
+      readonly window?: 'month' | 'week';
+    };
+    answer: Statistics;
   };
   getUnread: {
     method: 'GET';
@@ -3373,6 +3504,20 @@ export interface Operations {
     };
     answer: {
       readonly items: readonly MessageView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
+  };
+  listMyRequests: {
+    method: 'GET';
+    path: '/api/v1/account/requests';
+    body: undefined;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RequestAnswer[];
       readonly next_cursor: string | null;
       readonly prev_cursor: string | null;
     };
@@ -4296,6 +4441,36 @@ export interface Operations {
     query: undefined;
     answer: TestAnswer;
   };
+  tryAccountErasure: {
+    method: 'POST';
+    path: '/api/v1/account/erasure/dry-run';
+    body: undefined;
+    query: undefined;
+    answer: ErasureAnswer;
+  };
+  tryErasure: {
+    method: 'POST';
+    path: '/api/v1/rooms/{room_id}/erasures/dry-run';
+    body: ErasureWish;
+    query: {
+      readonly uuid?: string | null;
+    };
+    answer: ErasureAnswer;
+  };
+  tryOneAccountErasure: {
+    method: 'POST';
+    path: '/api/v1/accounts/{account_id}/erasure/dry-run';
+    body: undefined;
+    query: undefined;
+    answer: ErasureAnswer;
+  };
+  tryRetention: {
+    method: 'POST';
+    path: '/api/v1/retention/dry-run';
+    body: RetentionWish;
+    query: undefined;
+    answer: RetentionTried;
+  };
   type: {
     method: 'POST';
     path: '/api/v1/rooms/{room_id}/typing';
@@ -4354,7 +4529,7 @@ export interface Operations {
     path: '/api/v1/audit/verification';
     body: undefined;
     query: undefined;
-    answer: Verdict;
+    answer: signaling_compliance_audit_operations_Verdict;
   };
   vote: {
     method: 'PUT';
@@ -4385,6 +4560,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  withdrawMyRequest: {
+    method: 'DELETE';
+    path: '/api/v1/account/requests/{request_id}';
+    body: undefined;
+    query: undefined;
+    answer: RequestAnswer;
   };
   withdrawObjection: {
     method: 'DELETE';

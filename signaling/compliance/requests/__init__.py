@@ -1,0 +1,1 @@
+"""Requests of data subjects that people answer: received, due, reminded, answered."""

@@ -1,0 +1,1 @@
+"""Figures of an installation that say nothing of anybody."""
