@@ -86,8 +86,10 @@ class PersonErasing:
         held = await self._parts.files.parts.register.held(app, file)
         for reference in held:
             room = await self._chat.rooms.find_there(app, reference.room)
-            known = room and await self._chat.rooms.known(room, reference.message)
-            if known and known.account != account:
+            if room is None:
+                continue
+            known = await self._chat.rooms.known(room, reference.message)
+            if known is not None and known.account != account:
                 return True
         return not held
 

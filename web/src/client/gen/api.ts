@@ -2126,6 +2126,13 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  answerRightsRequest: {
+    method: 'POST';
+    path: '/api/v1/requests/{request_id}/answer';
+    body: signaling_compliance_requests_operations_Verdict;
+    query: undefined;
+    answer: RequestAnswer;
+  };
   approveExport: {
     method: 'POST';
     path: '/api/v1/exports/{export_id}/approval';
@@ -2764,7 +2771,7 @@ export interface Operations {
     query: undefined;
     answer: Ended;
   };
-  enterRequest: {
+  enterRightsRequest: {
     method: 'POST';
     path: '/api/v1/requests';
     body: PaperRequest;
@@ -2832,7 +2839,7 @@ export interface Operations {
     };
     answer: Blob;
   };
-  extendRequest: {
+  extendRightsRequest: {
     method: 'POST';
     path: '/api/v1/requests/{request_id}/extension';
     body: Extension;
@@ -2982,7 +2989,7 @@ export interface Operations {
     };
     answer: MessageView;
   };
-  getMyRequest: {
+  getMyRightsRequest: {
     method: 'GET';
     path: '/api/v1/account/requests/{request_id}';
     body: undefined;
@@ -3052,19 +3059,19 @@ export interface Operations {
     query: undefined;
     answer: PushSettings;
   };
-  getRequest: {
-    method: 'GET';
-    path: '/api/v1/requests/{request_id}';
-    body: undefined;
-    query: undefined;
-    answer: RequestAnswer;
-  };
   getRetention: {
     method: 'GET';
     path: '/api/v1/retention';
     body: undefined;
     query: undefined;
     answer: RetentionAnswer;
+  };
+  getRightsRequest: {
+    method: 'GET';
+    path: '/api/v1/requests/{request_id}';
+    body: undefined;
+    query: undefined;
+    answer: RequestAnswer;
   };
   getRoom: {
     method: 'GET';
@@ -3508,7 +3515,7 @@ export interface Operations {
       readonly prev_cursor: string | null;
     };
   };
-  listMyRequests: {
+  listMyRightsRequests: {
     method: 'GET';
     path: '/api/v1/account/requests';
     body: undefined;
@@ -3607,6 +3614,21 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: RequestsAnswer;
+  };
+  listRightsRequests: {
+    method: 'GET';
+    path: '/api/v1/requests';
+    body: undefined;
+    query: {
+      readonly show?: 'all' | 'waiting';
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly RequestAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listRoomExports: {
     method: 'GET';
@@ -4561,7 +4583,7 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
-  withdrawMyRequest: {
+  withdrawMyRightsRequest: {
     method: 'DELETE';
     path: '/api/v1/account/requests/{request_id}';
     body: undefined;
