@@ -45,7 +45,7 @@ class Server:
         )  # fmt: skip
         process = self._start(words)
         try:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while not self.ready.exists():
                 assert process.poll() is None, self.output.read_text()
                 assert time.monotonic() < end
