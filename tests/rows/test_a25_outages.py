@@ -1,4 +1,4 @@
-"""Row A25 under strain: rooms that may not be mirrored, a flood, kills and an outage.
+"""Row A25 under strain: rooms that may not be mirrored, a flood, kills and an outage of 30 s.
 
 `SOTTO_OUTAGE_SECONDS` changes how long the mirror's database is away.
 """
@@ -25,7 +25,7 @@ from tests.rows.house import House, standing, visiting
 from tests.rows.mirrored import Mirrored, alone, bot, mirrored, real
 from tests.rows.rightful import people, person, until
 
-OUTAGE = float(os.environ.get("SOTTO_OUTAGE_SECONDS", "12"))
+OUTAGE = float(os.environ.get("SOTTO_OUTAGE_SECONDS", "30"))
 REAL = "SOTTO_TEST_MONGODB" in os.environ
 SERVERS = ["streams", "polled", "ferretdb", *(["mongodb"] if REAL else [])]
 

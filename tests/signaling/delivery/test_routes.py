@@ -34,7 +34,7 @@ from tests.signaling.delivery.systems import (
 from tests.signaling.files.s3_server import ACCESS, BUCKET, SECRET, s3
 
 WANTED = {"events": ["message.posted"]}
-OUTAGE = float(os.environ.get("SOTTO_OUTAGE_SECONDS", "12"))
+OUTAGE = float(os.environ.get("SOTTO_OUTAGE_SECONDS", "30"))
 
 
 def texts(events: list[dict[str, Any]]) -> list[str]:

@@ -58,7 +58,7 @@ async def outage(folder: Path, seconds: float) -> None:
 
 
 async def test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
-    await outage(tmp_path, float(os.environ.get("SOTTO_OUTAGE_SECONDS", "12")))
+    await outage(tmp_path, float(os.environ.get("SOTTO_OUTAGE_SECONDS", "30")))
 
 
 @pytest.mark.long
