@@ -56,7 +56,8 @@ def test_noise_never_repeats_over_several_fetches() -> None:
 def test_a_forked_child_has_noise_and_ids_of_its_own() -> None:
     """A nonce that two processes use with one key would break AES-GCM."""
     noise, ids = Noise(SystemEntropy(), 12), SystemIds(FakeClock())
-    noise.take(), ids.new()
+    noise.take()
+    ids.new()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -64,7 +65,8 @@ def test_a_forked_child_has_noise_and_ids_of_its_own() -> None:
         os._exit(0)
     os.waitpid(child, 0)
     theirs = os.read(reading, 100)
-    os.close(reading), os.close(writing)
+    os.close(reading)
+    os.close(writing)
     assert theirs[:12] != noise.take()
     assert theirs[12:].decode() != ids.new()
 
