@@ -97,7 +97,7 @@ async def one_stall(folder: Path, seconds: float, readers: int, stalled: int) ->
             everybody.append(await stack.enter_async_context(driver))
             await driver.connect()
         speaker, slow, quick = everybody[0], everybody[1 : 1 + stalled], everybody[1 + stalled :]
-        calm = p95(await talk(speaker, quick, 4))
+        calm = p95(await talk(speaker, quick, max(4.0, seconds / 2)))
         before = resident_mb(server)
         for driver in slow:
             stall(driver)

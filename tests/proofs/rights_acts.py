@@ -15,7 +15,8 @@ OCTETS = {"Content-Type": "application/offset+octet-stream"}
 
 
 async def rights(stage: Stage) -> None:
-    """A consent, an objection, a hold, an export that is asked for, a pseudonym, an erasure."""
+    """A consent, an objection, a hold, an export that is asked for, a pseudonym, an erasure, and
+    requests: a person's own, and one on paper that is extended and answered."""
     api, new = stage.api, stage.new
     text = {"basis": "consent", "title": "Letters", "text": "May we write to you?"}
     purpose = await api.must("PUT", "/processing-register/letters", text, stage.owner)
@@ -43,6 +44,13 @@ async def rights(stage: Stage) -> None:
     message = await api.must("POST", f"/rooms/{room}/messages", said, stage.owner)
     erasure = {"messages": [message["id"]]}
     await api.must("POST", f"/rooms/{room}/erasures", erasure, stage.owner)
+    asked = {"kind": "access", "text": new("request.text")}
+    await api.must("POST", "/account/requests", asked, stage.person)
+    paper = {"kind": "access", "text": new("paper.text"), "subject": new("paper.subject")}
+    entered = (await api.must("POST", "/requests", paper, staff))["id"]
+    await api.must("POST", f"/requests/{entered}/extension", {"reason": new("paper.reason")}, staff)
+    verdict = {"outcome": "answered", "text": new("paper.answer")}
+    await api.must("POST", f"/requests/{entered}/answer", verdict, staff)
 
 
 async def importing(stage: Stage) -> None:

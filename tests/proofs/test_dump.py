@@ -74,7 +74,7 @@ WRITTEN_BY = {
     "delivery.subscription": "delivering",
     "compliance.erasure": "rights", "compliance.export": "rights", "compliance.consent": "rights",
     "compliance.pseudonym": "rights", "compliance.hold": "rights",
-    "compliance.processing": "rights",
+    "compliance.processing": "rights", "compliance.request": "rights",
     "compliance.import": "importing", "compliance.import_people": "importing",
     "compliance.placeholder": "importing",
 }  # fmt: skip

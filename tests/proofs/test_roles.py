@@ -141,12 +141,17 @@ async def push(api: Api, token: str, made: Mapping[str, str]) -> str:
     return str((await api.must("POST", "/push/subscriptions", wish, token))["id"])
 
 
+async def request(api: Api, token: str, made: Mapping[str, str]) -> str:
+    wish = {"kind": "access", "text": "What do you have of me?"}
+    return str((await api.must("POST", "/account/requests", wish, token))["id"])
+
+
 MAKERS: Mapping[str, Maker] = {
     "device_id": device, "session_id": session, "passkey_id": passkey, "token_id": call_token,
     "client_id": consented, "group": group, "room_id": room, "room": room, "message_id": message,
     "account_id": account, "file_id": file, "emoji": emoji, "invite_id": room_invite,
     "report_id": report, "scheduled_id": scheduled, "call_id": call,
-    "push_id": push,
+    "push_id": push, "request_id": request,
 }  # fmt: skip
 # Providers and purposes are the operator's; everybody may connect, and consent, to each.
 NOBODYS = {"provider_id", "purpose_id"}
