@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.merging import merge
+
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".pytest_cache" / "features.json"
 FOLDER = "tests/features/"
@@ -35,10 +37,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def _save() -> None:
-    KEPT.parent.mkdir(exist_ok=True)
-    partial = KEPT.with_suffix(".partial")
-    partial.write_text(json.dumps({**kept(), **_found}, indent=0, sort_keys=True))
-    partial.replace(KEPT)
+    merge(KEPT, lambda: {**kept(), **_found})
 
 
 def kept() -> Results:

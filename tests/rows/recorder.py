@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.merging import merge
 from tests.rows.promises import PROMISES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,11 +64,12 @@ def _save() -> None:
     if not _found:
         return
     ran = {function_of(nodeid) for nodeid in _found}
-    before = {nodeid: said for nodeid, said in kept().items() if function_of(nodeid) not in ran}
-    KEPT.parent.mkdir(exist_ok=True)
-    partial = KEPT.with_suffix(".partial")
-    partial.write_text(json.dumps({**before, **_found}, indent=0, sort_keys=True))
-    partial.replace(KEPT)
+
+    def merged() -> dict[str, str]:
+        before = {nodeid: said for nodeid, said in kept().items() if function_of(nodeid) not in ran}
+        return {**before, **_found}
+
+    merge(KEPT, merged)
 
 
 def kept() -> dict[str, str]:
