@@ -14,6 +14,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Coroutine, Mapping
 from typing import Any, cast
 
@@ -89,8 +90,10 @@ class Guarded(RequestHandler):
             return
         self._entered = address
         super().connection_made(transport)
-        # Its own task, which was just made, looks here when it begins.
-        self._loop = self._one_task
+        if sys.version_info < (3, 12):
+            # Its own task, which was just made, looks here when it begins. Newer Pythons start a
+            # request's task at once, and ask for the loop itself.
+            self._loop = self._one_task
         self._arm()
 
     def connection_lost(self, exc: BaseException | None) -> None:
