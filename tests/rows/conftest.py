@@ -11,8 +11,10 @@ import pytest
 
 from tests.peers.mongo.stand_in import StandIn
 from tests.rows.house import House, Visit, standing, visiting
+from tests.rows.mirrors import at, mirroring, servers
 from tests.rows.sink import Sink
 
+__all__ = ("at", "mirroring", "servers")
 # aiohttp leaves closing a TLS connection to its loop, which ends with the test.
 LEFT = (
     "ignore:Exception ignored in. <(socket|asyncio|_SSL|function _)"
