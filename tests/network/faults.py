@@ -42,9 +42,11 @@ async def repeated(
             return await measure(folder / str(run), run + 1)
 
         try:
-            return asyncio.run(measured())
+            result: float | Exception = asyncio.run(measured())
         except Exception as error:
-            return error
+            result = error
+        print(f"{name}, run {run + 1}: {result!r:.300}", flush=True)
+        return result
 
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(together) as pool:

@@ -1,5 +1,7 @@
 //! What a `Core` is told once. Every limit is documented with the trade-off it makes.
 
+use crate::egress::history::Repair;
+
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
     /// Number of workers in this engine; `Core::new` gets its own index.
@@ -27,10 +29,9 @@ pub struct Limits {
     pub keyframe_interval_ms: u32,
     /// Keyframe requests a second that one subscriber may cause.
     pub keyframes_per_requester: u32,
-    /// Retransmissions of one packet to one subscriber.
-    pub max_retransmissions: u8,
-    /// Share of a subscription's bitrate that answers to NACK may take, percent.
-    pub retransmission_share: u32,
+    /// Answers to NACK of one subscriber: each packet this often, and this share of a subscription's
+    /// bitrate; paths that lose many packets get more (`Repair::at`).
+    pub repair: Repair,
     /// DTLS datagrams a second handed to Python from one transport: a handshake needs about ten, data
     /// channels the rest (4,000 are about 35 Mbit/s of file transfer).
     pub max_dtls_per_second: u32,
@@ -51,8 +52,10 @@ impl Default for Limits {
             max_packets_per_second: 8_000,
             keyframe_interval_ms: 500,
             keyframes_per_requester: 2,
-            max_retransmissions: 3,
-            retransmission_share: 25,
+            repair: Repair {
+                times: 3,
+                share: 25,
+            },
             max_dtls_per_second: 4_000,
             mtu: 1_232,
             max_bitrate: 100_000_000,

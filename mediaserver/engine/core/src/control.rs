@@ -207,11 +207,12 @@ impl Core {
         entry.sent.nacks += 1;
         let highest = entry.rewriter.next_out().wrapping_sub(1);
         let rtt = transport.rtt_or_guess();
-        let times = self.cfg.limits.max_retransmissions;
+        let loss = transport.bandwidth.loss().max(entry.sent.loss);
+        let repair = self.cfg.limits.repair.at(loss);
         let numbers = (sequence, highest);
         let mut record: Record = entry
             .history
-            .answer(now, subscription, numbers, rtt, times)?;
+            .answer(now, subscription, numbers, rtt, repair)?;
         record.flags |= if entry.identical { AGAIN } else { RTX };
         if !enqueue_again(transport, index, record, &mut self.dirty) {
             return Err(Drop::QueueOverflow);

@@ -301,7 +301,7 @@ impl Core {
             subscription.sent.padding += u64::from(padding);
             counters.padding_out += u64::from(padding);
         }
-        subscription.sent_record(now, record, len, cfg.limits.retransmission_share);
+        subscription.sent_record(now, record, len, cfg.limits.repair.share);
         counters.rtx_out += u64::from(record.has(RTX | AGAIN));
         Some((len, numbered))
     }

@@ -12,6 +12,40 @@ const START_ENTRIES: usize = 32;
 const IN_FLIGHT: u64 = 20 * MILLIS;
 /// What may always be sent again, so that a slow stream can recover from a burst of loss.
 const MIN_BUDGET: u64 = 8_000;
+/// Packets that may stay missing: each freezes the picture until a keyframe comes.
+const UNREPAIRED: f64 = 1e-4;
+/// As often as libwebrtc asks for a packet.
+const MOST_TIMES: u8 = 10;
+/// Of what must be sent again on average; and the largest share of a stream, percent.
+const HEADROOM: f64 = 1.25;
+const MOST_SHARE: u32 = 60;
+
+/// What may be sent again to a subscriber: each packet so many times, and in all this share of the
+/// stream's bytes, percent.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair {
+    pub times: u8,
+    pub share: u32,
+}
+
+impl Repair {
+    /// `self` is for ordinary paths; one that loses a larger share of its packets gets what it needs
+    /// to miss one in 10,000 (more than three times from 10 % loss on, seven and 53 % at 30 %).
+    pub fn at(self, loss: f64) -> Repair {
+        let loss = loss.clamp(0.0, 0.5);
+        let mut missing = loss;
+        let mut times = 0;
+        while missing > UNREPAIRED && times < MOST_TIMES {
+            missing *= loss;
+            times += 1;
+        }
+        let share = (loss / (1.0 - loss) * HEADROOM * 100.0) as u32;
+        Repair {
+            times: times.max(self.times),
+            share: share.min(MOST_SHARE).max(self.share),
+        }
+    }
+}
 
 /// A record without what the subscription knows, packed: one is written for every packet to
 /// everybody, so its size is cache lines.
@@ -81,12 +115,14 @@ pub struct History {
     /// Bytes that answers may still take; refilled by what is sent first.
     budget: u64,
     window: Time,
+    /// Of the last answer, percent; 0 before the first.
+    share: u32,
     /// Highest number sent.
     newest: Option<u64>,
 }
 
 impl History {
-    /// Notes a packet sent for the first time.
+    /// Notes a packet sent for the first time; at least `share` percent of it may be sent again.
     pub fn push(&mut self, now: Time, record: &Record, share: u32) {
         if self.entries.is_empty() {
             self.entries.resize(START_ENTRIES, None);
@@ -105,6 +141,7 @@ impl History {
             self.window = now;
             self.budget = self.budget.clamp(MIN_BUDGET, MIN_BUDGET * 4);
         }
+        let share = share.max(self.share);
         self.budget += (u64::from(record.size) * u64::from(share)).div_ceil(100);
     }
 
@@ -151,8 +188,9 @@ impl History {
         index: u32,
         (sequence, highest): (u16, u64),
         rtt: u64,
-        max_times: u8,
+        repair: Repair,
     ) -> Result<Record, Drop> {
+        self.share = repair.share;
         if self.entries.is_empty() {
             return Err(Drop::NackTooOld);
         }
@@ -165,7 +203,7 @@ impl History {
         let entry = entry.ok_or(Drop::NackTooOld)?;
         let patience =
             if entry.times == 0 { rtt / 2 } else { rtt }.clamp(5 * MILLIS, IN_FLIGHT * 5);
-        if entry.times >= max_times || entry.age(now) < patience.min(100 * MILLIS) {
+        if entry.times >= repair.times || entry.age(now) < patience.min(100 * MILLIS) {
             return Err(Drop::NackRepeated);
         }
         let cost = u64::from(entry.size) + 40;

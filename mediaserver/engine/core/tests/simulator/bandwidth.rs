@@ -184,6 +184,25 @@ fn loss_is_repaired_by_nack() {
 }
 
 #[test]
+fn a_path_that_loses_three_of_ten_gets_them_again() {
+    for seed in seeds() {
+        let mut world = two_subscribers(seed);
+        world.down[1].loss = 0.30;
+        world.run(15 * SECONDS);
+        // What came between the estimator's first seconds and the last, which is still asked for.
+        let (since, until) = (Time::from_millis(5_000), world.now - SECONDS);
+        let came = world.clients[1].sinks[&20].packets.iter();
+        let numbers: Vec<u64> = came
+            .filter(|(_, got)| got.at > since && got.at < until)
+            .map(|(number, _)| *number)
+            .collect();
+        let sent = numbers[numbers.len() - 1] - numbers[0] + 1;
+        let missing = 1.0 - numbers.len() as f64 / sent as f64;
+        assert!(missing < 0.03, "{:.2} % never came", missing * 100.0);
+    }
+}
+
+#[test]
 fn bursts_of_loss_and_reordering_end_in_continuous_video() {
     for seed in seeds() {
         let mut world = two_subscribers(seed);
