@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
@@ -22,6 +23,9 @@ from signaling.storage.mongo.connect import Row, arguments, asked, unavailable
 from signaling.storage.mongo.documents import Documents
 from signaling.storage.mongo.rooms import Rooms
 from signaling.storage.mongo.schema import Database, migrate
+
+# The driver ends its sessions by a request, which a server that is away does not answer.
+GOODBYE_SECONDS = 0.5
 
 
 class MongoStore:
@@ -78,10 +82,14 @@ class MongoStore:
         return await self.meta.sweep()
 
     async def close(self) -> None:
+        """May be cut while the server is away: the driver's sockets and tasks still end, soon."""
         if self._closed:
             return
-        if self._prepared is not None:
-            with contextlib.suppress(PyMongoError, Unavailable):
-                await self.log.close()
-        self._closed = True
-        await self._client.close()
+        try:
+            if self._prepared is not None:
+                with contextlib.suppress(PyMongoError, Unavailable):
+                    await self.log.close()
+        finally:
+            self._closed = True
+            with pymongo.timeout(GOODBYE_SECONDS):
+                await asyncio.shield(self._client.close())
