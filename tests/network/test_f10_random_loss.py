@@ -13,7 +13,8 @@ from tests.network.rig import calling, difference, flowing
 pytestmark = pytest.mark.namespaces
 SHORT_S, FULL_S = 12, 60
 TOGETHER = 4
-WHOLE_S = 600  # what the promise for 30 % says
+# What the promise for 30 % says is of ten minutes: a pause of some seconds is part of it.
+PART_S, WHOLE_S = 24, 600
 
 
 async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> float:
@@ -39,7 +40,7 @@ async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> 
 
 @RUNS
 async def test_thirty_percent(tmp_path: Path, runs: int) -> None:
-    seconds = WHOLE_S if runs > 1 else SHORT_S
+    seconds = WHOLE_S if runs > 1 else PART_S
     await repeated(
         "F10 concealed at 30 %, %",
         runs,
