@@ -82,7 +82,7 @@ class Clinic:
     def serve(self, file: Path) -> None:
         ready = self.folder / "ready.json"
         self.start(file, "serve", f"--ready-file={ready}")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 180
         while not ready.exists():
             assert self.processes[-1].poll() is None and time.monotonic() < end, (
                 self.folder / f"{file.stem}.log"
@@ -90,7 +90,7 @@ class Clinic:
             time.sleep(0.05)
 
     def wait_for(self, port: str, file: Path) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 180
         while port not in self.server.run("ss", "-ltnH"):
             log = (self.folder / f"{file.stem}.log").read_text()
             assert self.processes[-1].poll() is None and time.monotonic() < end, log
@@ -106,7 +106,7 @@ class Clinic:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=400,
         )
         assert done.stdout, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
@@ -127,7 +127,7 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
             for process in made.processes:
-                process.wait(20)
+                process.wait(90)
 
 
 def find(clinic: Clinic, file: Path, expected: set[str], *more: str) -> dict[str, dict[str, str]]:

@@ -23,7 +23,7 @@ ADDRESS = re.compile(
 def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(url, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

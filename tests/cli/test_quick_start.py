@@ -30,7 +30,7 @@ def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
             env={**os.environ, "LINK": link},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=True,
         )
         print(f"quick start: {time.monotonic() - started:.1f} s")
@@ -46,7 +46,7 @@ def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
 
 
 def setup_code(said: Path) -> str:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 180
     while not (found := re.findall(r"/setup#([A-Za-z0-9_-]{32})", said.read_text())):
         assert time.monotonic() < end, "the server printed no link for its first owner"
         time.sleep(0.1)

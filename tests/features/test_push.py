@@ -30,7 +30,7 @@ class Asleep:
     browser: Browser
 
     async def told(self, count: int) -> Told:
-        return (await self.browser.arrivals.until(count, 30))[count - 1]
+        return (await self.browser.arrivals.until(count, 120))[count - 1]
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +89,7 @@ async def _native(annex: Annex, shown: Shown, kind: str, token: str) -> Told:
         await annex.asleep(bob)
         room = await ann.room(bob, settings={"preview": True})
         sent = await ann.post(room, SECRET)
-        told = (await service.arrivals.until(before + 1, 30))[-1]
+        told = (await service.arrivals.until(before + 1, 120))[-1]
         assert sent["id"] in str(told.said)
         shown.allowed()
         await phone.back(room)
@@ -182,7 +182,7 @@ async def test_collapsing(town: Town, shown: Shown) -> None:
     async with asleep(town) as there:
         room = await there.ann.room(there.bob)
         busy = there.browser.arrivals
-        busy.answers.append((503, {"Retry-After": "2"}))
+        busy.answers.append((503, {"Retry-After": "8"}))
         texts = [f"m{n}" for n in range(4)]
         await there.ann.post(room, texts[0])
 

@@ -53,7 +53,7 @@ class Shown:
         self.said["offline"] = "yes"
 
 
-async def until(look: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(look: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     """Asked again until it says yes."""
     async with asyncio.timeout(seconds):
         while not await look():
@@ -204,7 +204,7 @@ class Phone:
         await self.back(*rooms)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await self.client.wait(condition, 30)
+        await self.client.wait(condition, 120)
 
     def heard(self, kind: str, **more: Any) -> list[Frame]:
         """Hints of that type which say so, as they came."""
@@ -257,7 +257,7 @@ class Place:
 
             async def gone() -> bool:
                 await socket.send_json(ask)
-                while (frame := await socket.receive_json(timeout=5))["type"] != "present":
+                while (frame := await socket.receive_json(timeout=30))["type"] != "present":
                     pass
                 return person.id not in frame["accounts"]
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.building import alone, copied
 from tests.interop.peer import Peer
 
 PEERS = Path(__file__).parent.parent / "peers"
@@ -30,11 +31,12 @@ def go_peers() -> Path:
     """The Go binary with the SDK and the pion peers, built once for each state of its sources."""
     source = PEERS / "go"
     binary = CACHE / "go" / f"peers-{_digest(source, '*.go', 'go.*')}"
-    if not binary.exists():
-        binary.parent.mkdir(parents=True, exist_ok=True)
-        partial = binary.with_suffix(".new")
-        subprocess.run(["go", "build", "-p", "2", "-o", str(partial), "."], cwd=source, check=True)
-        partial.rename(binary)
+    with alone(binary) as missing:
+        if missing:
+            partial = binary.with_suffix(".new")
+            command = ["go", "build", "-p", "2", "-o", str(partial), "."]
+            subprocess.run(command, cwd=source, check=True)
+            partial.rename(binary)
     return binary
 
 
@@ -42,17 +44,16 @@ def node_peers() -> Path:
     """The folder with node_modules and the bundled page, for each state of the lock file."""
     source = PEERS / "node"
     home = CACHE / "npm" / f"peers-{_digest(source, 'package*.json')}"
-    if not (home / "installed").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            (home / name).write_bytes((source / name).read_bytes())
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--cache", str(CACHE / "npm" / "cache")]
-        subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
-        (home / "installed").touch()
-    for path in source.glob("*.mjs"):
-        copy = home / path.name
-        if not copy.exists() or copy.read_bytes() != path.read_bytes():
-            copy.write_bytes(path.read_bytes())
+    with alone(home / "installed") as missing:
+        if missing:
+            for name in ("package.json", "package-lock.json"):
+                (home / name).write_bytes((source / name).read_bytes())
+            cache = str(CACHE / "npm" / "cache")
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--cache", cache]
+            subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
+            (home / "installed").touch()
+        for path in source.glob("*.mjs"):
+            copied(path, home / path.name)
     return home
 
 
@@ -60,9 +61,10 @@ def page() -> Path:
     """The bundle of livekit-client and the test page."""
     home = node_peers()
     built = home / f"page-{_digest(home, 'page.mjs')}.js"
-    if not built.exists():
-        command = ["node_modules/.bin/esbuild", "page.mjs", "--bundle", f"--outfile={built}"]
-        subprocess.run([*command, "--log-level=warning"], cwd=home, check=True)
+    with alone(built) as missing:
+        if missing:
+            command = ["node_modules/.bin/esbuild", "page.mjs", "--bundle", f"--outfile={built}"]
+            subprocess.run([*command, "--log-level=warning"], cwd=home, check=True)
     return built
 
 

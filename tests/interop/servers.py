@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,11 +20,12 @@ from typing import Any
 from tests.command import sotto
 from tests.interop.clients import CACHE
 from tests.interop.tokens import admin_token, call_token
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 KEY, SECRET = "devkey", "secret"
 TURN_HOST = "server.test"
-START_S = 30.0
+START_S = 180.0
 
 
 @dataclass
@@ -61,16 +61,8 @@ def under_test() -> str:
     return os.environ.get("SOTTO_TEST_SERVER", "sotto")
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _free_ports() -> dict[str, int]:
-    udp = {"udp"}
-    kinds = {n: socket.SOCK_DGRAM if n in udp else socket.SOCK_STREAM for n in NAMESPACE_PORTS}
-    return {name: free_port(kind) for name, kind in kinds.items()}
+    return {name: free_port() for name in NAMESPACE_PORTS}
 
 
 @dataclass(frozen=True)

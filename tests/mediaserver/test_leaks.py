@@ -43,12 +43,17 @@ async def test_joins_and_leaves_leave_nothing_behind() -> None:
         tasks, files, objects = await settled()
         for number in range(ROUNDS):
             await round_trip(number)
-        after = await settled()
-        assert after[:2] == (tasks, files)
+        for _ in range(100):  # what ends on a thread of its own may be late
+            after = await settled()
+            if after[0] <= tasks and after[1] <= files:
+                break
+        assert after[0] <= tasks and after[1] <= files
         assert after[2] - objects < ROUNDS, "objects grow with each join"
         stats = server.stats()
         assert (stats.calls, stats.participants, stats.transports) == (0, 0, 0)
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.1)  # a snapshot is at most a second old, on a calm machine
         context = server._context
-        assert json.loads(context.engine.snapshot())["transports"] == {}
+        async with asyncio.timeout(30):
+            while json.loads(context.engine.snapshot())["transports"]:
+                await asyncio.sleep(0.1)
         assert not (context.publications or context.subscriptions or context.owners)

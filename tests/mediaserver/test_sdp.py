@@ -24,9 +24,14 @@ def refused(text: str) -> Code:
 
 
 def test_too_large_is_refused_before_it_is_parsed() -> None:
-    begin = time.perf_counter()
-    assert refused(OFFER + "a=x:" + "y" * 10_000_000) is Code.SDP_TOO_LARGE
-    assert time.perf_counter() - begin < 0.5
+    large = OFFER + "a=x:" + "y" * 10_000_000
+
+    def seconds() -> float:
+        begin = time.perf_counter()
+        assert refused(large) is Code.SDP_TOO_LARGE
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(5)) < 0.1
 
 
 def test_ten_thousand_sections_are_refused() -> None:
@@ -209,7 +214,10 @@ def test_spoilt_real_offers_never_raise_and_never_inject(
 
 def test_a_real_offer_costs_little() -> None:
     big = json.dumps(OFFERS["chromium.single_publish"])
-    begin = time.perf_counter()
-    for _ in range(5):
+
+    def seconds() -> float:
+        begin = time.perf_counter()
         answer_of(json.loads(big))
-    assert (time.perf_counter() - begin) / 5 < 0.1
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(10)) < 0.1

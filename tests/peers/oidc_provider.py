@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
+from tests.building import alone, copied
+
 SOURCE = Path(__file__).parent / "oidc"
 CACHE = Path(os.environ.get("SOTTO_CACHE", Path.home() / ".cache" / "sotto")) / "npm"
 CLIENT, SECRET = "sotto", "a-secret of the tests: %&=+"
@@ -24,14 +26,14 @@ def installed() -> Path:
     """A folder with node_modules, for each state of the lock file."""
     parts = [(SOURCE / name).read_bytes() for name in ("package.json", "package-lock.json")]
     home = CACHE / ("oidc-" + hashlib.sha256(b"".join(parts)).hexdigest()[:16])
-    if not (home / "installed").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        for name, data in zip(("package.json", "package-lock.json"), parts, strict=True):
-            (home / name).write_bytes(data)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
-        (home / "installed").touch()
-    (home / "provider.mjs").write_bytes((SOURCE / "provider.mjs").read_bytes())
+    with alone(home / "installed") as missing:
+        if missing:
+            for name, data in zip(("package.json", "package-lock.json"), parts, strict=True):
+                (home / name).write_bytes(data)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            subprocess.run(command, cwd=home, check=True, stdout=subprocess.DEVNULL)
+            (home / "installed").touch()
+        copied(SOURCE / "provider.mjs", home / "provider.mjs")
     return home
 
 

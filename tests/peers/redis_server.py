@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from signaling.config.store import Bus as Settings
 from signaling.secret import Secret
+from tests.ports import free_port
 
 USER, WORD = "sotto", "a-word-of-the-tests-that-is-long"
 ACL = (
@@ -77,12 +78,6 @@ class Authority:
         return paths
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class RedisServer:
     """States: running -> paused -> running -> stopped; `start` again on the same port."""
@@ -112,7 +107,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             ["redis-server", str(self.directory / "redis.conf")], stdout=subprocess.DEVNULL
         )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -139,7 +139,7 @@ async def letters(stage: Stage) -> None:
 
 async def letter(stage: Stage, number: int) -> str:
     """The link of the letter that comes after so many with one."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while True:
             text = "".join(stage.box.letters).replace("=\r\n", "")
             links = [str(link) for link in re.findall(r"#([A-Za-z0-9_-]{32})", text)]

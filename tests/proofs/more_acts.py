@@ -190,7 +190,7 @@ async def sockets(stage: Stage) -> None:
     async with api.session.ws_connect(
         f"{base}/sync?ticket={ticket}", protocols=["sotto.1"], headers=api.headers
     ) as socket:
-        assert (await socket.receive_json(timeout=5))["type"] == "hello"
+        assert (await socket.receive_json(timeout=30))["type"] == "hello"
         await socket.send_json({"type": "presence", "text": new("frame.text")})
         await socket.send_str(new("frame.no_json"))
         with contextlib.suppress(TimeoutError):
@@ -261,7 +261,7 @@ async def delivering(stage: Stage) -> None:
     stage.canaries.learn("incoming token", made["url"].rpartition("/")[2])
     await api.must("POST", f"/rooms/{room}/messages", {"text": new("delivery.text")}, stage.owner)
     at = f"/webhooks/{hooks[1]}"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not (await api.must("GET", at, token=stage.owner))["failing_since"]:
             await asyncio.sleep(0.1)
         await api.must("PATCH", at, {"enabled": False}, stage.owner)
@@ -273,7 +273,7 @@ async def join(stage: Stage, token: str) -> None:
     base = stage.api.installation.url.replace("https", "wss", 1)
     url = f"{base}/rtc?access_token={token}&protocol=17"
     async with stage.api.session.ws_connect(url, headers=stage.api.headers) as socket:
-        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=5))
+        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
         assert first.WhichOneof("message") == "join"
         update = rtc.SignalRequest()
         update.update_metadata.metadata = stage.new("participant.metadata")

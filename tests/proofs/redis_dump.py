@@ -8,7 +8,8 @@ import ssl
 import threading
 from pathlib import Path
 
-from tests.peers.redis_server import ACL, USER, WORD, Authority, RedisServer, free_port
+from tests.peers.redis_server import ACL, USER, WORD, Authority, RedisServer
+from tests.ports import free_port
 
 INSPECTOR, INSPECTOR_WORD = "inspector", "an-inspector-of-the-tests"
 
@@ -57,7 +58,7 @@ class Monitor:
         self._thread.start()
 
     def _connected(self) -> ssl.SSLSocket:
-        raw = socket.create_connection(("127.0.0.1", self._port), 5)
+        raw = socket.create_connection(("127.0.0.1", self._port), 60)
         made = self._context.wrap_socket(raw, server_hostname="localhost")
         made.sendall(f"AUTH {INSPECTOR} {INSPECTOR_WORD}\r\n".encode())
         assert made.recv(64).startswith(b"+OK")
@@ -78,6 +79,6 @@ class Monitor:
     def stop(self) -> bytes:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
         return bytes(self._heard)

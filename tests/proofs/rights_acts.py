@@ -98,7 +98,7 @@ async def checked(stage: Stage, data: bytes, label: str) -> str:
 
 
 async def reached(stage: Stage, ident: str, state: str) -> Any:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             found = await stage.api.must("GET", f"/imports/{ident}", None, stage.owner)
             assert found["state"] not in ("refused", "cancelled"), found

@@ -122,7 +122,7 @@ class Installation:
         }  # fmt: skip
 
     async def ready(self) -> None:
-        ready, end = self.home / "ready.json", time.monotonic() + 180
+        ready, end = self.home / "ready.json", time.monotonic() + 300
         while not ready.exists():
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()[-4000:]
@@ -228,7 +228,7 @@ class Api:
         return answer.body
 
     async def owner(self, login: str = "root.ana", password: str = PASSWORD) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not (link := self.installation.setup_secret()):
                 await asyncio.sleep(0.02)
         body = {"login": login, "password": password, "link": link}

@@ -246,7 +246,7 @@ async def played(
 
 
 async def setup_secret(installation: Installation) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(180):
         while not (found := installation.setup_secret()):
             await asyncio.sleep(0.02)
     return found

@@ -80,7 +80,7 @@ def acknowledged(clients: list[Client]) -> int:
 
 async def loaded(clients: list[Client], source: random.Random) -> None:
     wanted = acknowledged(clients) + source.randint(*ACTS)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while acknowledged(clients) < wanted:
             await asyncio.sleep(0.005)
     await asyncio.sleep(source.uniform(0, MOMENT))

@@ -144,7 +144,7 @@ class House:
 
     def start(self) -> House:
         process = self.launch()
-        end = time.monotonic() + 120
+        end = time.monotonic() + 180
         while not self.ready.exists():
             assert process.poll() is None and time.monotonic() < end, self.written()
             time.sleep(0.03)
@@ -189,7 +189,7 @@ class House:
         apart(self._setup())
 
     async def _setup(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not (found := re.findall(r"/setup#([A-Za-z0-9_-]{32})", self.written())):
                 await asyncio.sleep(0.05)
         async with visiting(self) as there:
@@ -273,7 +273,7 @@ class Visit:
         250 ms, and those of the sync socket two seconds.
         """
         wanted = {"result": result, **fields}.items()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 found = await self.records(auditor, action=action)
                 found = [one for one in found if wanted <= one.items()]
@@ -288,7 +288,7 @@ class Visit:
         async with self.client.ws_connect(
             self.house.url + "/sync", headers=headers, protocols=("sotto.1",), **more
         ) as opened:
-            assert (await opened.receive_json(timeout=5))["type"] == "hello"
+            assert (await opened.receive_json(timeout=30))["type"] == "hello"
             yield opened
 
 
@@ -297,7 +297,7 @@ async def closed(socket: aiohttp.ClientWebSocketResponse) -> int | None:
     a reply that the server does not wait for leaves another in `close_code`.
     """
     while True:
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=30)
         if message.type is aiohttp.WSMsgType.CLOSE:
             return int(message.data)
         if message.type in (

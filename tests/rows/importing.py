@@ -28,7 +28,7 @@ async def uploaded(who: Person, kind: str, data: bytes, **more: Any) -> str:
     return str(made["id"])
 
 
-async def reached(who: Person, ident: str, *states: str, seconds: float = 90) -> Any:
+async def reached(who: Person, ident: str, *states: str, seconds: float = 180) -> Any:
     """The import, as soon as it is in one of these states."""
     async with asyncio.timeout(seconds):
         while True:

@@ -105,7 +105,7 @@ class Mirrored:
                 await asyncio.sleep(0.02)
         return found
 
-    async def count(self, room: str, number: int, seconds: float = 60) -> None:
+    async def count(self, room: str, number: int, seconds: float = 120) -> None:
         async def counted() -> bool:
             return len(await self.all("messages", room=room)) == number
 
@@ -123,7 +123,7 @@ class Mirrored:
         given = {"room": room, "author": author, "text": text, **more}
         return (await self["inbox"].insert_one(given)).inserted_id
 
-    async def emptied(self, seconds: float = 60) -> None:
+    async def emptied(self, seconds: float = 120) -> None:
         async def is_empty() -> bool:
             return not await self.all("inbox")
 

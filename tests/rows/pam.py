@@ -13,7 +13,7 @@ async def bind(socket: Any, session: int, token: str | None = None, **more: Any)
 
 
 async def told(socket: Any) -> Any:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while True:
             frame = await socket.receive_json()
             if frame["type"] == "ping":

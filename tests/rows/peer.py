@@ -49,7 +49,7 @@ class Peer:
     async def next(self, kind: str = "") -> dict[str, Any]:
         """The next frame that is no hint."""
         while True:
-            frame = checked(await self.socket.receive_json(timeout=20), sender="server")
+            frame = checked(await self.socket.receive_json(timeout=60), sender="server")
             if frame["type"] == "ping":
                 await self.send("pong", id=frame["id"])
             if frame["type"] == "download" and frame["chain"]:
@@ -63,7 +63,7 @@ class Peer:
         """Every frame, hints as well, up to the first that is wanted."""
         found: list[dict[str, Any]] = []
         while not found or not wanted(found[-1]):
-            frame = checked(await self.socket.receive_json(timeout=20), sender="server")
+            frame = checked(await self.socket.receive_json(timeout=60), sender="server")
             if frame["type"] == "ping":
                 await self.send("pong", id=frame["id"])
             found.append(frame)

@@ -98,13 +98,13 @@ class Person:
             assert answer.status == 200, await answer.text()
             return await answer.read()
 
-    async def erased(self, answer: Answer, state: str = "done", seconds: float = 45) -> Any:
+    async def erased(self, answer: Answer, state: str = "done", seconds: float = 120) -> Any:
         """The erasure that was asked for, as soon as it is in this state."""
         assert answer.status in (200, 202), answer.text
         return await ended(self.there, answer.body["id"], state, seconds)
 
 
-async def ended(there: Visit, ident: str, state: str = "done", seconds: float = 45) -> Any:
+async def ended(there: Visit, ident: str, state: str = "done", seconds: float = 120) -> Any:
     """Asked without any credential: the id is enough."""
     async with asyncio.timeout(seconds):
         while True:
@@ -131,7 +131,7 @@ async def owner(there: Visit) -> Person:
     return Person(there, token, there.house.login, str(account.body["id"]))
 
 
-async def until(condition: Any, seconds: float = 20) -> None:
+async def until(condition: Any, seconds: float = 90) -> None:
     """`condition` is asked again until it says yes."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -13,6 +13,7 @@ from tests.rows.pam import bind, is_error
 from tests.signaling.access import oracle
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.words import ROOM, SERVICE, members, refusal, said
+from tests.slack import SLACK
 
 
 async def test_s1d_every_cell_both_ways(there: Visit) -> None:
@@ -80,7 +81,7 @@ async def test_s1d_an_exponential_pattern_answers_at_once(there: Visit) -> None:
     assert (await client.check(token, "publish", channels=["a" * 200])).status == 200
     began = time.monotonic()
     assert (await client.check(token, "publish", channels=["a" * 200 + "!"])).status == 403
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1 + SLACK
 
 
 async def test_s1d_patterns_match_whole_names_and_unite_with_resources(there: Visit) -> None:
@@ -138,9 +139,9 @@ async def test_s1d_what_is_revoked_ends_within_a_second(there: Visit) -> None:
         assert (await bind(socket, 1, token, channels=["room"]))["type"] == "bound"
         began = time.monotonic()
         done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
-        frame = await socket.receive_json(timeout=2)
+        frame = await socket.receive_json(timeout=30)
         assert is_error(frame, 228, 1, "Token is revoked")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1 + SLACK
         assert await closed(socket) == 4403
         assert (await done).status == 200
     again = await client.signed("DELETE", f"/grant/{token}")

@@ -16,7 +16,7 @@ from tests.rows.house import ROOT, House
 def test_a03_a_plain_volume_is_refused(tmp_path: Path) -> None:
     house = House(tmp_path, {"store.require_encrypted_volume": "true"})
     assert not is_encrypted(tmp_path), "this machine's disk is encrypted; run it on a plain one"
-    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 2
     assert "store.require_encrypted_volume" in done.stderr
     assert f"{house.state} does not lie on an encrypted volume" in done.stderr

@@ -73,7 +73,7 @@ async def test_a07_nothing_of_it_leaves_but_to_whom_the_operator_names(ward: War
             and len(ward.records.texts) == 2
         )
 
-    await until(arrived, 60)
+    await until(arrived, 120)
     assert any(WORDS in text for text in ward.records.texts)
     for receiver in (ward.outside, ward.operators):
         everything = b"".join(body for _, body in receiver.requests)
@@ -91,7 +91,7 @@ async def test_a07_nothing_of_it_leaves_but_to_whom_the_operator_names(ward: War
     async def told() -> bool:
         return "about mister jones" in ward.records.texts
 
-    await until(told, 60)
+    await until(told, 120)
     assert "about mister jones" not in ward.outside.texts + ward.operators.texts
 
 

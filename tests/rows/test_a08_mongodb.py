@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers.ferretdb.server import WORD, FerretDb
 from tests.peers.mongo.stand_in import StandIn
-from tests.peers.redis_server import free_port
+from tests.ports import free_port
 from tests.rows.house import House, Visit, pump, visiting
 
 WRONG = "a-wrong-word-of-the-rows"
@@ -20,9 +20,9 @@ WRONG = "a-wrong-word-of-the-rows"
 def ports() -> dict[str, str]:
     """Known before it serves, since it does not say so while it waits."""
     return {
-        "http.listen": f"127.0.0.1:{free_port()}",
-        "http.plain": f"127.0.0.1:{free_port()}",
-        "operator.listen": f"127.0.0.1:{free_port()}",
+        "http.listen": f"127.0.0.1:{free_port(above=1)}",
+        "http.plain": f"127.0.0.1:{free_port(above=1)}",
+        "operator.listen": f"127.0.0.1:{free_port(above=1)}",
     }
 
 
@@ -39,7 +39,7 @@ def waiting(folder: Path, settings: dict[str, str], toml: str = "") -> House:
     return house
 
 
-async def readiness(there: Visit, status: int, seconds: float = 30) -> str:
+async def readiness(there: Visit, status: int, seconds: float = 120) -> str:
     """What /readyz says, as soon as it is this."""
     async with asyncio.timeout(seconds):
         while True:
@@ -83,7 +83,7 @@ def test_a08_production_refuses_a_mongodb_without_sign_in_or_tls(
     more = {"no sign-in": {"store.url": url + "?tls=true"}, "no tls": {"store.url": url}}[plain]
     said = {"no sign-in": "store.user", "no tls": "tls=true"}[plain]
     house = House(tmp_path, more)
-    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 2
     assert said in done.stderr
 

@@ -18,6 +18,7 @@ from tests.rows.house import House, Visit, visiting
 from tests.rows.test_a08_mongodb import deployed, readiness, waiting
 from tests.signaling.http.test_sidecars import _say, key_file, piped, plain_redis, tunnelled
 from tests.signaling.http.wire import recorder
+from tests.slack import SLACK
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def on_bus(server: RedisServer, port: int, **changes: str) -> tuple[dict[str, st
 
 
 async def notes(there: Visit, word: str, present: bool) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(90):
         while True:
             text = (await there.send("GET", there.house.operator + "/readyz")).text
             if (word in text) is present:
@@ -69,7 +70,7 @@ async def test_a09_a11_two_nodes_over_mutual_tls_and_a_stranger(
                 token, _ = await here.joined(login=login)
                 async with there.socket(token) as socket:
                     assert (await here.ask("DELETE", "/session", token=token)).status == 204
-                    async with asyncio.timeout(2):
+                    async with asyncio.timeout(2 + SLACK):
                         while not socket.closed:
                             await socket.receive()
                 assert (await there.ask("GET", "/session", token=token)).status == 401
@@ -100,7 +101,7 @@ async def test_a11_the_default_user_is_off_and_dangerous_commands_too(redis: Red
 
 
 def refused(house: House, said: str) -> None:
-    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(house.command, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
 
@@ -114,7 +115,7 @@ def test_a11_a_plain_redis_is_refused_in_production(tmp_path: Path, url: str, sa
 
 
 async def test_a11_the_override_is_explicit_and_shown(tmp_path: Path) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         async with plain_redis(tmp_path) as port:
             (tmp_path / "house").mkdir()
             settings = {

@@ -94,7 +94,7 @@ async def test_a16_no_token_in_the_url_but_a_ticket_for_once(there: Visit) -> No
     assert made.status == 201, made.text
     path = f"/sync?ticket={made.body['ticket']}"
     async with there.client.ws_connect(there.house.url + path, protocols=("sotto.1",)) as socket:
-        assert (await socket.receive_json(timeout=5))["type"] == "hello"
+        assert (await socket.receive_json(timeout=30))["type"] == "hello"
     answer = await knock(there, "", path)
     assert (answer.status, answer.code) == (401, "token_invalid")
     assert made.body["ticket"] not in there.house.written()
@@ -109,7 +109,7 @@ async def test_a15_c2_the_socket_over_tls_13(there: Visit) -> None:
         there.house.url + "/sync", headers=headers, protocols=("sotto.1",), ssl=new
     ) as socket:
         assert socket.get_extra_info("ssl_object").version() == "TLSv1.3"
-        assert (await socket.receive_json(timeout=5))["type"] == "hello"
+        assert (await socket.receive_json(timeout=30))["type"] == "hello"
 
 
 async def test_a15_c2_ws_in_the_clear_is_refused(there: Visit) -> None:

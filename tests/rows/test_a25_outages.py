@@ -78,7 +78,7 @@ async def test_a25_a_flood_is_taken_at_its_pace_and_the_same_document_once(at: M
     async def some() -> bool:
         return len(await at.all("posted")) >= 16
 
-    await until(some, 60)
+    await until(some, 180)
     taken = len(await at.all("posted"))
     assert taken <= 60 / 4 + (time.monotonic() - began) + 2
     # Ann is not slowed down by it.
@@ -118,7 +118,7 @@ async def test_a25_nothing_is_lost_or_doubled_by_kills_and_an_outage(
                 await proxy.stop()
                 slow = time.monotonic()
                 said += [(await ann.post(room, f"away {n}"))["id"] for n in range(20)]
-                assert time.monotonic() - slow < OUTAGE / 2 + 10
+                assert time.monotonic() - slow < OUTAGE / 2 + 30
                 await at.killed()
                 await asyncio.sleep(OUTAGE)
                 said.append((await ann.post(room, "still away"))["id"])
@@ -127,7 +127,7 @@ async def test_a25_nothing_is_lost_or_doubled_by_kills_and_an_outage(
                 await until(lambda n=f"{turn}.00": _posted(at, n))
                 await asyncio.sleep(chance.random() * 0.3)
                 await at.killed()
-        await at.emptied(90)
+        await at.emptied(240)
         wanted = [f"in {turn}.{n:02d}" for turn in range(3) for n in range(15)]
         log = await bob.log(room)
         posts = [one["op"] for one in log if one["op"]["type"] == "post"]

@@ -56,7 +56,7 @@ async def test_b11_n_calls_of_every_kind_leave_n_records(there: Visit) -> None:
 
 async def all_of(there: Visit, auditor: str, made: dict[str, Any]) -> list[dict[str, Any]]:
     """Every record of these requests, as soon as they are there."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(90):
         while True:
             found: list[dict[str, Any]] = []
             query = {"limit": "100"}
@@ -176,7 +176,7 @@ async def test_b13_exports_are_ndjson_and_csv_without_formulas(there: Visit, sig
     }  # fmt: skip
     token = jwt.encode(claims, API_SECRET, algorithm="HS256")
     assert (await there.send("GET", f"/rtc/validate?access_token={token}")).status == 200
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while not [r for r in await there.records(auditor) if name in r["actor"]]:
             await asyncio.sleep(0.1)
     lines = await there.ask("GET", "/audit/export", token=auditor)
@@ -231,7 +231,7 @@ async def test_b13_rsyslog_over_tls_gets_everything_in_order_through_an_outage(
 
 
 async def delivered(rsyslog: Rsyslog, made: dict[str, Any]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not made.keys() <= {one.get("request_id") for one in rsyslog.received()}:
             await asyncio.sleep(0.2)
 
@@ -250,10 +250,11 @@ async def test_b13_a_file_gets_every_record_and_the_chain_verifies(ended: House)
         for _ in range(10):
             made[(await there.ask("GET", "/session")).headers["X-Request-Id"]] = True
         copy = ended.folder / "copy.ndjson"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
-                lines = copy.read_text().splitlines() if copy.exists() else []
-                got = [json.loads(line)["request_id"] for line in lines]
+                data = copy.read_bytes() if copy.exists() else b""
+                whole = data[: data.rfind(b"\n") + 1].splitlines()
+                got = [json.loads(line)["request_id"] for line in whole]
                 if made.keys() <= set(got):
                     break
                 await asyncio.sleep(0.2)

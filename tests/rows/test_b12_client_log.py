@@ -33,7 +33,7 @@ async def test_b12_an_error_is_in_the_log_and_no_token_and_nothing_said(there: V
     canary = f"canary {secrets.token_hex(8)}"
     async with client_of(there, ann.token) as client:
         client.room(hers).post(canary)  # of a room that is not hers
-        await client.wait(lambda: any("205" in line for line in client.log.read("warning")), 20)
+        await client.wait(lambda: any("205" in line for line in client.log.read("warning")), 120)
         client.log.write("error", f"Authorization: Bearer {ann.token} was sent")
         client.log.write("debug", json.dumps({"type": "post", "body": {"text": canary}}))
         client.log.write("info", f"mail to some.one@example.org, ticket={ann.token}")

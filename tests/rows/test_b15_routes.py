@@ -23,7 +23,7 @@ async def came(sink: Sink, place: str, texts: list[str]) -> None:
     async def there() -> bool:
         return sink.texts(place) == texts
 
-    await until(there, 40)
+    await until(there, 120)
 
 
 async def test_b15_a_receiver_that_is_down_gets_all_of_it_once_and_in_order(
@@ -85,7 +85,7 @@ async def test_b10_an_envelope_decides_where_a_sealed_body_goes(wide: House, sin
         async def arrived() -> bool:
             return bool(sink.events(place))
 
-        await until(arrived, 40)
+        await until(arrived, 120)
         (event,) = sink.events(place)
         assert event["data"]["op"]["body"] == bodies[1]
 
@@ -94,7 +94,7 @@ async def disabled(root: Person, at: str) -> Any:
     async def off() -> bool:
         return not (await root.must("GET", at))["enabled"]
 
-    await until(off, 40)
+    await until(off, 120)
     return await root.must("GET", at)
 
 
@@ -115,7 +115,7 @@ async def test_b15_gone_is_gone_and_a_redirect_leads_nowhere(wide: House, sink: 
         async def twice() -> bool:
             return sink.asked.get(moved, 0) >= 2
 
-        await until(twice, 40)
+        await until(twice, 120)
         assert sink.events(moved) == [], "it is tried again where it was, and there alone"
         tried = await root.must("POST", f"/routes/{made[1]['id']}/test")
         assert not tried["delivered"] and "307" in tried["reason"]

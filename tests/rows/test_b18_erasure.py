@@ -251,7 +251,7 @@ def test_b18_what_a_kill_interrupted_goes_on_and_counts_once(
 
     async def look() -> None:
         async with visiting(house) as there:
-            done = await ended(there, asked["id"], seconds=60)
+            done = await ended(there, asked["id"], seconds=240)
             assert done["counts"]["messages"] == count
             gone = await there.ask("GET", f"/rooms/{asked['room']}", token=asked["token"])
             assert gone.status == 404
@@ -272,7 +272,7 @@ def command(house: House, *words: str) -> None:
 
 def key_file(house: House, tmp_path: Path) -> Path:
     made = tmp_path / "backup.key"
-    subprocess.run(sotto("backup", f"--new-key={made}"), cwd=ROOT, check=True, timeout=60)
+    subprocess.run(sotto("backup", f"--new-key={made}"), cwd=ROOT, check=True, timeout=180)
     return made
 
 

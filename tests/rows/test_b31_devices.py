@@ -44,7 +44,7 @@ async def test_b31_one_device_is_signed_out_from_another_and_wiped(there: Visit)
         protocols=("sotto.1",),
     )  # fmt: skip
     async with ws as socket:
-        assert (await socket.receive_json(timeout=5))["type"] == "hello"
+        assert (await socket.receive_json(timeout=30))["type"] == "hello"
         listed = (await ann.must("GET", "/account/devices"))["items"]
         named = {one["name"]: one["id"] for one in listed}
         assert named["lost phone"] == about["device"]

@@ -49,13 +49,13 @@ async def test_c30_recipients_are_told_of_correction_restriction_and_erasure(
         async def told() -> bool:
             return all(notices(sink, path, ann.id) == ALL for path in (hook, route, calls))
 
-        await until(told, 60)
+        await until(told, 120)
         await cy.must("PATCH", "/account", {"name": NAME}, headers={"If-Match": "*"})
 
         async def hers() -> bool:
             return all(notices(sink, path, cy.id) == ALL[:1] for path in (hook, elsewhere, others))
 
-        await until(hers, 60)
+        await until(hers, 120)
         for path in (elsewhere, others):
             assert notices(sink, path, ann.id) == []
         assert notices(sink, route, cy.id) == []

@@ -33,7 +33,7 @@ async def reminded(admin: Person, ident: str, *about: str) -> None:
         shown = await admin.must("GET", f"/requests/{ident}")
         return [one["about"] for one in shown["reminders"]] == [*about]
 
-    await until(told, 60)
+    await until(told, 120)
 
 
 async def test_c30_a_request_is_due_in_thirty_days_and_the_audit_is_reminded(later: House) -> None:

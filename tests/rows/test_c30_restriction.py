@@ -73,14 +73,14 @@ async def test_c30_nothing_restricted_leaves_by_a_webhook(housed: Callable[..., 
             async def arrived() -> bool:
                 return "of bob" in receiver.texts
 
-            await until(arrived, 60)
+            await until(arrived, 120)
             await ann.must("DELETE", "/account/restriction")
             await ann.post(room, "free again")
 
             async def free() -> bool:
                 return "free again" in receiver.texts
 
-            await until(free, 60)
+            await until(free, 120)
             assert receiver.texts == ["of bob", "free again"]
 
 

@@ -140,8 +140,10 @@ async def test_s4_rates_are_published_and_429_says_when(housed: Callable[..., Ho
         token = await there.owner()
         answer = await there.ask("GET", "/account", token=token)
         assert "default" in answer.headers["RateLimit-Policy"] and answer.headers["RateLimit"]
-        for _ in range(300):
-            answer = await there.ask("GET", "/account", token=token)
+        for _ in range(100):  # faster than the rate, however slow the machine is
+            asked = [there.ask("GET", "/account", token=token) for _ in range(20)]
+            answers = await asyncio.gather(*asked)
+            answer = max(answers, key=lambda one: one.status)
             if answer.status == 429:
                 break
         assert (answer.status, answer.code) == (429, "rate_limited")

@@ -21,6 +21,7 @@ import pytest
 
 from tests.rows.house import House, Visit, closed, link_of, visiting
 from tests.signaling.http.test_roles import NOBODY
+from tests.slack import SLACK
 
 
 async def test_s5a_operators_of_databases_are_text_or_422(there: Visit) -> None:
@@ -64,7 +65,7 @@ async def test_s5a_unused_methods_are_refused(there: Visit, method: str) -> None
     """4.1.4."""
     reader, writer = await opened(there.house)
     writer.write(f"{method} /api/v1/session HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    line = await asyncio.wait_for(reader.readline(), 10)
+    line = await asyncio.wait_for(reader.readline(), 30)
     await end(writer)
     assert line.split()[1] in (b"400", b"404", b"405", b"501"), line
 
@@ -100,6 +101,7 @@ async def test_s5a_smuggled_requests_are_refused(there: Visit, case: str) -> Non
     writer.write(head + SMUGGLED[case] + tail)
     said = b""
     try:
+        said = await asyncio.wait_for(reader.read(65536), 30)
         async with asyncio.timeout(3):
             while data := await reader.read(65536):
                 said += data
@@ -161,7 +163,7 @@ async def test_s5a_disabling_an_account_ends_it_everywhere_at_once(there: Visit)
         assert (await there.ask("GET", "/accounts", token=token)).status in (401, 403)
         await change({"disabled": True})
         assert await closed(socket) is not None
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 2 + SLACK
     assert (await there.ask("GET", "/session", token=token)).status == 401
 
 
@@ -206,7 +208,7 @@ async def test_s5b_a_socket_of_another_site_is_refused_even_with_the_cookie(ther
         opening = there.client.ws_connect(url, headers=headers, protocols=("sotto.1",))
         if status == 101:
             async with opening as found:
-                assert (await found.receive_json(timeout=5))["type"] == "hello"
+                assert (await found.receive_json(timeout=30))["type"] == "hello"
             continue
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await opening
@@ -226,7 +228,7 @@ async def test_s5b_frames_that_are_too_large_too_many_or_nonsense(there: Visit) 
     for text in ("{", "[" * 50_000, '{"type": 1}', '{"type": "ping", "id": 1e999}'):
         async with there.socket(token) as found:
             await found.send_str(text)
-            frame = await found.receive_json(timeout=5)
+            frame = await found.receive_json(timeout=30)
             assert frame["type"] == "error", text[:20]
     async with there.socket(token) as found:
         await found.send_bytes(b"\xff\xfe")
@@ -247,12 +249,12 @@ async def test_s5b_no_compression_is_spoken_so_none_can_explode(there: Visit) ->
     reader, writer = await opened(there.house)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"GET /sync HTTP/1.1\r\n{head}\r\n".encode())
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     assert b" 101 " in answer and b"Extensions" not in answer
     bomb = zlib.compress(b"0" * 10_000_000)[2:-4]
     writer.write(bytes([0xC1, 0xFE]) + struct.pack("!H", len(bomb)) + bytes(4) + bomb)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await reader.read(65536):
                 pass
     except ConnectionError:
@@ -265,7 +267,7 @@ async def test_s5b_sockets_of_one_account_are_bounded_and_silent_ones_end(
     housed: Callable[..., House],
 ) -> None:
     house = housed({
-        "sync.sockets_per_account": "3", "sync.ping_seconds": "0.5", "sync.pong_seconds": "0.5",
+        "sync.sockets_per_account": "3", "sync.ping_seconds": "3", "sync.pong_seconds": "2",
     })  # fmt: skip
     async with visiting(house) as there:
         token, _ = await there.joined()
@@ -292,7 +294,7 @@ async def test_s5b_slow_headers_are_cut_while_others_are_served(
         for one in slow:
             one.settimeout(10)
             assert await asyncio.to_thread(ended, one)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 1 + 2 * SLACK
 
 
 def ended(one: socket.socket) -> bool:

@@ -30,7 +30,7 @@ async def test_what_hangs_is_cut_and_named_and_the_rest_still_closes(
     started = time.monotonic()
     with caplog.at_level(logging.ERROR):
         await closing.aclose()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert ended == ["ends", "ends", "first opened"]
     assert [record.message.rpartition(".")[2] for record in caplog.records] == ["hangs"] * 3
 
@@ -49,12 +49,12 @@ async def test_a_cancellation_that_is_lost_is_said_again() -> None:
 
     task = asyncio.create_task(loses())
     await asyncio.sleep(0)
-    await asyncio.wait_for(end([task]), 10)
+    await asyncio.wait_for(end([task]), 60)
     assert task.cancelled()
     lost = 0
     closing = Closing(0.1, least=0.05)
     closing.push_async_callback(loses)
-    await asyncio.wait_for(closing.aclose(), 10)
+    await asyncio.wait_for(closing.aclose(), 60)
     assert lost == 3
 
 

@@ -121,8 +121,10 @@ async def _close(relay: Relay, source: random.Random) -> None:
 
 
 async def _kill_server(site: Site) -> None:
+    site.front.closed = True  # another program may have its port before it is back
     await site.there.kill()
     await site.start()
+    site.front.closed = False
 
 
 async def _restart(redis: RedisServer, source: random.Random) -> None:

@@ -81,7 +81,7 @@ async def test_a_mark_that_is_lost_with_its_socket_is_asked_again(there: There) 
                 return request, frame
 
             replica.mark = mark  # type: ignore[method-assign]
-            await ana.room(room).synced(20)
+            await ana.room(room).synced()
             assert len(asked) > 1 and asked[0] not in replica.marks
             assert ana.connections > 1
     finally:

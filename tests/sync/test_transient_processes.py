@@ -66,7 +66,7 @@ async def both_ways(one: House, other: House) -> str:
             await client.start()
             await client.room(room).synced()
         # Whoever has just come hears what is said from then on.
-        await asyncio.wait_for(knock(hers, his, room), 60)
+        await asyncio.wait_for(knock(hers, his, room), 120)
         for number in range(50):
             hers.room(room).post(f"{CANARY} ann {number}")
             his.room(room).post(f"{CANARY} bob {number}")
@@ -76,14 +76,14 @@ async def both_ways(one: House, other: House) -> str:
             def heard(client: Client = client, wanted: list[str] = wanted) -> bool:
                 return [t for t in texts(client, room) if t in wanted] == wanted
 
-            await client.wait(heard, 60)
+            await client.wait(heard, 120)
         await ann.must("DELETE", f"/rooms/{room}/members/{bob.id}")
         bob.there = elsewhere
 
         async def is_out() -> bool:
             return (await bob.ask("GET", f"/rooms/{room}")).status == 404
 
-        await until(is_out, 30)
+        await until(is_out, 90)
         await hers.stop()
         await his.stop()
     return room
@@ -118,7 +118,7 @@ async def test_two_processes_pass_on_what_is_said_and_keep_nothing(
         "store.url": url, "store.database": database, "store.insecure_without_auth": "true",
         "bus.url": f"rediss://localhost:{redis.port}/0", "bus.user": USER,
         "bus.ca": str(redis.authority.file), "bus.certificate": str(client),
-        "bus.key": str(client.with_suffix(".key")),
+        "bus.key": str(client.with_suffix(".key")), "bus.timeout_seconds": "5",
     })  # fmt: skip
     try:
         await asyncio.to_thread(one.start)

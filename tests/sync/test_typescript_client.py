@@ -33,7 +33,7 @@ async def node(there: There, person: Person, url: str = "") -> AsyncIterator[Nod
 
 
 async def until(holds: Callable[[Any], bool], seat: NodeSeat, do: str, **words: Any) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not holds(found := await seat.ask(do, **words)):
             await asyncio.sleep(0.05)
     return found
@@ -41,7 +41,7 @@ async def until(holds: Callable[[Any], bool], seat: NodeSeat, do: str, **words: 
 
 async def both(room: str, *seats: NodeSeat | PythonSeat) -> list[Seen]:
     for seat in (*seats, *seats):
-        await seat.synced(room, 20)
+        await seat.synced(room, 120)
     return [await seat.seen(room) for seat in seats]
 
 
@@ -91,17 +91,17 @@ async def test_what_was_written_while_away_arrives_once_after_every_cut(there: T
                 await ana.post(room, f"m{number}")
             assert (await ana.seen(room)).texts == [f"m{number}" for number in range(30)]
             await ana.start(room)
-            await ana.synced(room, 20)
+            await ana.synced(room, 120)
             for number in range(30, 60):
                 await ana.post(room, f"m{number}")
                 if number % 10 == 0:
                     relay.cut()
-            await ana.synced(room, 20)
+            await ana.synced(room, 120)
             found = await ana.seen(room)
             assert found.connections > 1 and not found.pending
         async with device_of(there, there.bob) as bob:
             await bob.start(room)
-            await bob.synced(room, 20)
+            await bob.synced(room, 120)
             assert (await bob.seen(room)).texts == [f"m{number}" for number in range(60)]
     finally:
         await relay.stop()
@@ -111,11 +111,11 @@ async def test_a_refused_change_comes_back_as_such(there: There) -> None:
     room = await room_of(there.ana, there.bob)
     async with node(there, there.bob) as bob:
         await bob.start(room)
-        await bob.synced(room, 20)
+        await bob.synced(room, 120)
         path = f"room:{room}"
         await bob.ask("make", path=path, op={"type": "set", "name": "Mine"})
         await bob.post(room, "after")
-        await bob.synced(room, 20)
+        await bob.synced(room, 120)
         found = await bob.ask("seen", path=path)
         assert found["view"]["state"]["name"] == "Tea"
         assert [refused["client_version"] for refused in found["refused"]] == [1]
@@ -125,7 +125,7 @@ async def test_who_left_a_room_is_told_and_who_signed_out_is_not_let_in(there: T
     room = await room_of(there.ana, there.bob)
     async with node(there, there.bob) as bob:
         await bob.start(room)
-        await bob.synced(room, 20)
+        await bob.synced(room, 120)
         account = await there.account_of(there.bob)
         left = await there.bob.ask("DELETE", f"/rooms/{room}/members/{account}")
         assert left.status < 300, left.body
@@ -145,11 +145,11 @@ async def test_a_room_that_one_was_let_into_again_is_followed_again(there: There
     member = f"/rooms/{room}/members/{account}"
     async with node(there, there.bob) as bob:
         await bob.start(room)
-        await bob.synced(room, 20)
+        await bob.synced(room, 120)
         assert (await there.bob.ask("DELETE", member)).status < 300
         await until(lambda lines: any("error 228" in line["text"] for line in lines), bob, "log")
         assert (await there.ana.ask("PUT", member, {})).status < 300
         await bob.ask("follow", path=f"room:{room}")
         await bob.post(room, "back")
-        await bob.synced(room, 20)
+        await bob.synced(room, 120)
         assert (await bob.seen(room)).texts == ["back"]

@@ -11,12 +11,13 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
@@ -39,7 +40,8 @@ def test_page(group: str, tmp_path: Path) -> None:
     node = shutil.which("node")
     assert node is not None, "node is missing"
     assert (WEB / "dist" / "index.html").is_file(), "web/dist is missing: npm run build in web/"
-    ports = _free_ports(5)
+    # Each with one above it: that is where files are served from.
+    ports = [free_port(above=1) for _ in range(5)]
     words = [node, "e2e/run.mjs", "--group", group]
     words += ["--serve", _server_command(ports, tmp_path, SETTINGS.get(group, []))]
     words += ["--origin", f"http://127.0.0.1:{ports[0]}"]
@@ -72,19 +74,3 @@ def _run(words: list[str], seconds: int) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Each with a free one above it: that is where files are served from."""
-    held: list[socket.socket] = []
-    ports: list[int] = []
-    while len(ports) < count:
-        one = socket.create_server(("127.0.0.1", 0))
-        held.append(one)
-        port = one.getsockname()[1]
-        with contextlib.suppress(OSError, OverflowError):
-            held.append(socket.create_server(("127.0.0.1", port + 1)))
-            ports.append(port)
-    for one in held:
-        one.close()
-    return ports

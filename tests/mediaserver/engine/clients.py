@@ -24,7 +24,7 @@ REQUEST, SUCCESS = 0x0001, 0x0101
 USERNAME, INTEGRITY, FINGERPRINT = 0x0006, 0x0008, 0x8028
 PRIORITY, USE_CANDIDATE, CONTROLLING, MAPPED = 0x0024, 0x0025, 0x802A, 0x0020
 REMOTE_UFRAG, REMOTE_PWD = "cafe", "remotepasswordremotepwd"
-PATIENCE = 2.0
+PATIENCE = 20.0
 SILENCE = 0.15
 
 
@@ -169,7 +169,7 @@ LOOPBACK = EngineConfig(
     tcp_port=0,
     workers=1,
     seed=1,
-    limits=EngineLimits(tcp_first_frame_ms=400, tcp_idle_ms=2_000, tcp_stall_ms=600),
+    limits=EngineLimits(tcp_first_frame_ms=1_500, tcp_idle_ms=2_000, tcp_stall_ms=600),
 )
 
 

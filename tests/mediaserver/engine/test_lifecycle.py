@@ -27,6 +27,7 @@ from mediaserver.engine_types import (
     SubscriptionSpec,
 )
 from tests.mediaserver.engine.clients import UdpClient, binding, new_transport, running
+from tests.slack import SLACK
 
 OPUS = Codec(111, "opus", 48_000)
 AUDIO = PublicationSpec("audio", "0", (OPUS,), {"mid": 1}, (Encoding(ssrc=1),))
@@ -50,7 +51,7 @@ def threads() -> list[str]:
 
 def threads_become(count: int) -> list[str]:
     """A new thread names itself a moment after it was started."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while len(threads()) != count and time.monotonic() < deadline:
         time.sleep(0.005)
     return sorted(threads())
@@ -91,13 +92,22 @@ def test_a_thousand_transports_come_and_go_without_a_trace() -> None:
             engine.subscribe(ice.transport, publication, LISTEN, SubscriptionSettings())
             engine.close_transport(ice.transport)
         assert descriptors() == before
-        deadline = time.monotonic() + 5
-        while any(worker["at_ms"] < 1 for worker in json.loads(engine.snapshot())["workers"]):
-            assert time.monotonic() < deadline
-        time.sleep(1.0)
-        report = json.loads(engine.snapshot())
-        assert (report["transports"], report["publications"]) == ({}, {})
-        assert report["subscriptions"] == {}
+        kinds = ("transports", "publications", "subscriptions")
+        before = _moments(json.loads(engine.snapshot()))
+        deadline = time.monotonic() + 30
+        while True:  # a snapshot is of a moment ago
+            report = json.loads(engine.snapshot())
+            newer = zip(_moments(report), before, strict=True)
+            if all(now > then for now, then in newer) and not any(report[kind] for kind in kinds):
+                break
+            assert time.monotonic() < deadline, report
+            time.sleep(0.05)
+
+
+def _moments(report: dict[str, Any]) -> list[int]:
+    """When each worker said what the snapshot has."""
+    workers = sorted(report["workers"], key=lambda worker: int(worker["worker"]))
+    return [int(worker["at_ms"]) for worker in workers]
 
 
 def test_commands_to_unknown_ids_are_refused() -> None:
@@ -241,7 +251,7 @@ def test_commands_from_many_threads_at_once() -> None:
 def test_the_snapshot_is_at_most_a_second_old() -> None:
     with running() as engine:
         ice = engine.create_transport(7)
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + 1 + SLACK
         while str(ice.transport) not in json.loads(engine.snapshot())["transports"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)

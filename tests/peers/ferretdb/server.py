@@ -13,7 +13,8 @@ from pathlib import Path
 
 from signaling.config.store import Store as Settings
 from signaling.secret import Secret
-from tests.peers.redis_server import Authority, free_port
+from tests.peers.redis_server import Authority
+from tests.ports import free_port
 
 USER, WORD = "sotto", "a-word-of-the-tests-that-is-long"
 
@@ -60,7 +61,7 @@ class FerretDb:
         return server
 
     def _wait(self) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

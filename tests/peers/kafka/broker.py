@@ -21,8 +21,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from tests.ports import free_port
 from tests.signaling.compliance import certificates
-from tests.signaling.files.scanners import free_port
 
 HERE = Path(__file__).parent
 USER, PASSWORD = "sotto", "a-password-of-kafka"
@@ -114,7 +114,7 @@ class Broker:
         made = subprocess.run(
             self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config),
                        *users),
-            check=False, capture_output=True, text=True, timeout=120,
+            check=False, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert made.returncode == 0, made.stdout + made.stderr
 
@@ -129,7 +129,7 @@ class Broker:
                 self._java("kafka.Kafka", str(self.home / "server.properties")),
                 stdout=out, stderr=out,
             )  # fmt: skip
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while STARTED not in log.read_text()[before:]:
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -139,7 +139,7 @@ class Broker:
         """As the kernel does it."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
     async def declare(self, topic: str, **settings: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{self.port}")

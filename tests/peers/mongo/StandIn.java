@@ -16,8 +16,16 @@ public final class StandIn {
     /** Wire version 9 (MongoDB 4.4), the least that today's drivers take; the server's own is 8. */
     private record Version(List<Integer> getVersionArray, int getWireVersion) implements MongoVersion {}
 
+    /** One thing at a time: beside writes its reads would fail now and then, which no MongoDB does. */
+    private static class Calm extends MemoryBackend {
+        @Override
+        public synchronized Document handleMessage(MongoMessage message) {
+            return super.handleMessage(message);
+        }
+    }
+
     /** Says of each answer when it was given: drivers begin to watch from there. */
-    private static final class Timed extends MemoryBackend {
+    private static final class Timed extends Calm {
         @Override
         public Document handleMessage(MongoMessage message) {
             Document answer = super.handleMessage(message);
@@ -28,7 +36,7 @@ public final class StandIn {
 
     public static void main(String[] arguments) throws Exception {
         boolean streams = List.of(arguments).contains("oplog");
-        MemoryBackend backend = streams ? new Timed() : new MemoryBackend();
+        MemoryBackend backend = streams ? new Timed() : new Calm();
         backend.version(new Version(List.of(4, 4, 0), 9));
         if (streams) {
             backend.enableOplog();

@@ -67,11 +67,11 @@ async def _disabling(api: Server, signer: Signer, secret: str, owner: str, bob: 
     assert done == 200, body
     assert (await status(his), await status(other)) == (403, 200)
     assert (await api.ask("PATCH", path, {"disabled": False}, owner))[0] == 200
-    await asyncio.sleep(BELIEVED_SECONDS)
+    await asyncio.sleep(BELIEVED_SECONDS + 0.1)
     assert await status(his) == 200
     gone, body = await api.ask("DELETE", path, token=owner)
     assert gone in (200, 202, 204), body
-    await asyncio.sleep(BELIEVED_SECONDS)
+    await asyncio.sleep(BELIEVED_SECONDS + 0.1)
     answer = await signer.check(his, "publish", channels=["room"], uuid=account["id"])
     assert (answer.status, answer.body["message"]) == (403, "Token is revoked")
     assert await status(other) == 200

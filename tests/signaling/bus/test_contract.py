@@ -111,12 +111,12 @@ async def test_a_limit_is_shared(pair: Pair) -> None:
 async def test_a_limit_takes_costs(pair: Pair) -> None:
     one, _ = pair
     key = name()
-    assert (await one.limit(key, 1, 10, cost=7)).remaining == 3
-    refused = await one.limit(key, 1, 10, cost=7)
+    assert (await one.limit(key, 0.1, 10, cost=7)).remaining == 3
+    refused = await one.limit(key, 0.1, 10, cost=7)
     assert not refused.allowed
     assert refused.remaining == 3
-    assert 2 < refused.retry_after <= 4
-    assert (await one.limit(key, 1, 10, cost=3)).allowed
+    assert 30 < refused.retry_after <= 40
+    assert (await one.limit(key, 0.1, 10, cost=3)).allowed
     assert not (await one.limit(name(), 1, 10, cost=11)).allowed
     for rate, burst, cost in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
         with pytest.raises(ValueError, match="positive"):
@@ -126,11 +126,11 @@ async def test_a_limit_takes_costs(pair: Pair) -> None:
 async def test_a_limit_recovers(pair: Pair) -> None:
     one, _ = pair
     key = name()
-    assert (await one.limit(key, 1, 1)).allowed
-    refused: Limit = await one.limit(key, 1, 1)
+    assert (await one.limit(key, 0.4, 1)).allowed
+    refused: Limit = await one.limit(key, 0.4, 1)
     assert not refused.allowed
-    await asyncio.sleep(refused.retry_after + 0.01)
-    assert (await one.limit(key, 1, 1)).allowed
+    await asyncio.sleep(refused.retry_after + 0.05)
+    assert (await one.limit(key, 0.4, 1)).allowed
 
 
 async def test_the_cache_forgets(pair: Pair) -> None:

@@ -16,7 +16,8 @@ from signaling.bus.port import Bus, Reach
 from signaling.config.store import Bus as Settings
 from signaling.config.store_rules import check_bus
 from signaling.secret import Secret
-from tests.peers.redis_server import ACL, USER, WORD, Authority, free_port
+from tests.peers.redis_server import ACL, USER, WORD, Authority
+from tests.ports import free_port
 
 SENTINEL_ACL = "-@all +auth +hello +ping +client|setname +sentinel|get-master-addr-by-name"
 # What sentinels and replicas themselves need (Redis documentation, “Sentinel”).
@@ -96,7 +97,7 @@ class Trio:
     async def acquainted(self) -> None:
         """Until every sentinel knows the follower, which it asks for each ten seconds."""
         logs = [self.directory / str(port) / "log" for port in self.sentinels]
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while not all("+slave slave" in log.read_text() for log in logs):
                 await asyncio.sleep(0.2)
 
@@ -153,16 +154,16 @@ async def told(sender: Bus, receiver: Bus, text: bytes, seconds: float) -> bool:
 async def test_c24_the_bus_follows_the_leader_that_sentinels_name(trio: Trio) -> None:
     nodes = [await open_bus(trio.settings()) for _ in range(2)]
     try:
-        assert await told(nodes[0], nodes[1], b"before", 20)
+        assert await told(nodes[0], nodes[1], b"before", 60)
         await trio.acquainted()
         trio.kill(trio.servers[0])
         # A sentinel that is away as well is passed over.
         trio.kill(trio.sentinels[0])
-        assert await told(nodes[0], nodes[1], b"after", 40)
-        assert await told(nodes[1], nodes[0], b"and back", 10)
+        assert await told(nodes[0], nodes[1], b"after", 120)
+        assert await told(nodes[1], nodes[0], b"and back", 60)
         # The old leader comes back as a follower: nobody goes over to it.
         trio.server(trio.servers[0])
-        assert await told(nodes[0], nodes[1], b"still", 10)
+        assert await told(nodes[0], nodes[1], b"still", 60)
     finally:
         for node in nodes:
             await node.close()

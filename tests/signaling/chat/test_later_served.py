@@ -17,7 +17,7 @@ async def test_a_server_sends_what_is_scheduled_and_erases_what_expired(tmp_path
         await must(there, "POST", f"/rooms/{where}/scheduled", wish)
         short = {"text": "short", "ttl": 1}
         seq = (await must(there, "POST", f"/rooms/{where}/messages", short))["seq"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 items = (await must(there, "GET", f"/rooms/{where}/messages"))["items"]
                 log = await must(there, "GET", f"/rooms/{where}/log?after={seq - 1}&limit=1")

@@ -71,7 +71,7 @@ def texts(heard: list[Hint]) -> list[str]:
 
 
 async def until(what: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.01)
 

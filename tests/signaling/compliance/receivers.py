@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from signaling.compliance.audit.forward.syslog import SyslogTarget, client_context
+from tests.ports import free_port
 from tests.signaling.compliance import certificates
 
 CONF = """
@@ -36,12 +36,6 @@ template(name="head" type="string"
 action(type="omfile" file="{home}/audit.ndjson" template="raw")
 action(type="omfile" file="{home}/heads" template="head")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Rsyslog:
@@ -84,7 +78,7 @@ class Rsyslog:
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log)  # noqa: ASYNC220
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await self._listens()
         except BaseException:
             self.stop()
@@ -103,12 +97,12 @@ class Rsyslog:
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
 
     def received(self) -> list[dict[str, Any]]:
         """What is in the file so far; each line is parsed once."""

@@ -18,7 +18,7 @@ from signaling.ids import SeededEntropy, SeededIds
 from signaling.storage.port import Op, digest_of, link
 from tests.signaling.keys.rig import Rig
 
-SOON = Pace(flush_seconds=0.01, head_seconds=0.0, retry_seconds=0.02, record_seconds=0.5)
+SOON = Pace(flush_seconds=0.01, head_seconds=0.0, retry_seconds=0.02, record_seconds=2.0)
 
 
 @dataclass
@@ -77,9 +77,9 @@ class AuditRig:
         room.chain = chain
 
 
-async def until(what: object, seconds: float = 5.0) -> None:
+async def until(what: object, seconds: float = 60.0) -> None:
     """Waits for a callable to become true."""
     assert callable(what)
     async with asyncio.timeout(seconds):
         while not what():
-            await asyncio.sleep(min(0.05, seconds / 1000))
+            await asyncio.sleep(0.01)

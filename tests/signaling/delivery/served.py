@@ -43,7 +43,7 @@ def kill(house: House) -> None:
     """As the kernel does it."""
     assert house.process is not None
     house.process.kill()
-    house.process.wait(10)
+    house.process.wait(60)
 
 
 async def must(there: Visit, method: str, path: str, body: Any = None, token: str = "") -> Any:

@@ -19,8 +19,9 @@ from typing import Any
 
 import aiormq
 
+from tests.ports import free_port
 from tests.rows.house import pump
-from tests.signaling.files.scanners import free_port, program, running
+from tests.signaling.files.scanners import program, running
 
 
 @dataclass
@@ -139,7 +140,7 @@ async def rabbitmq(folder: Path) -> AsyncIterator[Rabbit]:
         )
     try:
         made = Rabbit(port)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             while True:
                 assert process.returncode is None, (folder / "out").read_text()
                 with contextlib.suppress(OSError):

@@ -54,7 +54,7 @@ async def route(post: Post, where: dict[str, Any], **more: Any) -> str:
 
 async def come(post: Post, broker: Broker, topic: str, count: int) -> list[Any]:
     """As soon as there are so many; a slow broker is asked again."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(240):
         while len(records := await broker.take(topic)) < count:
             await post.waited(2)
     return records
@@ -320,10 +320,10 @@ async def test_b15_killed_between_a_batch_and_its_answer_nothing_is_lost(
         await must(there, "POST", "/routes", wish)
         posting = asyncio.create_task(_post(there, where, 40))
         assert house.process is not None
-        await asyncio.wait_for(asyncio.to_thread(house.process.wait), 60)
+        await asyncio.wait_for(asyncio.to_thread(house.process.wait), 180)
         await asyncio.to_thread(house.start)
-        await asyncio.wait_for(posting, 60)
-        async with asyncio.timeout(60):
+        await asyncio.wait_for(posting, 180)
+        async with asyncio.timeout(180):
             while set(texts(await broker.take("killed"))) != set(named(40)):
                 await asyncio.sleep(0.2)
     came = texts(await broker.take("killed"))

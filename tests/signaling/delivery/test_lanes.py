@@ -312,12 +312,12 @@ async def test_run_sends_what_is_put_and_gives_its_leases_back(memory: Ground) -
     box: DurableOutbox = outbox(memory, sender)
     task = asyncio.create_task(box.run())
     await box.put(numbered(0, 20))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(sender.ids) < 20:
             await asyncio.sleep(0.01)
     sender.always = Retry(3600.0, "down")
     await box.put(numbered(20, 21))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(sender.ids) < 21:
             await asyncio.sleep(0.01)
     task.cancel()

@@ -177,7 +177,7 @@ async def outage(folder: Path, seconds: float) -> None:
                 wish = {"to": to, "room": where, "filter": WANTED, "batch": 10}
                 await must(visit, "POST", "/routes", wish)
             await post(visit, where, 0, 20)
-            await there.all_have(named(20), 60)
+            await there.all_have(named(20), 180)
             await there.down()
             await post(visit, where, 20, 120)
             await asyncio.sleep(seconds)
@@ -186,12 +186,12 @@ async def outage(folder: Path, seconds: float) -> None:
             undo = kill_at(there.https, house, 4)
             await there.up()
             assert house.process is not None
-            await asyncio.wait_for(asyncio.to_thread(house.process.wait), 60)
+            await asyncio.wait_for(asyncio.to_thread(house.process.wait), 180)
             undo()
             await asyncio.to_thread(house.start)
             async with visiting(house) as again:
                 await post(again, where, 120, 140)
-                await there.all_have(named(140), 120)
+                await there.all_have(named(140), 240)
                 took = time.monotonic() - began
             twice = await there.twice()
             print(f"away {seconds:.0f} s: all 140 were there {took:.1f} s later; twice: {twice}")

@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.signaling.files.scanners import free_port, running
+from tests.building import alone
+from tests.ports import free_port
+from tests.signaling.files.scanners import running
 
 VERSION = "v1.7.0"
 CACHE = Path(os.environ.get("SOTTO_CACHE", Path.home() / ".cache" / "sotto"))
@@ -19,14 +21,14 @@ ACCESS, SECRET, BUCKET = "sotto-test", "sotto-test-secret-key", "files"
 def binary() -> Path:
     folder = CACHE / f"versitygw-{VERSION}"
     path = folder / "versitygw"
-    if not path.exists():
-        go = shutil.which("go")
-        assert go is not None, "versitygw is built with Go 1.24 or newer"
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [go, "install", f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
-            env={**os.environ, "GOBIN": str(folder)}, check=True, capture_output=True,
-        )  # fmt: skip
+    with alone(path) as missing:
+        if missing:
+            go = shutil.which("go")
+            assert go is not None, "versitygw is built with Go 1.24 or newer"
+            subprocess.run(
+                [go, "install", f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"],
+                env={**os.environ, "GOBIN": str(folder)}, check=True, capture_output=True,
+            )  # fmt: skip
     return path
 
 

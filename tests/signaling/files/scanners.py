@@ -7,19 +7,15 @@ import contextlib
 import hashlib
 import os
 import shutil
-import socket
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+from tests.ports import free_port
 
 MODULES = next(Path("/usr/lib").glob("*/c_icap"), Path("/usr/lib/c_icap"))
 # The test file that every scanner knows (eicar.org), in two halves so that none stops this source.
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR" + b"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def program(name: str, *places: str) -> str:
@@ -74,28 +70,36 @@ async def icap(folder: Path, clamd_socket: Path) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def running(*words: str, port: int) -> AsyncIterator[None]:
     """Until it listens, and ended afterwards."""
-    process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            while True:
-                assert process.returncode is None, (await process.stdout.read()).decode()
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    await asyncio.sleep(0.1)
-                    continue
-                writer.close()
-                await writer.wait_closed()
-                break
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads fills up
+        process = await asyncio.create_subprocess_exec(*words, stdout=said, stderr=said)
         try:
-            await asyncio.wait_for(process.communicate(), 10)
-        except TimeoutError:
-            process.kill()
-            await process.communicate()
+            async with asyncio.timeout(120):
+                while not await _listens(port):
+                    if process.returncode is not None:
+                        said.seek(0)
+                        raise AssertionError(said.read().decode(errors="replace"))
+                    await asyncio.sleep(0.1)
+            yield
+        finally:
+            await _end(process)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 20)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

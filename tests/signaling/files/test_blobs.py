@@ -17,10 +17,10 @@ from signaling.storage.blobs import DiskBlobs
 from signaling.storage.memory import MemoryStore
 from signaling.storage.port import MAX_VALUE, Blobs
 from signaling.storage.s3 import Bucket, S3Blobs
+from tests.ports import free_port
 from tests.signaling.files import s3_server
 from tests.signaling.files.rig import every_byte, people
 from tests.signaling.files.s3_server import ACCESS, BUCKET, SECRET
-from tests.signaling.files.scanners import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,7 +36,7 @@ def bucket(url: str, **changed: str) -> Bucket:
     values = {"bucket": BUCKET, "secret": SECRET, "prefix": "sotto/", **changed}
     return Bucket(
         url, values["bucket"], "us-east-1", ACCESS, Secret(values["secret"]), values["prefix"],
-        seconds=3.0,
+        seconds=30.0,
     )  # fmt: skip
 
 

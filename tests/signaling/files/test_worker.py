@@ -50,7 +50,7 @@ def tried(script: str) -> str:
     code += "sandbox.limit(1 << 30, 5, 1 << 20)\nassert sandbox.lock()\n" + textwrap.dedent(script)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"],
-        capture_output=True, text=True, timeout=20, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -13,7 +13,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ LISTEN = (
 )
 SPEAK = (
     "import socket,sys\n"
-    "s=socket.create_connection(('10.77.0.2',7000),5)\n"
+    "s=socket.create_connection(('10.77.0.2',7000),30)\n"
     "s.sendall(sys.argv[1].encode())\n"
     "print(s.recv(100).decode())\n"
 )
@@ -108,6 +108,12 @@ class Tap:
             if ready:
                 self.seen += os.read(self._process.stdout.fileno(), 65536)
 
+    def until(self, come: Callable[[bytes], bool]) -> None:
+        for _ in range(600):
+            if come(self.seen):
+                return
+            self.read(0.1)
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -160,6 +166,7 @@ def test_a09_a_canary_between_two_nodes_is_not_on_the_wire(
         with tunnel(machines, tmp_path, known=True) as (one, two), listening(two.space):
             said = one.space.run("python3", "-c", SPEAK, CANARY.decode())
             assert said.strip().encode() == CANARY[::-1]
+            tap.until(lambda seen: len(seen) > 500)
             tap.read(0.5)
     finally:
         tap.close()
@@ -179,7 +186,7 @@ def test_a09_without_the_tunnel_the_canary_would_be_seen(
     try:
         with listening(two):
             one.run("python3", "-c", SPEAK, CANARY.decode())
-            tap.read(0.5)
+            tap.until(lambda seen: CANARY in seen)
     finally:
         tap.close()
     assert CANARY in tap.seen

@@ -23,6 +23,7 @@ from signaling.http.listener import ACCEPTED_AT_ONCE, Listener, open_socket
 from signaling.http.middleware import Handler
 from signaling.http.rates import Buckets
 from tests.signaling.house import Running, serving
+from tests.slack import SLACK
 
 
 async def connect(house: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -47,13 +48,13 @@ async def test_a_header_that_never_ends_is_cut(tmp_path: Path, sent: bytes) -> N
         writer.write(sent)
         began = time.monotonic()
         # A byte now and then does not buy more time.
-        for _ in range(20):
+        for _ in range(100):
             await asyncio.sleep(0.1)
             if reader.at_eof() or reader.exception() is not None:
                 break
             if sent:
                 writer.write(b"a")
-        assert 0.3 < time.monotonic() - began < 1.5
+        assert 0.3 < time.monotonic() - began < 0.4 + SLACK
         await close(writer)
         async with house.client.get(house.operator + "/metrics") as answer:
             assert 'sotto_connections_refused_total{reason="slow_header"} 1' in await answer.text()
@@ -66,7 +67,7 @@ async def test_a_slow_header_on_a_kept_connection_is_cut_too(tmp_path: Path) -> 
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 404 " in head
         writer.write(b"GET / HT")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while not reader.at_eof() and reader.exception() is None:
                 try:
                     if not await reader.read(4096):
@@ -81,7 +82,7 @@ async def test_a_slow_tls_handshake_is_cut(tmp_path: Path) -> None:
         at = urlsplit(house.https)
         reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
         writer.write(b"\x16\x03\x01")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
         await close(writer)
@@ -94,7 +95,7 @@ async def test_a_slow_body_is_cut(tmp_path: Path) -> None:
             b"POST /api/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 100\r\n\r\n{"
         )
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             assert b" 408 " in await reader.readline()
         await close(writer)
 
@@ -106,7 +107,7 @@ async def test_there_are_so_many_connections(tmp_path: Path) -> None:
         cut = 0
         for reader, _ in opened:
             try:
-                await asyncio.wait_for(reader.read(1), 0.1)
+                await asyncio.wait_for(reader.read(1), 0.5)
                 cut += 1
             except ConnectionResetError:
                 cut += 1
@@ -132,7 +133,7 @@ async def test_a_join_request_of_64_kb_passes_and_more_does_not(house: Running) 
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
     reader, writer = await connect(house)
     writer.write(b"GET /rtc?join_request=" + b"x" * 200_000)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionResetError):
             assert b" 400 " in await reader.readline()
     await close(writer)
@@ -196,7 +197,7 @@ async def test_a06_plain_http_to_the_tls_port_is_refused_and_not_redirected(hous
     port = urlsplit(house.https).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /api/v1/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Location" not in answer
@@ -209,7 +210,7 @@ async def test_connections_in_their_handshake_count(tmp_path: Path) -> None:
     async with serving(tmp_path, {"limits.connections": "2"}) as house:
         port = urlsplit(house.https).port
         opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionResetError):
                 assert await opened[2][0].read() == b""
         for _, writer in opened:
@@ -234,7 +235,7 @@ async def test_a_hello_byte_by_byte_is_still_a_hello(house: Running) -> None:
             for byte in outgoing.read():
                 writer.write(bytes([byte]))
                 await writer.drain()
-            incoming.write(await asyncio.wait_for(reader.read(65536), 3))
+            incoming.write(await asyncio.wait_for(reader.read(65536), 30))
     assert tls.version() == "TLSv1.3"
     await close(writer)
 
@@ -249,7 +250,7 @@ async def test_a_crowd_is_let_in_a_few_for_each_step_of_the_loop() -> None:
     # The kernel lets them in; the loop has not had a step yet.
     crowd = [socket.create_connection(at) for _ in range(5 * ACCEPTED_AT_ONCE)]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while gate.total < len(crowd):
                 before = gate.total
                 await asyncio.sleep(0)
@@ -274,7 +275,7 @@ async def test_requests_of_a_connection_share_its_task_and_leave_nothing_bound()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(3):
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await asyncio.wait_for(reader.readuntil(b"ok"), 10)
+            await asyncio.wait_for(reader.readuntil(b"ok"), 30)
         await close(writer)
     assert len(seen) == 3 and set(seen) == {seen[0]}
 
@@ -293,9 +294,9 @@ async def test_a_request_under_way_is_ended_with_the_server() -> None:
     async with listening(handler) as (port, runner):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 30)
         await runner.cleanup()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 30)
         await close(writer)
 
 

@@ -54,7 +54,7 @@ async def test_metrics_are_prometheus_text_without_names(house: Running) -> None
 async def test_operators_see_live_calls(house: Running) -> None:
     url = f"{house.http}/rtc?access_token={house.token('plan', 'ann')}&protocol=15"
     async with house.client.ws_connect(url) as socket:
-        first = await socket.receive(timeout=3)
+        first = await socket.receive(timeout=30)
         assert first.type is aiohttp.WSMsgType.BINARY
         async with house.client.get(house.operator + "/calls") as answer:
             (call,) = (await answer.json())["calls"]

@@ -49,7 +49,7 @@ async def test_b11_every_call_of_every_kind_is_recorded_once(tmp_path: Path) -> 
         assert len(made) >= 300
         began = time.monotonic()
         kept: list[dict[str, Any]] = []
-        while len(kept) < len(made) and time.monotonic() - began < 3:
+        while len(kept) < len(made) and time.monotonic() - began < 60:
             await asyncio.sleep(0.25)  # notes are written within 250 ms
             kept = [one for one in await records(there) if one["request_id"] in made]
         assert sorted(one["request_id"] for one in kept) == sorted(made)

@@ -103,5 +103,5 @@ async def test_who_may_open_the_socket(tmp_path: Path) -> None:
                 assert refused.value.status == 401, person
             else:
                 async with opening as socket:
-                    hello = await socket.receive_json(timeout=5)
+                    hello = await socket.receive_json(timeout=30)
                     assert hello["type"] == "hello", person

@@ -22,7 +22,8 @@ from signaling.secret import Secret
 from signaling.storage.open import open_store
 from signaling.storage.port import NewOp
 from tests.peers.mongo.stand_in import StandIn
-from tests.peers.redis_server import USER, WORD, Authority, RedisServer, free_port
+from tests.peers.redis_server import USER, WORD, Authority, RedisServer
+from tests.ports import free_port
 from tests.signaling.http.scanners import program
 from tests.signaling.http.wire import Recorder, recorder
 
@@ -51,7 +52,7 @@ async def running(*words: str, port: int) -> AsyncIterator[None]:
         *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not _open(port):
                 assert process.returncode is None, words
                 await asyncio.sleep(0.05)
@@ -98,7 +99,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-async def reached(bus: Bus, seconds: float = 10) -> bool:
+async def reached(bus: Bus, seconds: float = 60) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while bus.state().reach is not Reach.SHARED:
@@ -113,7 +114,7 @@ async def told(sender: Bus, receiver: Bus) -> bytes:
     subscription = receiver.subscribe("topic", heard.put_nowait)
     await subscription.established()
     await sender.publish("topic", CANARY)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         found = await heard.get()
     subscription.close()
     return found
@@ -124,7 +125,7 @@ async def test_a09_nodes_talk_by_mutual_tls_and_a_stranger_is_refused(
 ) -> None:
     async with recorder(redis.port) as wire:
         url = f"rediss://localhost:{wire.port}/0"
-        nodes = [await open_bus(redis.settings(url=url)) for _ in range(2)]
+        nodes = [await open_bus(redis.settings(url=url, timeout_seconds=10.0)) for _ in range(2)]
         for node in nodes:
             assert await reached(node)
         assert await told(*nodes) == CANARY
@@ -196,8 +197,9 @@ async def test_a11_redis_behind_spiped(tmp_path: Path) -> None:
     key = key_file(tmp_path, "one.key", 1)
     async with plain_redis(tmp_path) as redis, piped(tmp_path, redis, (key, key)) as (wire, port):
         settings = BusSettings(
-            url=f"redis://127.0.0.1:{port}/0", user=USER, password=Secret(WORD), sidecar=True
-        )
+            url=f"redis://127.0.0.1:{port}/0", user=USER, password=Secret(WORD), sidecar=True,
+            timeout_seconds=10.0,
+        )  # fmt: skip
         assert list(check_bus(settings)) == []
         nodes = [await open_bus(settings) for _ in range(2)]
         for node in nodes:
@@ -217,15 +219,15 @@ async def test_a11_redis_behind_spiped(tmp_path: Path) -> None:
 async def test_a11_another_key_gets_nothing(tmp_path: Path) -> None:
     keys = key_file(tmp_path, "one.key", 1), key_file(tmp_path, "other.key", 2)
     async with plain_redis(tmp_path) as redis, piped(tmp_path, redis, keys) as (_, port):
-        assert await _say(port, b"PING\r\n") == b""
+        assert await _say(port, b"PING\r\n", 3) == b""
 
 
-async def _say(port: int, line: bytes) -> bytes:
+async def _say(port: int, line: bytes, seconds: float = 30) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(line)
     found = b""
     with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(seconds):
             found = await reader.read(1000)
     writer.close()
     with contextlib.suppress(ConnectionError):
@@ -272,10 +274,10 @@ async def tunnelled(
             yield wire, here
 
 
-def settings(port: int) -> StoreSettings:
+def settings(port: int, seconds: float = 10.0) -> StoreSettings:
     """The stand-in has no sign-in; that MongoDB asks for one is shown elsewhere (row A8)."""
     url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    return StoreSettings(url=url, insecure_without_auth=True, timeout_seconds=3.0)
+    return StoreSettings(url=url, insecure_without_auth=True, timeout_seconds=seconds)
 
 
 async def test_a10_mongodb_behind_stunnel(tmp_path: Path, mongo: StandIn) -> None:
@@ -299,7 +301,7 @@ async def test_a10_an_impostor_on_either_side_is_refused(
     ours, foreign = Authority(tmp_path / "ca"), Authority(tmp_path / "foreign")
     roles = {"server": ours, "client": ours, "trusted": ours, impostor: foreign}
     async with tunnelled(tmp_path, mongo.port, **roles) as (_, port):
-        store = await open_store(settings(port), tmp_path)
+        store = await open_store(settings(port, 3.0), tmp_path)
         with pytest.raises(Unavailable):
             await store.ready()
         await store.close()

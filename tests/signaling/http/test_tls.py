@@ -95,7 +95,7 @@ async def test_a_swap_of_certificates_drops_nobody(house: Running) -> None:
         for number in range(20):
             token = house.token("plan", f"p{number}")
             socket = await stack.enter_async_context(house.client.ws_connect(url + token))
-            await socket.receive(timeout=3)
+            await socket.receive(timeout=30)
             sockets.append(socket)
         old = serial(before)
         for name in ("192.0.2.1", "192.0.2.2"):

@@ -86,7 +86,7 @@ async def stage(
 
 
 async def becomes(stage: Scene, room: str, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(await stage.writer.messages(room)) < count:
             await asyncio.sleep(0.02)
 

@@ -108,7 +108,7 @@ class Socket:
         await self.ws.send_bytes(rtc.SignalRequest(**case).SerializeToString())
 
     async def next(self) -> rtc.SignalResponse:
-        message = await asyncio.wait_for(self.ws.receive(), 5)
+        message = await asyncio.wait_for(self.ws.receive(), 30)
         assert message.type is aiohttp.WSMsgType.BINARY, message
         response = rtc.SignalResponse.FromString(message.data)
         self.seen.append(response)
@@ -123,7 +123,7 @@ class Socket:
     async def end(self) -> int | None:
         """Read until the server closes; the close code."""
         while True:
-            message = await asyncio.wait_for(self.ws.receive(), 5)
+            message = await asyncio.wait_for(self.ws.receive(), 30)
             if message.type is aiohttp.WSMsgType.CLOSE:
                 return int(message.data)  # what was sent, whether or not our answer arrived
             if message.type is aiohttp.WSMsgType.CLOSED:

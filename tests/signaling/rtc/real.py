@@ -20,7 +20,7 @@ from signaling.rtc.participant import Participant
 from tests.signaling.rtc.fakes import KEY, SECRET
 
 RATE = 48_000
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 class Real:
@@ -130,6 +130,15 @@ class Heard:
                 self.frames += 1
         finally:
             await stream.aclose()
+
+    async def silence(self) -> int:
+        """As soon as nothing comes for half a second; how much came."""
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                before = self.frames
+                await asyncio.sleep(0.5)
+                if self.frames <= before + 2:
+                    return self.frames
 
     async def stop(self) -> None:
         for task in self._tasks:

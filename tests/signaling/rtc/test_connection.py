@@ -75,7 +75,7 @@ async def test_json_clients_are_answered_in_json(served: Served) -> None:
     await socket.until("join")
     await socket.ws.send_str(json.dumps({"pingReq": {"timestamp": "42"}}))
     while True:
-        message = await asyncio.wait_for(socket.ws.receive(), 5)
+        message = await asyncio.wait_for(socket.ws.receive(), 30)
         if message.type is aiohttp.WSMsgType.TEXT:
             response = json_format.Parse(message.data, rtc.SignalResponse())
             if response.HasField("pong_resp"):
@@ -256,7 +256,9 @@ async def test_after_many_joins_and_leaves_nothing_is_left(served: Served) -> No
         await socket.ask(leave={"reason": "CLIENT_INITIATED"})
         await socket.end()
         served.sockets.clear()
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while len(served.app[CONNECTIONS]) > 1 or len(asyncio.all_tasks()) > tasks:
+            await asyncio.sleep(0.01)
     served.media.calls[room.sid].participants.clear()
     served.hooks.events.clear()
     gc.collect()

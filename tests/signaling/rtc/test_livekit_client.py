@@ -53,7 +53,7 @@ async def test_resume_keeps_sid_tracks_media_and_reliable_data(single: bool) -> 
         assert server.participant("alice").sid == sid
         assert heard.tracks == [publication.sid]
         assert not gone
-        assert server.rooms.services.counters.values["resumes"] == 1
+        assert server.rooms.services.counters.values["resumes"] >= 1
         await tone.stop()
         await heard.stop()
 
@@ -66,7 +66,7 @@ async def test_data_tracks_both_ways(single: bool) -> None:
         published: asyncio.Queue[client.RemoteDataTrack] = asyncio.Queue()
         bob.on("data_track_published", published.put_nowait)
         track = await alice.local_participant.publish_data_track(name="geo")
-        remote = await asyncio.wait_for(published.get(), 10)
+        remote = await asyncio.wait_for(published.get(), 30)
         assert (remote.info.name, remote.publisher_identity) == ("geo", "alice")
         stream = remote.subscribe()
 
@@ -76,7 +76,7 @@ async def test_data_tracks_both_ways(single: bool) -> None:
                 await asyncio.sleep(0.05)
 
         pushing = asyncio.ensure_future(push())
-        frame = await asyncio.wait_for(stream.read(), 10)
+        frame = await asyncio.wait_for(stream.read(), 30)
         assert frame is not None
         assert frame.payload == b"x" * 3000
         pushing.cancel()
@@ -96,10 +96,7 @@ async def test_publishers_decide_who_may_subscribe(single: bool) -> None:
         bobs = server.participant("bob")
         alice.local_participant.set_track_subscription_permissions(allow_all_participants=False)
         await until(lambda: not bobs.subscribing.active())
-        await asyncio.sleep(1)  # the renegotiation that takes the track away
-        frames = heard.frames
-        await asyncio.sleep(0.5)
-        assert heard.frames <= frames + 2
+        frames = await heard.silence()
         alice.local_participant.set_track_subscription_permissions(allow_all_participants=True)
         await until(lambda: bobs.subscribing.active() == [publication.sid])
         await until(lambda: heard.frames > frames + 30)
@@ -187,7 +184,7 @@ async def test_own_metadata_rpc_and_streams(single: bool) -> None:
             "chat", lambda reader, identity: tasks.append(asyncio.ensure_future(read(reader)))
         )
         await alice.local_participant.send_text("y" * 100_000, topic="chat")
-        assert await asyncio.wait_for(texts.get(), 10) == "y" * 100_000
+        assert await asyncio.wait_for(texts.get(), 30) == "y" * 100_000
 
 
 @both_modes

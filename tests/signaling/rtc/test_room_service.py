@@ -192,7 +192,7 @@ async def test_perform_rpc_waits_for_the_participants_answer(served: Served) -> 
     body = {"room": "r", "destinationIdentity": "bob", "method": "greet", "payload": "x"}
     asked = asyncio.create_task(call(served, "PerformRpc", body, room_admin=True, room="r"))
     media = served.participant_media("bob")
-    await asyncio.wait_for(media.sending.wait(), 5)
+    await asyncio.wait_for(media.sending.wait(), 30)
     (request,) = media.packets()
     assert request.rpc_request.method == "greet"
     request_id = request.rpc_request.id
@@ -209,7 +209,7 @@ async def test_perform_rpc_reports_the_participants_error(served: Served) -> Non
     body = {"room": "r", "destination_identity": "bob", "method": "m"}
     asked = asyncio.create_task(call(served, "PerformRpc", body, room_admin=True, room="r"))
     media = served.participant_media("bob")
-    await asyncio.wait_for(media.sending.wait(), 5)
+    await asyncio.wait_for(media.sending.wait(), 30)
     request_id = media.packets()[0].rpc_request.id
     error = models.RpcError(code=1400, message="Method not supported")
     response = models.RpcResponse(request_id=request_id, error=error)

@@ -52,7 +52,7 @@ class Places(msgspec.Struct, frozen=True):
             key=str(certificates / "client.key"),
         )
         opened = await open_store(store, Path(self.directory) / name), await open_bus(bus)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while opened[1].state().reach is not Reach.SHARED:
                 await asyncio.sleep(0.01)
         return opened

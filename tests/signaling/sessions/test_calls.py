@@ -50,7 +50,7 @@ class Calls:
 
     async def join(self, token: str) -> aiohttp.ClientWebSocketResponse:
         socket = await self.client.ws_connect(f"{self.url}/rtc?access_token={token}&protocol=17")
-        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=2))
+        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
         assert first.WhichOneof("message") == "join"
         return socket
 
@@ -205,7 +205,7 @@ async def test_a_call_that_is_up_stays_up_while_the_store_is_away(calls: Calls) 
     await asyncio.sleep(0.2)
     assert len(calls.inside()) == 1
     away = False
-    await until(lambda: not calls.inside(), 2.5)
+    await until(lambda: not calls.inside(), 30)
 
 
 async def test_a_token_of_the_applications_own_key_needs_no_session(calls: Calls) -> None:

@@ -118,7 +118,7 @@ async def test_servers_with_a_bad_connection_stay_exact(
     await asyncio.gather(*disturbing, return_exceptions=True)
     for proxy in proxies:
         proxy.fault = None
-    await asyncio.sleep(0.1)
+    await soon_ready(stores[0])
     await check(stores[0], 120)
     for store, proxy in zip(stores, proxies, strict=True):
         await store.close()
@@ -155,7 +155,7 @@ async def test_a_closing_server_hands_its_rooms_over(settings: Settings, tmp_pat
 
 async def soon_ready(store: Store) -> None:
     """The driver looks at a lost server twice a second."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(Unavailable):
                 return await store.ready()
@@ -168,10 +168,10 @@ async def test_losing_the_store_is_said_and_healed(tmp_path: Path) -> None:
     await proxy.start()
     port = proxy.port
     settings = Settings(
-        url=f"mongodb://127.0.0.1:{port}/", insecure_without_auth=True, timeout_seconds=1.0
+        url=f"mongodb://127.0.0.1:{port}/", insecure_without_auth=True, timeout_seconds=3.0
     )
     store = await open_store(settings, tmp_path)
-    await store.ready()
+    await soon_ready(store)
     await store.meta.put(APP, "kind", "key", b"v", expect=0)
     await proxy.stop()
     start = asyncio.get_running_loop().time()
@@ -184,7 +184,7 @@ async def test_losing_the_store_is_said_and_healed(tmp_path: Path) -> None:
             await work
         assert said.value.retry_after
         assert str(port) not in said.value.message
-    assert asyncio.get_running_loop().time() - start < 15
+    assert asyncio.get_running_loop().time() - start < 30
     await proxy.start()
     await soon_ready(store)
     assert await store.meta.get(APP, "kind", "key") is not None

@@ -45,7 +45,7 @@ class Doorstep:
             self.api.url + path, headers=fields, autoping=False
         )
         self.opened.append(socket)
-        hello = await socket.receive_json(timeout=2)
+        hello = await socket.receive_json(timeout=30)
         assert hello["type"] == "hello"
         return socket
 
@@ -95,7 +95,7 @@ async def step(doorstep: Opening) -> AsyncIterator[Doorstep]:
 async def closed(socket: aiohttp.ClientWebSocketResponse) -> int | None:
     """The code that the socket was closed with; what came before it is passed over."""
     while True:
-        message = await socket.receive(timeout=3)
+        message = await socket.receive(timeout=30)
         if message.type in (
             aiohttp.WSMsgType.CLOSE,
             aiohttp.WSMsgType.CLOSED,

@@ -35,14 +35,14 @@ async def test_a28_the_connection_stands_until_the_peer_has_answered_once(
     connection.end(Close.SIGNED_OUT, "the session is over")
     seen = b""
     while not close_codes(seen):
-        seen += await asyncio.wait_for(reader.read(65536), 5)
+        seen += await asyncio.wait_for(reader.read(65536), 30)
     for number in range(3):
         writer.write(masked(0x1, msgspec.json.encode({"type": "ping", "id": number})))
         await writer.drain()
         await asyncio.sleep(0.01)
     assert [c for c in step.door._open if c.principal.account == ALICE]
     writer.write(masked(0x8, (4401).to_bytes(2, "big")))
-    while part := await asyncio.wait_for(reader.read(65536), 5):
+    while part := await asyncio.wait_for(reader.read(65536), 30):
         seen += part
     assert close_codes(seen) == [4401] and b'"pong"' not in seen
     await until_empty(step, ALICE)
@@ -54,7 +54,7 @@ async def test_a28_who_leaves_is_answered_once_and_its_own_code_is_kept(step: Do
     reader, writer, connection = await stalled(step, small=False)
     writer.write(masked(0x8, (1001).to_bytes(2, "big") + b"going"))
     seen = b""
-    while part := await asyncio.wait_for(reader.read(65536), 5):
+    while part := await asyncio.wait_for(reader.read(65536), 30):
         seen += part
     assert close_codes(seen) == [1000] and connection.close_code == 1001
     await until_empty(step, ALICE)

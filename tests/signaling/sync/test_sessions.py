@@ -58,7 +58,7 @@ class Peer:
         await self.socket.send_json(fields)
 
     async def next(self, kind: str = "") -> dict[str, Any]:
-        frame = checked(await self.socket.receive_json(timeout=3), sender="server")
+        frame = checked(await self.socket.receive_json(timeout=30), sender="server")
         assert not kind or frame["type"] == kind, frame
         return frame
 

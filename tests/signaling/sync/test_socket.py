@@ -20,6 +20,7 @@ from signaling.sync import frames
 from signaling.sync.connection import CLOSE_SECONDS, Connection
 from signaling.sync.errors import Close, SyncCode, translate
 from signaling.sync.registry import Registry
+from tests.slack import SLACK
 from tests.signaling.sessions.house import ALICE, APP, BOB
 from tests.signaling.sessions.test_sessions import grant, look
 from tests.signaling.sync.conftest import Doorstep, closed
@@ -27,7 +28,7 @@ from tests.websocket import close_codes, spelled
 
 
 async def error(socket: Any) -> Any:
-    frame = await socket.receive_json(timeout=3)
+    frame = await socket.receive_json(timeout=30)
     assert frame["type"] == "error"
     assert set(frame["body"]) == {
         "isRecoveryModeEnabled", "message", "logURL", "tryAgain", "shouldClientReset", "action",
@@ -38,7 +39,7 @@ async def error(socket: Any) -> Any:
 async def test_a28_a_ping_is_answered_with_its_id(step: Doorstep) -> None:
     socket = await step.open(await step.house.sign_in())
     await socket.send_json({"type": "ping", "id": 7, "of_a_newer_client": True})
-    assert await socket.receive_json(timeout=2) == {"type": "pong", "id": 7}
+    assert await socket.receive_json(timeout=30) == {"type": "pong", "id": 7}
 
 
 async def test_a28_an_unknown_message_is_error_102_and_the_socket_goes_on(step: Doorstep) -> None:
@@ -47,7 +48,7 @@ async def test_a28_an_unknown_message_is_error_102_and_the_socket_goes_on(step: 
     frame = await error(socket)
     assert (frame["code"], frame["name"], frame["session"]) == (102, "unknown_message", 0)
     await socket.send_json({"type": "ping", "id": 1})
-    assert (await socket.receive_json(timeout=2))["type"] == "pong"
+    assert (await socket.receive_json(timeout=30))["type"] == "pong"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,11 @@ async def test_a28_a_flood_is_error_104_and_close_1008(doorstep: Any) -> None:
         for number in range(60):
             await socket.send_json({"type": "ping", "id": number})
         codes = []
-        while (message := await socket.receive(timeout=3)).type is WSMsgType.TEXT:
+        while (message := await socket.receive(timeout=30)).type is WSMsgType.TEXT:
             codes.append(json.loads(message.data).get("code"))
         assert codes[-1] == 104 and socket.close_code == 1008
         await other.send_json({"type": "ping", "id": 1})
-        assert (await other.receive_json(timeout=2))["type"] == "pong"
+        assert (await other.receive_json(timeout=30))["type"] == "pong"
 
 
 async def test_5b_a_flood_of_websocket_pings_is_one_too(doorstep: Any) -> None:
@@ -136,30 +137,29 @@ async def test_invalid_utf8_is_close_1007(step: Doorstep) -> None:
 async def test_a28_who_answers_no_ping_is_dropped(doorstep: Any) -> None:
     async with doorstep(ping_seconds=0.2, pong_seconds=0.2) as step:
         socket = await step.open(await step.house.sign_in())
-        assert (await socket.receive_json(timeout=2))["type"] == "ping"
+        assert (await socket.receive_json(timeout=30))["type"] == "ping"
         assert await closed(socket) == 4408
         await until_empty(step, ALICE)
 
 
 async def test_a28_who_answers_stays_and_learns_the_round_trip(doorstep: Any) -> None:
-    async with doorstep(ping_seconds=0.1, pong_seconds=0.1) as step:
+    async with doorstep(ping_seconds=1.5, pong_seconds=1.5) as step:
         socket = await step.open(await step.house.sign_in())
-        for number in range(1, 5):
-            ping = await socket.receive_json(timeout=2)
+        for number in range(1, 4):
+            ping = await socket.receive_json(timeout=30)
             assert (ping["type"], ping["id"]) == ("ping", number)
             assert number == 1 or ping["rtt_ms"] >= 0
             await socket.send_json({"type": "pong", "id": ping["id"]})
 
 
 async def test_a_client_in_the_background_is_pinged_less(doorstep: Any) -> None:
-    async with doorstep(ping_seconds=0.1, pong_seconds=0.1, background_seconds=0.6) as step:
+    async with doorstep(ping_seconds=1.0, pong_seconds=1.0, background_seconds=5.0) as step:
         socket = await step.open(await step.house.sign_in())
-        await socket.send_json({"type": "pace", "background": True, "seconds": 300})
-        with pytest.raises(asyncio.TimeoutError):
-            await socket.receive(timeout=0.4)
-        assert (await socket.receive_json(timeout=1))["type"] == "ping"
-        await socket.send_json({"type": "pace", "background": False})
-        assert (await socket.receive_json(timeout=0.4))["type"] == "ping"
+        for background in (True, False):
+            began = time.monotonic()
+            await socket.send_json({"type": "pace", "background": background, "seconds": 300})
+            assert (await socket.receive_json(timeout=30))["type"] == "ping"
+            assert (time.monotonic() - began > 4.0) is background
 
 
 async def test_5b_a_slow_reader_is_cut_and_the_buffer_is_bounded(doorstep: Any) -> None:
@@ -188,12 +188,12 @@ async def test_5b_a_stalled_reader_whose_session_ends_is_never_told_an_ordinary_
     assert not slow.over
     started = time.monotonic()
     slow.end(Close.SIGNED_OUT, "over")
-    await until_empty(step, ALICE, CLOSE_SECONDS + 3)
-    assert time.monotonic() - started < CLOSE_SECONDS + 2 and slow.backlog == 0
+    await until_empty(step, ALICE, 30)
+    assert time.monotonic() - started < CLOSE_SECONDS + SLACK and slow.backlog == 0
     writer.transport.resume_reading()  # type: ignore[attr-defined]
     seen = b""
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while part := await reader.read(65536):
                 seen += part
     assert set(close_codes(seen)) <= {Close.SIGNED_OUT}
@@ -215,7 +215,7 @@ async def stalled(
 
 
 async def only(step: Doorstep, account: str) -> Connection:
-    for _ in range(200):
+    for _ in range(3000):
         found = [c for c in step.door._open if c.principal.account == account]
         if found:
             return found[0]
@@ -223,7 +223,7 @@ async def only(step: Doorstep, account: str) -> Connection:
     raise AssertionError("no socket")
 
 
-async def until_empty(step: Doorstep, account: str, seconds: float = 1.0) -> None:
+async def until_empty(step: Doorstep, account: str, seconds: float = 30.0) -> None:
     for _ in range(int(seconds * 100)):
         if not [c for c in step.door._open if c.principal.account == account]:
             return
@@ -243,7 +243,7 @@ async def test_c5_signing_out_closes_the_socket_at_once(step: Doorstep) -> None:
     assert (frame["code"], frame["status"], frame["body"]["action"]) == (100, 401, "LogOutUser")
     assert await closed(socket) == 4401
     await other.send_json({"type": "ping", "id": 1})
-    assert (await other.receive_json(timeout=2))["type"] == "pong"
+    assert (await other.receive_json(timeout=30))["type"] == "pong"
 
 
 async def test_5b_rights_taken_in_the_middle_count_for_the_next_message(step: Doorstep) -> None:
@@ -251,44 +251,44 @@ async def test_5b_rights_taken_in_the_middle_count_for_the_next_message(step: Do
     socket = await step.open(token)
     step.house.accounts.change(ALICE, roles=frozenset({Role.ADMINISTRATOR}))
     await step.house.revocations.revoke(changed(APP, account=ALICE))
-    assert (await socket.receive_json(timeout=2))["roles"] == ["administrator"]
+    assert (await socket.receive_json(timeout=30))["roles"] == ["administrator"]
     await step.open(await step.house.sign_in(BOB))
     await socket.send_json({"type": "presence", "id": "q", "accounts": [BOB]})
-    assert BOB in (await socket.receive_json(timeout=2))["accounts"]
+    assert BOB in (await socket.receive_json(timeout=30))["accounts"]
     step.house.accounts.change(ALICE, roles=frozenset({Role.MEMBER}))
     await step.house.revocations.revoke(changed(APP, account=ALICE))
-    assert (await socket.receive_json(timeout=2))["roles"] == ["member"]
+    assert (await socket.receive_json(timeout=30))["roles"] == ["member"]
     await socket.send_json({"type": "presence", "id": "q", "accounts": [BOB]})
-    assert (await socket.receive_json(timeout=2))["accounts"] == {}
+    assert (await socket.receive_json(timeout=30))["accounts"] == {}
     step.house.accounts.change(ALICE, disabled=True, roles=frozenset())
     await step.house.revocations.revoke(changed(APP, account=ALICE))
     assert await closed(socket) == 4401
 
 
 async def test_a_session_that_ends_by_its_age_closes_its_socket(doorstep: Any) -> None:
-    async with doorstep(ping_seconds=0.1, pong_seconds=0.1) as step:
+    async with doorstep(ping_seconds=0.1, pong_seconds=5.0) as step:
         socket = await step.open(await step.house.sign_in())
         step.house.clock.advance(31 * 86400)
 
         async def answer() -> int | None:
-            while (message := await socket.receive(timeout=2)).type is WSMsgType.TEXT:
+            while (message := await socket.receive(timeout=30)).type is WSMsgType.TEXT:
                 frame = json.loads(message.data)
                 if frame["type"] == "ping":
                     await socket.send_json({"type": "pong", "id": frame["id"]})
             code: int | None = socket.close_code
             return code
 
-        assert await asyncio.wait_for(answer(), 3) == 4401
+        assert await asyncio.wait_for(answer(), 30) == 4401
 
 
 async def test_an_open_socket_keeps_its_session_in_use(doorstep: Any) -> None:
-    async with doorstep(ping_seconds=0.05, pong_seconds=0.05) as step:
+    async with doorstep(ping_seconds=0.75, pong_seconds=0.75) as step:
         token = await step.house.sign_in()
         socket = await step.open(token)
         for _ in range(4):
             step.house.clock.advance(3600)
             for _ in range(2):
-                ping = await socket.receive_json(timeout=2)
+                ping = await socket.receive_json(timeout=30)
                 await socket.send_json({"type": "pong", "id": ping["id"]})
         await look(step.house, token)
 
@@ -308,14 +308,15 @@ async def test_a_device_is_there_while_its_socket_is(step: Doorstep) -> None:
     who = await look(step.house, token := await step.house.sign_in())
     first, second = await step.open(token), await step.open(token)
     await first.send_json({"type": "presence", "id": "q", "accounts": [ALICE, BOB, "nobody"]})
-    assert (await first.receive_json(timeout=2))["accounts"] == {ALICE: [who.device]}
+    assert (await first.receive_json(timeout=30))["accounts"] == {ALICE: [who.device]}
     await first.close()
     await second.send_json({"type": "presence", "id": "r", "accounts": [ALICE]})
-    assert (await second.receive_json(timeout=2))["accounts"] == {ALICE: [who.device]}
+    assert (await second.receive_json(timeout=30))["accounts"] == {ALICE: [who.device]}
     await second.close()
     await until_empty(step, ALICE)
-    await asyncio.sleep(0)
-    assert await step.presence.devices(APP, ALICE) == []
+    async with asyncio.timeout(30):
+        while await step.presence.devices(APP, ALICE):
+            await asyncio.sleep(0.01)
 
 
 # What other rooms add

@@ -143,7 +143,7 @@ async def test_the_hello_says_who_and_within_which_bounds(step: Doorstep) -> Non
     }
     socket = await step.api.client.ws_connect(step.api.url + "/sync", headers=headers)
     step.opened.append(socket)
-    hello = await socket.receive_json(timeout=2)
+    hello = await socket.receive_json(timeout=30)
     assert (hello["version"], hello["account"], hello["scopes"]) == (1, ALICE, ["messages:read"])
     assert (hello["ping_seconds"], hello["pong_seconds"], hello["frame_bytes"]) == (15, 10, 65536)
     assert tokens.access.text not in str(hello)
@@ -164,7 +164,7 @@ async def test_a_server_that_stops_tells_its_sockets_and_lets_nobody_in(step: Do
     token = await step.house.sign_in()
     socket = await step.open(token)
     step.door.drain()
-    assert (await socket.receive(timeout=2)).type is aiohttp.WSMsgType.CLOSE
+    assert (await socket.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
     assert socket.close_code == 1012
     assert (await step.knock(token))[0] == 503
 

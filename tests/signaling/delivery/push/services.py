@@ -83,7 +83,7 @@ class Arrivals:
         self.told.append(told)
         self.came.set()
 
-    async def until(self, count: int, seconds: float = 10.0) -> list[Told]:
+    async def until(self, count: int, seconds: float = 60.0) -> list[Told]:
         async with asyncio.timeout(seconds):
             while len(self.told) < count:
                 self.came.clear()

@@ -12,7 +12,7 @@ from tests.rows.house import Answer, House, Visit
 from tests.signaling.delivery.push.services import ApnsService, Browser, FcmService, WebPushService
 
 SECRET = "the canary sings at noon"
-QUICK = {"push.grace_seconds": "1.5", "push.subject": "mailto:ops@example.org"}
+QUICK = {"push.grace_seconds": "4", "push.subject": "mailto:ops@example.org"}
 
 
 @dataclass

@@ -271,9 +271,9 @@ async def test_a_silent_apns_is_given_up_and_the_next_request_has_another_connec
         client = Http2(opener(egress, service.url), "127.0.0.1")
         service.silent = True
         with pytest.raises(Http2Failed, match="no answer"):
-            await client.post("/3/device/x", {}, b"{}", seconds=0.3)
+            await client.post("/3/device/x", {}, b"{}", seconds=1.0)
         service.silent = False
-        reply = await client.post("/3/device/x", {}, b"{}", seconds=5)
+        reply = await client.post("/3/device/x", {}, b"{}", seconds=30)
         assert reply.status == 403, "it was asked without a token"
         assert service.connections == 2
         await client.close()
@@ -292,7 +292,7 @@ async def test_what_is_no_http2_is_a_failure(pki: Pki) -> None:
     async with guard(pki, port) as egress:
         client = Http2(opener(egress, f"https://127.0.0.1:{port}"), "127.0.0.1")
         with pytest.raises(Http2Failed):
-            await client.post("/", {}, b"{}", seconds=5)
+            await client.post("/", {}, b"{}", seconds=30)
         await client.close()
     server.close()
 

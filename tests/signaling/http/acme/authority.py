@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from signaling.http.certificates import ensure
+from tests.ports import free_port
 
 # Debian's package of that name; `apt-get install pebble`.
 PROGRAM = "pebble"
@@ -37,12 +37,6 @@ class Authority:
             client.get(self.management + "/roots/0") as answer,
         ):
             return await answer.text()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
@@ -77,7 +71,7 @@ async def authority(
         f"https://localhost:{listen}/dir", files.authority, f"https://localhost:{manage}", trust
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not await _answers(made):
                 await asyncio.sleep(0.05)
         yield made

@@ -19,10 +19,11 @@ from signaling.http.acme.challenges import Pending, challenge_context, utc
 from signaling.http.acme.keeper import Keeper, ensure_placeholder, files_of
 from signaling.http.hello import Hello
 from signaling.secret import Secret
+from tests.ports import free_port
 from tests.signaling.house import Running, serving
-from tests.signaling.http.acme.authority import Authority, authority, free_port
+from tests.signaling.http.acme.authority import Authority, authority
 
-WAIT = 30.0
+WAIT = 120.0
 
 
 async def shown(port: int, protocol: str = "http/1.1") -> tuple[x509.Certificate, str | None]:
@@ -70,7 +71,7 @@ def flags(made: Authority, challenge: str, tls: int, http: int) -> dict[str, str
 
 @contextlib.asynccontextmanager
 async def served(place: Path, challenge: str) -> AsyncIterator[tuple[Running, Authority, int]]:
-    tls, http = free_port(), free_port()
+    tls, http = free_port(above=1), free_port()
     (place / "authority").mkdir()
     async with (
         authority(place / "authority", tls_port=tls, http_port=http) as made,
@@ -121,7 +122,7 @@ async def test_renewal_drops_no_connection(tmp_path: Path) -> None:
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         url = f"wss://localhost:{port}/rtc?protocol=15&access_token={house.token('a', 'ann')}"
         async with house.client.ws_connect(url, ssl=trusting) as socket:
-            await socket.receive(timeout=3)
+            await socket.receive(timeout=30)
             keeper = house.app.keeper
             assert keeper is not None
             assert not keeper.due()

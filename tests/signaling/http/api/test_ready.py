@@ -42,11 +42,11 @@ async def exchanged(base: str, asked: str) -> tuple[str, CIMultiDict[str], bytes
     reader, writer = await asyncio.open_connection(there.hostname, there.port)
     try:
         writer.write(asked.replace("\n", "\r\n").encode() + b"\r\n\r\n")
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode()
         first, *rest = head.strip().split("\r\n")
         fields = CIMultiDict([(line.partition(": ")[0], line.partition(": ")[2]) for line in rest])
         size = 0 if asked.startswith("HEAD") else int(fields.get("Content-Length", "0"))
-        return first, fields, await asyncio.wait_for(reader.readexactly(size), 5)
+        return first, fields, await asyncio.wait_for(reader.readexactly(size), 30)
     finally:
         writer.transport.abort()
 
@@ -77,7 +77,7 @@ async def test_more_than_one_request_of_a_connection_is_answered(plain: str) -> 
     writer.write(ask * 3)
     seen = b""
     while seen.count(b'{"a":1}') < 3:
-        part = await asyncio.wait_for(reader.read(65536), 5)
+        part = await asyncio.wait_for(reader.read(65536), 30)
         assert part, seen
         seen += part
     assert seen.count(b"HTTP/1.1 201 Created\r\n") == 3
