@@ -31,5 +31,8 @@ export default defineConfig({
     include: ['src/**/*.test.ts'],
     environment: 'node',
     restoreMocks: true,
+    // How long a test takes says what else the machine does.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -142,7 +142,7 @@ def test_lan_without_an_address_is_refused_with_the_reason(
     tmp_path: Path, network: Namespace
 ) -> None:
     words = ["ip", "netns", "exec", network.name, *dev(tmp_path, "--lan", "--no-turn")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode != 0
     assert NO_ADDRESS in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -92,7 +92,7 @@ class Client:
         return dict(answer.mid_to_track)
 
     async def connected(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.heard.event("connected")
 
     async def open(self, label: str) -> RTCDataChannel:

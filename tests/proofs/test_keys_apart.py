@@ -87,7 +87,7 @@ async def ann_is_gone(house: House, facts: dict[str, Any]) -> None:
 
 
 def kinds_in(file: Path) -> set[str]:
-    with sqlite3.connect(file, timeout=10) as store:
+    with sqlite3.connect(file, timeout=60) as store:
         return {row[0] for row in store.execute("SELECT DISTINCT kind FROM meta")}
 
 

@@ -27,7 +27,7 @@ class Kept:
 
     def rows(self, kind: str) -> dict[str, bytes]:
         if not self._url:
-            with sqlite3.connect(self._file, timeout=10) as store:
+            with sqlite3.connect(self._file, timeout=60) as store:
                 found = store.execute("SELECT key, value FROM meta WHERE kind = ?", (kind,))
                 return dict(found.fetchall())
         with self._client() as client:
@@ -39,7 +39,7 @@ class Kept:
     def write(self, kind: str, key: str, value: bytes) -> None:
         """As somebody does who can write to the store, but has no key."""
         if not self._url:
-            with sqlite3.connect(self._file, timeout=10) as store:
+            with sqlite3.connect(self._file, timeout=60) as store:
                 words = "UPDATE meta SET value = ? WHERE kind = ? AND key = ?"
                 assert store.execute(words, (value, kind, key)).rowcount == 1
             return
@@ -51,7 +51,7 @@ class Kept:
     def kinds(self) -> set[str]:
         """Of everything that is stored."""
         if not self._url:
-            with sqlite3.connect(self._file, timeout=10) as store:
+            with sqlite3.connect(self._file, timeout=60) as store:
                 return {row[0] for row in store.execute("SELECT DISTINCT kind FROM meta")}
         with self._client() as client:
             rows = client[self._database]["meta"].find({}, {"_id": 1})
@@ -60,7 +60,7 @@ class Kept:
     def ops(self) -> dict[Any, bytes]:
         """Of the logs of all rooms: where each op lies, and its ciphertext."""
         if not self._url:
-            with sqlite3.connect(self._file, timeout=10) as store:
+            with sqlite3.connect(self._file, timeout=60) as store:
                 rows = store.execute("SELECT rid, seq, body FROM op").fetchall()
                 return {(rid, seq): body for rid, seq, body in rows}
         with self._client() as client:
@@ -69,7 +69,7 @@ class Kept:
 
     def write_op(self, place: Any, body: bytes) -> None:
         if not self._url:
-            with sqlite3.connect(self._file, timeout=10) as store:
+            with sqlite3.connect(self._file, timeout=60) as store:
                 words = "UPDATE op SET body = ? WHERE rid = ? AND seq = ?"
                 assert store.execute(words, (body, *place)).rowcount == 1
             return

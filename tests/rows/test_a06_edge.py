@@ -48,7 +48,7 @@ def hello(house: House, *words: str) -> str:
     """`openssl s_client` against the listener."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{house.facts['https']}", *words],
-        input="", capture_output=True, text=True, check=False, timeout=30,
+        input="", capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -248,7 +248,7 @@ class Moto:
         end = time.monotonic() + 180
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=10):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=60):
                     return
             except OSError:
                 assert time.monotonic() < end

@@ -157,7 +157,7 @@ class NodeSeat:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 10)
+            await asyncio.wait_for(self._process.wait(), 60)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -133,7 +133,7 @@ def test_what_a_turned_worker_answers_is_not_believed(reply: bytes) -> None:
 
 
 async def test_the_server_goes_on_while_files_kill_their_workers(tmp_path: Path) -> None:
-    async with people(tmp_path, files__worker_seconds="5") as there:
+    async with people(tmp_path, files__worker_seconds="20") as there:
         workers = there.files.parts.workers
         task = workers._start
 

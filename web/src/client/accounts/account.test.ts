@@ -84,7 +84,7 @@ describe('a sensitive act', () => {
       'POST /reauthentication/code': [DONE],
     });
     const done = account.removeTotp();
-    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'));
+    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'), 30_000);
     await proof.password('wrong');
     expect(proof.store.getState().failure?.code).toBe('sign_in_failed');
     await proof.password('right');
@@ -105,11 +105,11 @@ describe('a sensitive act', () => {
       'POST /sign-in/passkey/options': [begun],
     });
     const whole = account.removeTotp();
-    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'));
+    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'), 30_000);
     await proof.passkey();
     await expect(whole).resolves.toBe(true);
     const half = account.removeTotp();
-    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'));
+    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'), 30_000);
     await proof.password('right');
     await proof.passkey();
     await expect(half).resolves.toBe(true);
@@ -120,7 +120,7 @@ describe('a sensitive act', () => {
   it('is not done when the proof is not given', async () => {
     const { server, proof, account } = opened({ 'DELETE /account': [FRESH] });
     const done = account.leave();
-    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'));
+    await vi.waitFor(() => expect(proof.store.getState().step).toBe('first'), 30_000);
     proof.giveUp();
     await expect(done).resolves.toBe(false);
     expect(server.count('DELETE', '/account')).toBe(1);

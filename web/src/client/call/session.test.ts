@@ -95,7 +95,7 @@ describe('joining', () => {
       opened.gate = gate;
     };
     const joining = session.join(entry());
-    await vi.waitFor(() => expect(room().connected).toHaveLength(1));
+    await vi.waitFor(() => expect(room().connected).toHaveLength(1), 30_000);
     await session.leave();
     expect(state().phase).toBe('lobby');
     expect(room().left).toBe(true);
