@@ -12,7 +12,7 @@ from tests.signaling.delivery.served import house_at, living, must, room
 async def test_a_server_sends_what_is_scheduled_and_erases_what_expired(tmp_path: Path) -> None:
     async with living(house_at(tmp_path, {9: ""})) as there:
         where = await room(there)
-        at = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+        at = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
         wish = {"at": at, "message": {"text": "later"}}
         await must(there, "POST", f"/rooms/{where}/scheduled", wish)
         short = {"text": "short", "ttl": 1}

@@ -157,7 +157,7 @@ async def test_a12_each_provider_carries_the_whole_envelope(kms: Kms, tmp_path: 
 
 def patience(mood: str) -> float:
     """Only for who says nothing is the time-out waited out."""
-    return 0.5 if mood == "silent" else 30.0
+    return 1.5 if mood == "silent" else 30.0
 
 
 async def aws(url: str, mood: str = "fine") -> AwsKms:
