@@ -14,7 +14,6 @@ import pytest
 from tests.rows.house import PASSWORD, House, Visit, link_of, visiting
 from tests.signaling.accounts.authenticator import Authenticator
 
-
 # When the code was made with which each login was enrolled: a step may end at any moment.
 ENROLLED: dict[str, int] = {}
 

@@ -20,10 +20,10 @@ from signaling.sync import frames
 from signaling.sync.connection import CLOSE_SECONDS, Connection
 from signaling.sync.errors import Close, SyncCode, translate
 from signaling.sync.registry import Registry
-from tests.slack import SLACK
 from tests.signaling.sessions.house import ALICE, APP, BOB
 from tests.signaling.sessions.test_sessions import grant, look
 from tests.signaling.sync.conftest import Doorstep, closed
+from tests.slack import SLACK
 from tests.websocket import close_codes, spelled
 
 
