@@ -59,7 +59,7 @@ class Client(UdpClient):
 
     def heard(self) -> list[bytes]:
         """Payloads in the order of arrival, until nothing comes any more; all are waited for."""
-        found = []
+        found: list[bytes] = []
         while datagram := self.receive(5 if len(found) < PACKETS else 0.1):
             control = 192 <= datagram[1] <= 223  # RFC 5761 section 4
             packet = None if control else self.receiving.unprotect(datagram)

@@ -94,11 +94,11 @@ def test_a_thousand_transports_come_and_go_without_a_trace() -> None:
             engine.close_transport(ice.transport)
         assert descriptors() == before
         kinds = ("transports", "publications", "subscriptions")
-        before = _moments(json.loads(engine.snapshot()))
+        since = _moments(json.loads(engine.snapshot()))
         deadline = time.monotonic() + 30
         while True:  # a snapshot is of a moment ago
             report = json.loads(engine.snapshot())
-            newer = zip(_moments(report), before, strict=True)
+            newer = zip(_moments(report), since, strict=True)
             if all(now > then for now, then in newer) and not any(report[kind] for kind in kinds):
                 break
             assert time.monotonic() < deadline, report
