@@ -23,7 +23,7 @@ from tests.mediaserver.engine.clients import (
     wait_for,
 )
 
-assert LOOPBACK.limits.tcp_first_frame_ms == 400
+assert LOOPBACK.limits.tcp_first_frame_ms == 1_500
 
 
 def cuts(engine: _engine.Engine) -> dict[str, int]:
