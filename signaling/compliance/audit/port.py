@@ -122,8 +122,8 @@ def clean_details(details: Mapping[str, str]) -> dict[str, str]:
 
 
 def are_clean(events: Sequence[AuditEvent]) -> bool:
-    """Whether cleaning would change none of their texts, which are looked at together: one look for
-    each costs several times as much. Addresses are not looked at.
+    """Whether cleaning would change none of their texts, which are looked at together and no text
+    twice: one look for each costs several times as much. Addresses are not looked at.
     """
     lines: list[str] = []
     for event in events:
@@ -131,12 +131,12 @@ def are_clean(events: Sequence[AuditEvent]) -> bool:
         if not details.keys() <= DETAILS:
             return False
         lines += (event.actor, event.action, event.target, event.code, event.request_id)
-        lines += (event.token_id, *details.values(), "")
+        lines += (event.token_id, *details.values())
     if not {*map(type, lines)} <= {str}:
         return False
-    text = "\n".join(lines)
-    plain = _PLAIN_LINES.fullmatch(text) is not None
-    return plain and text.count("\n") == len(lines) - bool(lines)
+    different = {*lines}
+    text = "\n".join((*different, ""))
+    return text.count("\n") == len(different) and _PLAIN_LINES.fullmatch(text) is not None
 
 
 def cleaned(event: AuditEvent) -> AuditEvent:
