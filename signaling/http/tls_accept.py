@@ -35,10 +35,37 @@ class Counted(asyncio.sslproto.SSLProtocol):
     """asyncio's TLS, which gives the place in the gate back when the socket is gone."""
 
     leave: Callable[[], None]
+    # asyncio's own.
+    _app_protocol: asyncio.Protocol
+    _call_eof_received: Callable[[], None]
+    _incoming: ssl.MemoryBIO
+    _sslobj: ssl.SSLObject
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.leave()
         super().connection_lost(exc)
+
+    def _do_read__copied(self) -> None:
+        """asyncio reads until OpenSSL says by an exception that it has no more, which costs as much
+        as the reading. Most requests are one record: where nothing is left behind it, that is
+        known.
+        """
+        tls = self._sslobj
+        parts: list[bytes] = []
+        ended = left = False
+        try:
+            while not ended and (left or not parts):
+                part = tls.read(self.max_size)
+                ended = not part  # close_notify (RFC 8446 section 6.1)
+                parts.append(part)
+                left = self._incoming.pending > 0 or tls.pending() > 0
+        except (ssl.SSLWantReadError, ssl.SSLSyscallError):
+            pass
+        if data := b"".join(parts):
+            self._app_protocol.data_received(data)
+        if ended:
+            self._call_eof_received()
+            self._start_shutdown()
 
 
 class Accepting(asyncio.Protocol):

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -237,6 +237,39 @@ async def test_a_hello_byte_by_byte_is_still_a_hello(house: Running) -> None:
                 await writer.drain()
             incoming.write(await asyncio.wait_for(reader.read(65536), 30))
     assert tls.version() == "TLSv1.3"
+    await close(writer)
+
+
+async def test_requests_are_read_however_tls_cuts_them(house: Running) -> None:
+    """Several records in one segment, several requests in one record, a record in two segments."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(house.https).port)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = house.trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    async def done(act: Callable[[], bytes | None]) -> bytes:
+        while True:
+            try:
+                return act() or b""
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await asyncio.wait_for(reader.read(65536), 10))
+
+    await done(tls.do_handshake)
+    asked = b"GET /nothing.js HTTP/1.1\r\nHost: x\r\n\r\n" * 3
+    for size in (1, 7, len(asked) // 3, len(asked)):
+        for at in range(0, len(asked), size):
+            tls.write(asked[at : at + size])
+        sent, seen = outgoing.read(), b""
+        for part in (sent[:-5], sent[-5:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        while seen.count(b"HTTP/1.1 404 ") < 3:
+            seen += await done(lambda: tls.read(65536))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.unwrap()  # close_notify, which the server answers and ends
+    writer.write(outgoing.read())
+    assert await asyncio.wait_for(reader.read(), 10)
     await close(writer)
 
 
