@@ -24,13 +24,17 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 def uuid7(unix: float, random: Callable[[int], bytes]) -> str:
     """48 bits of milliseconds, then 74 random bits: sorts by time, cannot be guessed."""
-    return _spelled(unix, random(_DIGITS // 2).hex())
+    return _begun(int(unix * 1000)) + _ended(random(_DIGITS // 2).hex())
 
 
-def _spelled(unix: float, noise: str) -> str:
-    time = f"{int(unix * 1000) & 0xFFFF_FFFF_FFFF:012x}"
-    variant = _VARIANT[noise[4]]
-    return f"{time[:8]}-{time[8:]}-7{noise[1:4]}-{variant}{noise[5:8]}-{noise[8:]}"
+def _begun(moment: int) -> str:
+    """What all ids of one millisecond have in common."""
+    time = f"{moment & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{time[:8]}-{time[8:]}-7"
+
+
+def _ended(noise: str) -> str:
+    return f"{noise[1:4]}-{_VARIANT[noise[4]]}{noise[5:8]}-{noise[8:]}"
 
 
 class Ids(Protocol):
@@ -77,26 +81,28 @@ class Noise:
 
 
 class SystemIds:
-    """UUIDv7 of the clock's time. Random bytes are fetched for many ids at once: every request and
-    every audit record has one, and the system call costs more than the rest.
+    """UUIDv7 of the clock's time. Every request and every audit record has one: their random ends
+    are made for many at once, and their beginning once in a millisecond.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pool = ""
-        self._used = 0
+        self._moment, self._begin = -1, ""
+        self._ends: list[str] = []
         _POOLS.add(self)
 
     def new(self) -> str:
-        start = self._used
-        if start == len(self._pool):
-            self._pool, start = secrets.token_hex(POOLED * _DIGITS // 2), 0
-        self._used = start + _DIGITS
-        return _spelled(self._clock.unix(), self._pool[start : self._used])
+        moment = int(self._clock.unix() * 1000)
+        if moment != self._moment:
+            self._moment, self._begin = moment, _begun(moment)
+        if not self._ends:
+            noise = secrets.token_hex(POOLED * _DIGITS // 2)
+            self._ends = [_ended(noise[at : at + _DIGITS]) for at in range(0, len(noise), _DIGITS)]
+        return self._begin + self._ends.pop()
 
     def forget(self) -> None:
         """A forked child must not go on in its parent's bytes."""
-        self._pool, self._used = "", 0
+        self._ends = []
 
 
 _POOLS: weakref.WeakSet[SystemIds | Noise] = weakref.WeakSet()

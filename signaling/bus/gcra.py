@@ -16,12 +16,13 @@ def gcra(arrival: float, now: float, rate: float, burst: int, cost: int = 1) -> 
     if rate <= 0 or burst < 1 or cost < 1:
         raise ValueError("rate, burst and cost are positive")
     interval = 1.0 / rate
-    arrival = max(arrival, now)
+    if arrival < now:
+        arrival = now
     after = arrival + cost * interval
     earliest = after - burst * interval
     # Half a microsecond forgives the rounding of binary fractions, never a whole request.
     if earliest > now + 5e-7:
-        left = int(max(0.0, burst - (arrival - now) / interval + 1e-6))
-        return arrival, Limit(False, left, earliest - now, arrival - now)
-    left = int(max(0.0, burst - (after - now) / interval + 1e-6))
-    return after, Limit(True, left, 0.0, after - now)
+        left = burst - (arrival - now) / interval + 1e-6
+        return arrival, Limit(False, int(left) if left > 0 else 0, earliest - now, arrival - now)
+    left = burst - (after - now) / interval + 1e-6
+    return after, Limit(True, int(left) if left > 0 else 0, 0.0, after - now)

@@ -22,9 +22,9 @@ class Direct:
 
     def __init__(self, app: web.Application, other: Ask) -> None:
         """`other` is the application's own way."""
-        self._app = app
         self._other = other
-        self._known: dict[tuple[str, str], tuple[web.AbstractRoute, Handler]] = {}
+        # A path without parameters matches in one way only, so all its requests share the match.
+        self._known: dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handler]] = {}
         closed: set[str] = set()
         for resource in app.router.resources():
             path = resource.canonical
@@ -37,15 +37,18 @@ class Direct:
                 handler = route.handler
                 for middleware in reversed(app.middlewares):
                     handler = partial(middleware, handler=handler)
-                self._known.setdefault((route.method, path), (route, handler))
+                self._known.setdefault((route.method, path), (_match(app, route), handler))
 
     def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         found = self._known.get((request.method, request.raw_path.partition("?")[0]))
         if found is None or hdrs.EXPECT in request.headers or not isinstance(request, web.Request):
             return self._other(request)
-        route, handler = found
-        match = web.UrlMappingMatchInfo({}, route)
-        match.add_app(self._app)
-        match.freeze()
-        request._match_info = match
+        request._match_info, handler = found
         return handler(request)
+
+
+def _match(app: web.Application, route: web.AbstractRoute) -> web.UrlMappingMatchInfo:
+    match = web.UrlMappingMatchInfo({}, route)
+    match.add_app(app)
+    match.freeze()
+    return match

@@ -125,7 +125,7 @@ class Guarded(RequestHandler):
         super().data_received(data)
         if self._in_header():
             self._arm()
-        else:
+        elif self._deadline is not None:
             self._disarm()
 
     def eof_received(self) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware as AiohttpMiddleware
@@ -113,11 +113,7 @@ def page_policy(host: str, secure: bool, files: str = "") -> dict[str, str]:
 
 def in_chain(method: AiohttpMiddleware) -> AiohttpMiddleware:
     """aiohttp marks its middleware by an attribute, which a bound method cannot carry."""
-
-    def run(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        return method(request, handler)
-
-    return web.middleware(run)
+    return web.middleware(partial(method))
 
 
 def is_secure(request: web.Request, public_url: str) -> bool:
@@ -163,7 +159,7 @@ class Middleware:
             headers[_HSTS] = HSTS
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        name_request(request)
+        ident = name_request(request)
         try:
             self._take(request)
             if request.method == "OPTIONS" and _is_preflight(request):
@@ -171,13 +167,13 @@ class Middleware:
             else:
                 response = await handler(request)
         except Exception as error:
-            response = from_exception(error, request_id_of(request))
+            response = from_exception(error, ident)
         if type(response) is Ready:
-            response.lead = self._lead(request)
+            response.lead = self._lead(request, ident)
         self.requests[(_route(request), response.status)] += 1
         return response
 
-    def _lead(self, request: web.Request) -> str:
+    def _lead(self, request: web.Request, ident: str) -> str:
         """What `finish` says of an answer of the API, as text, with the date of this second."""
         second = int(self._unix())
         if second != self._second:
@@ -185,7 +181,7 @@ class Middleware:
             plain = lines(fields)
             self._second, self._leads = second, (plain, plain + lines({_HSTS: HSTS}))
         secure = self._hsts and is_secure(request, self._public_url)
-        return f"{self._leads[secure]}{REQUEST_ID}: {request_id_of(request)}\r\n"
+        return f"{self._leads[secure]}{REQUEST_ID}: {ident}\r\n"
 
     def _take(self, request: web.Request) -> None:
         address = client_address(request, self._proxies)

@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 JSON = "application/json"
 NO_STORE = "no-store"
 _OWN = f"{hdrs.CONTENT_TYPE}: {JSON}\r\n{hdrs.CACHE_CONTROL}: {NO_STORE}\r\n"
+_LENGTH = f"{hdrs.CONTENT_LENGTH}: "
 _ORDINARY = CIMultiDict({hdrs.CONTENT_TYPE: JSON, hdrs.CACHE_CONTROL: NO_STORE})
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _HEAD = HTTPMethod.HEAD.value
@@ -70,10 +71,11 @@ class Ready(web.Response):
 
     def _spelled(self) -> bytes:
         """Raises ValueError for a value that is more than one field (RFC 9110 section 5.5)."""
-        if not "".join(self._fields.values()).isprintable():
+        body, fields = self._json, self._fields
+        if not "".join(fields.values()).isprintable():
             raise ValueError("a field has control characters")
-        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{self.lead}{_OWN}{lines(self._fields)}"
-        return f"{head}{hdrs.CONTENT_LENGTH}: {len(self._json)}\r\n\r\n".encode() + self._json
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{self.lead}{_OWN}{lines(fields)}"
+        return f"{head}{_LENGTH}{len(body)}\r\n\r\n".encode() + body
 
 
 def _is_plain(request: web.BaseRequest) -> bool:

@@ -12,14 +12,15 @@ _KEY = web.RequestKey("request_id", str)
 _IDS: Ids = SystemIds(SystemClock())
 
 
-def name_request(request: web.Request) -> None:
+def name_request(request: web.Request) -> str:
     """First of all: asking before it has an id costs more."""
-    request[_KEY] = _IDS.new()
+    made = request[_KEY] = _IDS.new()
+    return made
 
 
 def request_id_of(request: web.Request) -> str:
     """A client's own id is not taken: it could carry anything into logs (ASVS 16.4.1)."""
-    found = request.get(_KEY)
-    if found is None:
-        found = request[_KEY] = _IDS.new()
-    return found
+    try:
+        return request[_KEY]
+    except KeyError:
+        return name_request(request)

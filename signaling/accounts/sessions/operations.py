@@ -6,6 +6,7 @@ like one that does not exist.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -84,6 +85,12 @@ def own(principal: Principal) -> tuple[str, str]:
     return principal.account, principal.session
 
 
+@lru_cache(maxsize=64)
+def _in_order(names: frozenset[str]) -> list[str]:
+    """Most principals have one of a few sets. Nobody changes what this answers."""
+    return sorted(map(str, names))
+
+
 def _no_session() -> ClientError:
     return ClientError(Code.NOT_FOUND, 404, "There is no such session.")
 
@@ -113,12 +120,12 @@ class Handlers:
         who = call.principal
         return Current(
             account=who.account,
-            kind=who.kind.value,
+            kind=str(who.kind),
             session=who.session,
             device=who.device,
             client=who.client,
-            roles=sorted(map(str, who.roles)),
-            scopes=sorted(who.scopes),
+            roles=_in_order(who.roles),
+            scopes=_in_order(who.scopes),
             mfa=who.mfa,
             authenticated_at=who.authenticated_at,
             expires_at=who.valid_until,

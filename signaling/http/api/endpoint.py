@@ -74,6 +74,7 @@ class Endpoint:
         self._also = PARAMETERS if operation.paged else frozenset()
         self._encode = msgspec.json.Encoder().encode
         self._nobody = Principal(app=ports.app)
+        self._route = operation.route
         self._checks_caller = operation.auth not in (Auth.NONE, Auth.OPTIONAL)
         self._checks_origin = operation.unsafe and not operation.any_origin
         # Other hooks of aiohttp add to answers elsewhere (CORS), which `Ready` would not hear of.
@@ -138,7 +139,7 @@ class Endpoint:
 
     def _check_edge(self, request: web.Request) -> None:
         self._ports.check_transport(request)
-        if request.raw_path != self._operation.route:
+        if request.raw_path != self._route:
             decode.check_path(request.raw_path)
         if self._checks_origin:
             self._ports.check_origin(request)
@@ -158,11 +159,11 @@ class Endpoint:
     def _shaped(self, call: Call[Any]) -> bool:
         """All of it but the body. False when there is none to read."""
         operation, request = self._operation, call.request
-        call.query, ours = decode.query(
-            request.rel_url.raw_query_string, operation.query, self._also
-        )
-        if operation.paged:
-            call.page = self._ports.cursors.ask(ours, operation.id, call.principal)
+        said = request.rel_url.raw_query_string if "?" in request.raw_path else ""
+        if said or operation.paged or operation.query is not None:
+            call.query, ours = decode.query(said, operation.query, self._also)
+            if operation.paged:
+                call.page = self._ports.cursors.ask(ours, operation.id, call.principal)
         call.if_match = entity_tags(request.headers.get(hdrs.IF_MATCH))
         if operation.if_match and call.if_match is None:
             message = "Say with If-Match which version you change."

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from multidict import istr
-
 from signaling.bus.port import Bus, Limit
 from signaling.errors import ClientError, Code
 
@@ -46,7 +44,7 @@ RATES: dict[str, Rate] = {
     "export": Rate(10, 600, 3, "Exports of many records."),
     "socket": Rate(60, 60, 30, "Opening sockets and their tickets."),
 }
-POLICY, LIMIT = istr("RateLimit-Policy"), istr("RateLimit")
+POLICY, LIMIT = "RateLimit-Policy", "RateLimit"
 
 
 class RateLimiter:
