@@ -140,10 +140,10 @@ TEST = (
     Suite("proofs", 20, (real("proofs", "tests/proofs"),), beside=True),
     Suite("files", 20, (real("files", *FILES),), beside=True),
     Suite("chat", 20, (real("chat", *CHAT),), beside=True),
-    Suite("interop", 10, (real("interop", "tests/interop"),)),
-    Suite("page", 16, (real("page", "tests/web"),)),
-    Suite("network", 12, (real("network", "tests/network"),)),
-    Suite("attacks", 8, (real("attacks", "tests/attacks"),)),
+    Suite("interop", 20, (real("interop", "tests/interop"),)),
+    Suite("page", 25, (real("page", "tests/web"),)),
+    Suite("network", 20, (real("network", "tests/network"),)),
+    Suite("attacks", 15, (real("attacks", "tests/attacks"),)),
 )
 
 
