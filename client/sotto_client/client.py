@@ -198,7 +198,7 @@ class Client:
         self.log.write("warning", f"error {frame['code']} {frame['name']}: {body['message']}")
         if fate is Fate.SIGN_OUT:
             self.trouble = frame["name"]
-        elif fate is Fate.STOP and replica is not None:
+        elif fate in (Fate.STOP, Fate.FORGET) and replica is not None:
             self._stopped.add(replica.path)
         elif fate is Fate.AGAIN and replica is not None:
             task = asyncio.create_task(self._again(replica))

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from sotto_client.local import File, Local, Pending
+from sotto_client.erasing import Erasing, ends_the_room, key_of
+from sotto_client.local import EVERYTHING, File, Local, Pending
 from sotto_client.verdicts import Fate, fate_of
 
 UPLOAD_BYTES = 40_000
@@ -65,6 +66,7 @@ class Replica:
         self._now = now
         self._advanced = advanced
         self._number = number
+        self._erasing = Erasing(local, self.file)
         self._sent = 0
         self._mark = 0
 
@@ -74,7 +76,7 @@ class Replica:
         """A change of this device, durable here at once. Its version, and what to send now."""
         file = self.file
         clock = max(self._now(), file.clock + 1)
-        change = Pending(file.next, clock, dumped(op).encode())
+        change = Pending(file.next, clock, dumped(self._erasing.quiet(op)).encode())
         with self._local.transaction():
             self._local.put_pending(self.path, change)
             file.next, file.clock = file.next + 1, clock
@@ -140,6 +142,9 @@ class Replica:
     def gone(self) -> None:
         self.phase = Phase.AWAY
 
+    def _is_away(self) -> bool:
+        return self.phase is Phase.AWAY
+
     def hear(self, frame: Frame) -> list[Frame]:
         """A frame of this session; what to send for it."""
         kind = frame["type"]
@@ -167,6 +172,8 @@ class Replica:
         if fate in (Fate.WARN, Fate.IGNORE):
             return []
         self.phase = Phase.AWAY
+        if fate is Fate.FORGET:
+            self._forget()
         if fate is Fate.RENAME:
             self._rename()
             return self.begin()
@@ -178,6 +185,20 @@ class Replica:
         self.file.cursor, self.file.chain = 0, ""
         self._local.keep(self.file)
         return self.begin()
+
+    def _forget(self) -> None:
+        """The partition is there no more, and this copy says nothing of it; what was not sent is
+        its author's, and stays.
+        """
+        file = self.file
+        self.phase = Phase.AWAY
+        with self._local.transaction():
+            self._local.forget_upto(self.path, EVERYTHING)
+            self._local.unstage(self.path)
+            file.cursor, file.floor, file.chain, file.state = 0, 0, "", b""
+            self._local.keep(file)
+        self._erasing.forgot()
+        self._touched()
 
     def _rename(self) -> None:
         """Another ident, with what is pending under new versions: an ident is never used again."""
@@ -210,6 +231,8 @@ class Replica:
         except NeedsReset:
             return [self._unbind(), *self._begin_anew()]
         self._touched()
+        if self._is_away():
+            return [self._unbind()]
         uploaded = frame["upload_client_version"]
         if uploaded < self.file.acked or uploaded >= self.file.next:
             # A restored server, or a restored device: this name is used up.
@@ -231,8 +254,10 @@ class Replica:
         file = self.file
         with self._local.transaction():
             for change in changes:
+                if "op" not in change:  # a bootstrap brings everything whole
+                    raise NeedsReset
                 file.clock = max(file.clock, change["clock"])
-                self._local.stage(self.path, change["seq"], _dump(change))
+                self._local.stage(self.path, change["seq"], _dump(change), key_of(change["op"]))
             if frame["bootstrap"] == "more":
                 self._local.keep(file)
                 return False
@@ -242,6 +267,7 @@ class Replica:
             state = frame.get("state") or {}
             file.clock = max(file.clock, state.get("clock", 0))
             file.state = _dump(state) if state else b""
+            self._erasing.anew()
             self._arrived(frame)
         return True
 
@@ -254,10 +280,12 @@ class Replica:
             # A floor never sinks, but on a server that was restored.
             raise NeedsReset
         with self._local.transaction():
-            for change in changes:
-                self._integrate(change)
+            places = [self._integrate(change) for change in changes]
+            self._erasing.heard(places)
             self._sink_to(frame["floor"])
             self._arrived(frame)
+            if any(map(ends_the_room, places)):
+                self._forget()
         return True
 
     def _sink_to(self, floor: int) -> None:
@@ -266,15 +294,19 @@ class Replica:
             leaving = [json.loads(data) for data in self._local.entries(self.path, floor)]
             self.file.state = self._advanced(self.file.state, leaving)
             self._local.forget_upto(self.path, floor)
+            self._erasing.forgot()
 
-    def _integrate(self, change: Frame) -> None:
+    def _integrate(self, change: Frame) -> Frame:
         file = self.file
         if change["ident"] == file.ident:
             if "op" not in change:
                 change = {**change, "op": self._own(change["version"])}
+            else:
+                self._local.taint()  # nothing may be left of what was sent
             self._local.drop_pending(self.path, change["version"])
         file.clock = max(file.clock, change["clock"])
-        self._local.add(self.path, change["seq"], _dump(change))
+        self._local.add(self.path, change["seq"], _dump(change), key_of(change["op"]))
+        return change
 
     def _own(self, version: int) -> Frame:
         change = self._local.one_pending(self.path, version)

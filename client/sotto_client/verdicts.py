@@ -19,6 +19,7 @@ class Fate(StrEnum):
     RENAME = "rename"  # begin anew with a new ident
     BEGIN_ANEW = "begin_anew"  # with the same
     STOP = "stop"  # follow it no longer
+    FORGET = "forget"  # nor keep anything of it
     BUG = "bug"  # the session is over until the next socket
     RECONNECT = "reconnect"  # the socket ends
     SIGN_OUT = "sign_out"  # sign in again
@@ -28,7 +29,8 @@ _UNKNOWN_MESSAGE, _NO_SUCH_SESSION, _COMPENSATED = 102, 106, 231
 _TOKENS = frozenset({202, 203})
 _STRANGERS = frozenset({208, 223})
 _RESETS = frozenset({209, 210, 211, 222})
-_CLOSED = frozenset({204, 205, 206, 224, 228})
+_GONE = frozenset({205})
+_CLOSED = frozenset({204, 206, 224, 228})
 _FIRST_OF_SESSIONS = 200
 """Below are the socket's."""
 
@@ -52,6 +54,7 @@ _BY_CODE = (
     (frozenset({_COMPENSATED}), Fate.WARN),
     (_STRANGERS, Fate.RENAME),
     (_TOKENS, Fate.TOKEN),
+    (_GONE, Fate.FORGET),
     (_CLOSED, Fate.STOP),
 )
 

@@ -56,6 +56,8 @@ class SyncMachine(RuleBasedStateMachine):
         self.made: dict[str, int] = {}
         """What was done, by its text; the device that did it."""
         self.voidable: set[str] = set()
+        self.emptied: set[str] = set()
+        """Messages that were erased: an edit that waits on its device loses what it says."""
         self.saved: tuple[Any, dict[int, str]] | None = None
         self.seen: dict[int, str] = {}
         """Every op that the log ever took, by seq: purged and erased ones too."""
@@ -115,7 +117,7 @@ class SyncMachine(RuleBasedStateMachine):
         elif kind == "topic":
             op = {"type": "set", "topic": text}
         self.made[spelled(op)] = who
-        if self.ground.may_be_void(who, op):
+        if self.ground.may_be_void(who, op) or (kind == "edit" and op["id"] in self.emptied):
             self.voidable.add(spelled(op))
         _, frames = device.replica.make(op)
         device.send(frames)
@@ -253,7 +255,10 @@ class SyncMachine(RuleBasedStateMachine):
         there = [] if room is None else [op for op in room.ops if not op.erased]
         posts = [e for e in self.run(self.ground.opened(there)) if isinstance(e.op, Post)]
         if posts:
-            self.run(self.ground.erase(posts[place % len(posts)]))
+            post: Any = posts[place % len(posts)]
+            self.run(self.ground.erase(post))
+            self.emptied.add(post.op.id)
+            self.voidable |= {t for t in self.made if '"edit"' in t and post.op.id in t}
             self._look()
 
     @rule(who=WHO, seconds=st.integers(-4000, 4000))

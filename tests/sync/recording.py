@@ -32,6 +32,8 @@ from tests.signaling.sync.test_sessions import blind
 from tests.sync.wire import APP, PATH, ROOM, Device, Pipe, Server, settle
 
 ANA, BEN = "ana", "ben"
+WRITTEN = ("text", "note")
+"""The fields with what people write, in ops and states."""
 Step = dict[str, Any]
 
 
@@ -45,6 +47,7 @@ class Recording:
         self.rooms = PlainRooms(MemoryStore(self.clock), LocalBus(self.clock))
         self.server = _Seeded(self.rooms, self.rooms.bus, self.clock)
         self.ben = Device(self.server, BEN, ":memory:", self.clock)
+        self.others = {BEN: self.ben}
         self.steps: list[Step] = []
         self.local = Local(":memory:")
         self.replica = self._open()
@@ -64,13 +67,15 @@ class Recording:
         return self._sessions
 
     async def close(self) -> None:
-        await self.ben.drop()
+        for other in self.others.values():
+            await other.drop()
         if self.pipe is not None:
             self.server.closed(self.pipe)
         self.server.hub.close()
         await settle()
         self.local.close()
-        self.ben.local.close()
+        for other in self.others.values():
+            other.local.close()
 
     def _write(self, step: str, sends: list[Frame] | None = None, **more: Any) -> None:
         for frame in sends or ():
@@ -147,12 +152,24 @@ class Recording:
         return message_id(self._messages)
 
     async def ben_posts(self, *texts: str) -> None:
-        for text in texts:
+        await self.other_makes(BEN, *(post(self.message(), text) for text in texts))
+
+    async def other_makes(self, account: str, *ops: Frame) -> None:
+        """On another device, of this account or of somebody else's."""
+        other = self.others.get(account) or self._other(account)
+        for op in ops:
             self.clock.advance(1)
-            self.ben.replica.make(post(self.message(), text))
-        await self.ben.drop()
-        await self.ben.rest()
-        await self.ben.drop()
+            other.replica.make(op)
+        await other.drop()
+        await other.rest()
+        await other.drop()
+
+    def _other(self, account: str) -> Device:
+        made = self.others[account] = Device(self.server, account, ":memory:", self.clock)
+        if self.path != PATH:
+            folds = folds_of(self.path)
+            made.replica = Replica(made.local, self.path, made.now, made._number, folds)
+        return made
 
     async def say(self, op: Frame) -> None:
         """The server's own op."""
@@ -228,7 +245,27 @@ def snapshot(replica: Replica) -> dict[str, Any]:
         "refused": [found["client_version"] for found in replica.refused],
         "marks": sorted(replica.marks),
         "shows": [_said(message) for message in view_of(replica, ANA).messages],
+        "holds": sorted(_words([*_rows(replica), json.loads(file.state or b"null")])),
     }  # fmt: skip
+
+
+def _rows(replica: Replica) -> list[Any]:
+    """All that is kept of entries and changes, shown or not."""
+    on, path = replica._local._on, (replica.path,)
+    rows = on.execute("SELECT data FROM entry WHERE path = ?", path).fetchall()
+    rows += on.execute("SELECT data FROM staged WHERE path = ?", path).fetchall()
+    rows += on.execute("SELECT op FROM pending WHERE path = ?", path).fetchall()
+    return [json.loads(row[0]) for row in rows]
+
+
+def _words(kept: Any) -> set[str]:
+    """What people wrote, wherever it is in it."""
+    if isinstance(kept, list):
+        return set().union(*map(_words, kept))
+    if not isinstance(kept, dict):
+        return set()
+    here = {value for name, value in kept.items() if name in WRITTEN and isinstance(value, str)}
+    return here.union(*map(_words, kept.values()))
 
 
 def _said(message: Any) -> str:

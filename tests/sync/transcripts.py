@@ -2,6 +2,7 @@
 
 A transcript is what every client sends, keeps and shows for what it hears, and a change of one is a
 change of the protocol. The server's frames in them come out of its real sessions (`recording`).
+Long because every scene is here, each as short as it can be.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from signaling.errors import Unavailable
-from tests.sync.recording import ANA, Recording, message_id, pages_of, view_in_the_end
+from signaling.errors import ClientError, Code, Unavailable
+from tests.sync.recording import ANA, BEN, Recording, message_id, pages_of, view_in_the_end
 from tests.sync.wire import APP, PATH, ROOM
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "sync"
@@ -260,6 +261,77 @@ async def erased(it: Recording) -> None:
     await it.hear()
 
 
+async def erased_while_away(it: Recording) -> None:
+    """What is erased while a device is away leaves its copy and its outbox when it comes back; so
+    does what comes late about it."""
+    await it.connect()
+    await it.hear()
+    mine = await it.post("my secret")
+    await it.ben_posts("secret", "kept")
+    await it.hear()
+    await it.make({"type": "react", "id": message_id(2), "emoji": "+1"})
+    await it.hear()
+    await it.gone()
+    await it.make({"type": "edit", "id": mine, "body": _body("my secret, better")})
+    await it.make({"type": "edit", "id": message_id(3), "body": _body("not mine")})
+    await it.rooms.store.log.erase(APP, ROOM, [1, 2, 4])
+    await it.say({"type": "erase", "seqs": [1, 2, 4], "ids": [mine, message_id(2)]})
+    await it.connect()
+    await it.hear()
+    late = {"type": "edit", "id": message_id(2), "body": _body("secret, too late")}
+    await it.other_makes(BEN, late)
+    await it.hear()
+    await it.restart()
+    await it.make({"type": "edit", "id": mine, "body": _body("my secret, again")})
+
+
+async def deleted(it: Recording) -> None:
+    """What was deleted for everybody says nothing more on any device, nor do its edits, reactions
+    and votes; its place stays. So in what comes late, and in a bootstrap that still has it."""
+    await it.ben_posts("old secret", "secret", "kept")
+    better = {"type": "edit", "id": message_id(2), "body": _body("secret, better")}
+    await it.other_makes(BEN, better, {"type": "delete", "id": message_id(1)})
+    with pages_of(2):
+        await it.connect()
+        await it.hear()
+    mine = await it.post("my secret")
+    await it.make({"type": "react", "id": message_id(2), "emoji": "+1"})
+    await it.hear()
+    not_theirs = {"type": "delete", "id": mine}
+    await it.other_makes(BEN, {"type": "delete", "id": message_id(2)}, not_theirs)
+    await it.hear()
+    await it.gone()
+    await it.make({"type": "edit", "id": mine, "body": _body("my secret, better")})
+    await it.other_makes(ANA, {"type": "delete", "id": mine, "reason": "a slip"})
+    late = {"type": "edit", "id": message_id(2), "body": _body("secret, too late")}
+    await it.other_makes(BEN, late)
+    await it.connect()
+    await it.hear()
+
+
+async def room_erased(it: Recording) -> None:
+    """A room that is erased as a whole leaves nothing but what was not sent."""
+    await it.say({"type": "create", "kind": "group", "mode": "searchable", "name": "Tea"})
+    await it.ben_posts("secret")
+    await it.connect()
+    await it.hear()
+    await it.make({"type": "set", "topic": "Not sent"}, lost=True)
+    await it.say({"type": "erase", "seqs": [], "reason": "room"})
+    await it.hear()
+
+
+async def room_gone(it: Recording) -> None:
+    """The same for a device that was away: it hears that there is no such room (205)."""
+    await it.ben_posts("secret")
+    await it.connect()
+    await it.hear()
+    await it.gone()
+    it.rooms.fails = ClientError(Code.ROOM_NOT_FOUND, 404, "There is no such room.")
+    await it.make({"type": "set", "topic": "Not sent"})
+    await it.connect()
+    await it.hear()
+
+
 async def stranger(it: Recording) -> None:
     """A name that the server did not give (208): another one, and what is pending under it."""
     await it.connect()
@@ -337,12 +409,27 @@ async def own_data(it: Recording) -> None:
     await it.make({"type": "hide", "room": ROOM, "id": message_id(1)})
     await it.make({"type": "hide_upto", "room": ROOM, "seq": 3})
     await it.hear()
+    await it.make({"type": "draft", "room": ROOM, "body": _body("once")})
+    await it.hear()
+    await it.make({"type": "draft", "room": ROOM, "body": _body("twice")})
+    await it.make({"type": "save", "room": ROOM, "id": message_id(3), "note": "a note"})
+    await it.hear()
+    await it.gone()
+    await it.make({"type": "draft", "room": ROOM, "body": _body("thrice, too early")})
+    await it.other_makes(
+        ANA,
+        {"type": "draft", "room": ROOM},
+        {"type": "save", "room": ROOM, "id": message_id(3), "on": False},
+    )
+    await it.connect()
+    await it.hear()
 
 
 SCENES: tuple[Scene, ...] = (
     begins, batches, upload, lost_acknowledgement, crash_before_sending, mark, void, version_gap,
-    restored, epoch, another_history, ahead, expired, floor, resume, slow_reader, erased, stranger,
-    packed, forbidden, let_in_again, store_away, own_data,
+    restored, epoch, another_history, ahead, expired, floor, resume, slow_reader, erased,
+    erased_while_away, deleted, room_erased, room_gone, stranger, packed, forbidden, let_in_again,
+    store_away, own_data,
 )  # fmt: skip
 
 

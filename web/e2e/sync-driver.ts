@@ -26,11 +26,15 @@ const Post = v.object({ room: v.string(), text: v.string() });
 const Make = v.object({ path: v.string(), op: v.looseObject({ type: v.string() }) });
 const Path = v.object({ path: v.string() });
 const Wait = v.object({ path: v.string(), ms: v.number() });
+const COPIES = 'copies';
 const Request = v.looseObject({ id: v.number(), do: v.string() });
 type Request = v.InferOutput<typeof Request>;
 
 class Device {
-  private constructor(private readonly client: SyncClient) {}
+  private constructor(
+    private readonly client: SyncClient,
+    private readonly factory: IDBFactory,
+  ) {}
 
   static async open(words: unknown): Promise<Device> {
     const { url, token, account, first_ms: first } = v.parse(Open, words);
@@ -38,7 +42,8 @@ class Device {
       const headers = { ...(init?.headers as object), authorization: `Bearer ${token}` };
       return fetch(`${url}${String(path)}`, { ...init, headers });
     });
-    const storage = await IndexedDbStorage.open(new IDBFactory(), 'copies');
+    const factory = new IDBFactory();
+    const storage = await IndexedDbStorage.open(factory, COPIES);
     const outside = {
       url: `${url.replace(/^http/, 'ws')}/sync`,
       ticket: () => ticketFrom(api),
@@ -48,13 +53,14 @@ class Device {
       random: Math.random,
       backoff: new Backoff(Math.random, first),
     };
-    return new Device(new SyncClient(account, storage, outside));
+    return new Device(new SyncClient(account, storage, outside), factory);
   }
 
   readonly acts: Readonly<Record<string, (words: Request) => unknown>> = {
     start: () => this.client.start(),
     stop: () => this.client.stop(),
     log: () => this.client.log.read(),
+    dump: () => dumped(this.factory),
     trouble: () => this.client.trouble?.code ?? null,
     follow: async (words) => {
       await this.client.follow(v.parse(Path, words).path).open();
@@ -88,6 +94,24 @@ class Device {
       };
     },
   };
+}
+
+/** Every row of every store of its database, as it is there. */
+async function dumped(factory: IDBFactory): Promise<string> {
+  const database = await answered(factory.open(COPIES));
+  const names = [...database.objectStoreNames];
+  const stores = database.transaction(names, 'readonly');
+  const rows = names.map((name) => answered(stores.objectStore(name).getAll()));
+  const found = await Promise.all(rows);
+  database.close();
+  return JSON.stringify(found);
+}
+
+function answered<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.addEventListener('success', () => resolve(request.result));
+    request.addEventListener('error', () => reject(request.error ?? new Error('IndexedDB')));
+  });
 }
 
 function say(line: object): void {

@@ -1,6 +1,7 @@
 // The frames of the socket: what a server may send, checked as it comes in, and what this client sends.
 // They are described in the server's AsyncAPI document and docs/reference/sync.md.
 import * as v from 'valibot';
+import type { File } from './copy';
 import type { AnyOp, Place } from './model';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -114,6 +115,24 @@ export type ClientFrame =
   | { readonly type: 'upload'; readonly session: number; readonly changes: readonly Uploaded[] }
   | { readonly type: 'mark'; readonly session: number; readonly request: number }
   | { readonly type: 'unbind'; readonly session: number };
+
+/** Who a copy is to the server, and how far it has come. */
+export function identOf(session: number, file: File): ClientFrame {
+  return {
+    type: 'ident',
+    session,
+    client_file_ident: file.ident,
+    client_file_ident_salt: file.salt,
+    download_server_version: file.cursor,
+    chain: file.cursor > 0 ? file.chain : '',
+    upload_client_version: file.acked,
+    compress: true,
+  };
+}
+
+export function unbindOf(session: number): ClientFrame {
+  return { type: 'unbind', session };
+}
 
 /** What came is not what this client and the server agreed on. */
 export class BadFrame extends Error {

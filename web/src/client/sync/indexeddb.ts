@@ -6,7 +6,8 @@ import type { Place } from './model';
 import { requireNext } from './storage';
 import type { Storage } from './storage';
 
-const VERSION = 1;
+/** Copies of version 1 kept what was deleted: they are begun anew, and seen until then. */
+const VERSION = 2;
 /** Object stores and their keys. Each but the first has a row for each item of a copy. */
 const STORES = {
   file: 'path',
@@ -31,8 +32,9 @@ export class IndexedDbStorage implements Storage {
 
   static async open(factory: IDBFactory, name: string): Promise<IndexedDbStorage> {
     const request = factory.open(name, VERSION);
-    request.addEventListener('upgradeneeded', () => {
-      for (const store of NAMES) {
+    request.addEventListener('upgradeneeded', ({ oldVersion }) => {
+      if (oldVersion > 0) renew(request.transaction?.objectStore('file'));
+      for (const store of oldVersion > 0 ? [] : NAMES) {
         const keyPath = STORES[store];
         const path = typeof keyPath === 'string' ? keyPath : [...keyPath];
         request.result.createObjectStore(store, { keyPath: path });
@@ -98,6 +100,16 @@ export class IndexedDbStorage implements Storage {
     this.db.close();
     await answer(this.factory.deleteDatabase(this.db.name));
   }
+}
+
+function renew(files: IDBObjectStore | undefined): void {
+  const walk = files?.openCursor();
+  walk?.addEventListener('success', () => {
+    const found = walk.result;
+    if (found === null) return;
+    found.update({ ...(found.value as File), cursor: 0, chain: '' });
+    found.continue();
+  });
 }
 
 /** All keys of a partition: an array sorts above every number and text (section 2.4). */

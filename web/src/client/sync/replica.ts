@@ -8,7 +8,9 @@
 import { inOrder, written } from './copy';
 import type { Copy, File, KeptState, Pending, Write } from './copy';
 import type { ClientFrame, Download, ErrorFrame, Incoming, Rejected, SessionFrame } from './frames';
+import { Erasing, endsTheRoom } from './erasing';
 import { sunk } from './folding';
+import { identOf, unbindOf } from './frames';
 import type { AnyOp, Place } from './model';
 import { sendable, uploadsOf } from './outbox';
 import { fateOf } from './verdicts';
@@ -38,12 +40,16 @@ export class Replica {
   private writes: Write[] = [];
   private sent = 0;
   private asked = 0;
+  private readonly erasing: Erasing;
 
   /** `copy` belongs to it from now on. `number` gives each session a number that is new to its socket. */
   constructor(
     readonly copy: Copy,
     private readonly number: () => number,
-  ) {}
+  ) {
+    const write = (one: Write) => this.write(one);
+    this.erasing = new Erasing(copy, { write, keep: (change) => this.keep(change) });
+  }
 
   get file(): File {
     return this.copy.file;
@@ -75,7 +81,8 @@ export class Replica {
 
   private pend(op: AnyOp, now: number): void {
     const { next, clock } = this.file;
-    const change = { version: next, clock: Math.max(Math.floor(now), clock + 1), op };
+    const at = Math.max(Math.floor(now), clock + 1);
+    const change = { version: next, clock: at, op: this.erasing.quiet(op) };
     this.write({ write: 'pend', change });
     this.keep({ next: next + 1, clock: change.clock });
   }
@@ -113,21 +120,7 @@ export class Replica {
     if (this.copy.staged.size > 0) this.write({ write: 'unstage' });
     const bind = { type: 'bind', session: this.session, path: this.file.path } as const;
     if (this.file.ident === '') return [{ ...bind, need_client_file_ident: true }];
-    return [bind, this.identify()];
-  }
-
-  private identify(): ClientFrame {
-    const { file } = this;
-    return {
-      type: 'ident',
-      session: this.session,
-      client_file_ident: file.ident,
-      client_file_ident_salt: file.salt,
-      download_server_version: file.cursor,
-      chain: file.cursor > 0 ? file.chain : '',
-      upload_client_version: file.acked,
-      compress: true,
-    };
+    return [bind, identOf(this.session, this.file)];
   }
 
   /** A frame of this session. What is of another one, or came too late, is nothing. */
@@ -137,7 +130,7 @@ export class Replica {
       switch (frame.type) {
         case 'ident':
           this.keep({ ident: frame.client_file_ident, salt: frame.client_file_ident_salt });
-          return [this.identify()];
+          return [identOf(this.session, this.file)];
         case 'download':
           return this.download(frame);
         case 'mark':
@@ -154,6 +147,7 @@ export class Replica {
     if (fate === 'warn') this.refused.push(...(frame.body.rejectedUpdates ?? []));
     if (fate === 'warn' || fate === 'ignore') return [];
     this.phase = 'away';
+    if (fate === 'forget') this.forget();
     if (fate === 'rename') {
       this.rename();
       return this.bind();
@@ -166,6 +160,15 @@ export class Replica {
     this.resets += 1;
     this.keep({ cursor: 0, chain: '' });
     return this.bind();
+  }
+
+  /** The partition is there no more, and this copy says nothing of it; what was not sent stays. */
+  private forget(): void {
+    this.phase = 'away';
+    this.write({ write: 'forget', upto: Number.MAX_SAFE_INTEGER });
+    this.write({ write: 'unstage' });
+    this.keep({ cursor: 0, floor: 0, chain: '', state: null });
+    this.erasing.forgot();
   }
 
   /** Another ident, with what is pending under new versions: an ident is never used again. */
@@ -188,12 +191,13 @@ export class Replica {
       if (!isNews) return [];
     } catch (error) {
       if (!(error instanceof NeedsReset)) throw error;
-      return [this.unbind(), ...this.beginAnew()];
+      return [unbindOf(this.session), ...this.beginAnew()];
     }
+    if (this.phase === 'away') return [unbindOf(this.session)];
     const uploaded = frame.upload_client_version;
     if (uploaded < this.file.acked || uploaded >= this.file.next) {
       // A restored server, or a restored device: this name is used up.
-      const unbind = this.unbind();
+      const unbind = unbindOf(this.session);
       this.rename();
       return [unbind, ...this.bind()];
     }
@@ -201,10 +205,6 @@ export class Replica {
     if (uploaded > this.file.acked) this.keep({ acked: uploaded });
     this.phase = 'synced';
     return this.uploads();
-  }
-
-  private unbind(): ClientFrame {
-    return { type: 'unbind', session: this.session };
   }
 
   /** True when it is complete: only then anything of it is seen. */
@@ -223,6 +223,7 @@ export class Replica {
     const state = (frame.state ?? {}) as KeptState;
     const clock = Math.max(this.file.clock, state.clock ?? 0);
     this.keep({ clock, state: Object.keys(state).length > 0 ? state : null });
+    this.erasing.anew();
     this.arrived(frame);
     return true;
   }
@@ -235,14 +236,15 @@ export class Replica {
     if (frame.from !== cursor || frame.floor < floor) throw new NeedsReset();
     const places = frame.changes.map((change) => this.whole(change));
     for (const entry of places) {
-      if (entry.ident === this.file.ident) {
-        this.write({ write: 'unpend', version: entry.version });
-      }
+      const { ident, version } = entry;
+      if (ident === this.file.ident) this.write({ write: 'unpend', version });
       this.write({ write: 'entry', entry });
     }
+    this.erasing.heard(places);
     this.hearClocks(places);
     this.sinkTo(frame.floor);
     this.arrived(frame);
+    if (places.some(endsTheRoom)) this.forget();
     return true;
   }
 
@@ -260,6 +262,7 @@ export class Replica {
     const leaving = inOrder(this.copy.entries).filter((entry) => entry.seq <= floor);
     this.keep({ state: sunk(this.file.path, this.file.state, leaving) });
     this.write({ write: 'forget', upto: floor });
+    this.erasing.forgot();
   }
 
   private arrived(frame: Download): void {

@@ -138,6 +138,28 @@ describe('IndexedDB', () => {
     expect(await third.paths()).toEqual([]);
   });
 
+  it('begins copies of before anew, which kept what was deleted', async () => {
+    const factory = new IDBFactory();
+    const request = factory.open('copies', 1);
+    await new Promise((resolve) => {
+      request.addEventListener('upgradeneeded', () => {
+        const files = request.result.createObjectStore('file', { keyPath: 'path' });
+        files.put({ ...newFile(PATH), ident: '7', cursor: 5, chain: 'chain', acked: 2, next: 3 });
+        const keyPath = ['path', 'seq'];
+        const entries = request.result.createObjectStore('entry', { keyPath });
+        entries.put({ path: PATH, seq: 1, value: place(1) });
+        request.result.createObjectStore('staged', { keyPath });
+        request.result.createObjectStore('pending', { keyPath: ['path', 'version'] });
+        request.result.createObjectStore('handed', { keyPath: ['path', 'id'] });
+      });
+      request.addEventListener('success', resolve);
+    });
+    request.result.close();
+    const copy = await (await IndexedDbStorage.open(factory, 'copies')).load(PATH);
+    expect(copy.file).toMatchObject({ ident: '7', cursor: 0, chain: '', acked: 2, next: 3 });
+    expect(shown(copy).entries).toEqual([1]);
+  });
+
   it('keeps nothing of a step that fails', async () => {
     const storage = await IndexedDbStorage.open(new IDBFactory(), 'copies');
     const bad = { ...place(2), op: { type: 'post', no: () => 'functions cannot be kept' } };

@@ -166,6 +166,7 @@ export class SyncClient {
         this.dialer.line?.close();
         return;
       case 'stop':
+      case 'forget':
         if (partition !== undefined) partition.isStopped = true;
         return;
       case 'again':

@@ -38,6 +38,15 @@ const TRANSCRIPTS = readdirSync(FOLDER)
 
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
+/** What people wrote, wherever it is in what is kept. */
+function written(kept: unknown): string[] {
+  if (kept instanceof Map) return written([...kept.values()]);
+  if (typeof kept !== 'object' || kept === null) return [];
+  return Object.entries(kept).flatMap(([name, value]) =>
+    (name === 'text' || name === 'note') && typeof value === 'string' ? [value] : written(value),
+  );
+}
+
 /** A device that hears what a transcript says, and nothing else. */
 class Player {
   private readonly storage = new MemoryStorage();
@@ -107,6 +116,9 @@ class Player {
       shows: view.messages.map(({ body }) =>
         body?.format === 'm.plain.v1' ? (body.text ?? '') : '',
       ),
+      holds: [
+        ...new Set(written([kept.entries, kept.staged, kept.pending, kept.file.state])),
+      ].toSorted(),
     });
   }
 

@@ -26,7 +26,7 @@ const TABLE: [number, Partial<ErrorFrame['body']>, Fate][] = [
   [202, {}, 'token'],
   [203, {}, 'token'],
   [204, {}, 'stop'],
-  [205, {}, 'stop'],
+  [205, {}, 'forget'],
   [206, {}, 'stop'],
   [208, reset, 'rename'],
   [209, reset, 'begin_anew'],

@@ -3,7 +3,7 @@ import type { ErrorFrame } from './frames';
 
 /**
  * ignore: nothing. warn: tell the person, go on. again: bind later. token: get another token, then bind.
- * rename: begin anew with a new ident. begin_anew: with the same. stop: follow it no longer. bug: the
+ * rename: begin anew with a new ident. begin_anew: with the same. stop: follow it no longer. forget: nor keep anything of it. bug: the
  * session is over until the next socket. reconnect: the socket ends. sign_out: sign in again.
  */
 export type Fate =
@@ -14,6 +14,7 @@ export type Fate =
   | 'rename'
   | 'begin_anew'
   | 'stop'
+  | 'forget'
   | 'bug'
   | 'reconnect'
   | 'sign_out';
@@ -23,7 +24,8 @@ const NO_SUCH_SESSION = 106;
 const TOKENS: ReadonlySet<number> = new Set([202, 203]);
 const STRANGERS: ReadonlySet<number> = new Set([208, 223]);
 const RESETS: ReadonlySet<number> = new Set([209, 210, 211, 222]);
-const CLOSED: ReadonlySet<number> = new Set([204, 205, 206, 224, 228]);
+const CLOSED: ReadonlySet<number> = new Set([204, 206, 224, 228]);
+const GONE = 205;
 const COMPENSATED = 231;
 /** Sessions have their errors from here on; below are the socket's. */
 const FIRST_OF_SESSIONS = 200;
@@ -35,6 +37,7 @@ export function fateOf({ code, body }: ErrorFrame): Fate {
   if (STRANGERS.has(code)) return 'rename';
   if (RESETS.has(code) && body.shouldClientReset) return 'begin_anew';
   if (TOKENS.has(code)) return 'token';
+  if (code === GONE) return 'forget';
   if (CLOSED.has(code)) return 'stop';
   return body.tryAgain ? 'again' : 'bug';
 }
