@@ -37,7 +37,7 @@ from signaling.chat.ops import (
 )
 from signaling.chat.state import RoomState
 
-_MODERATES = frozenset({Part.OWNER, Part.MODERATOR})
+MODERATES = frozenset({Part.OWNER, Part.MODERATOR})
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -257,7 +257,7 @@ def _deleted(first: Entry, about: list[Entry]) -> Deleted | None:
 
 
 def _may(first: Entry, entry: Entry) -> bool:
-    return entry.account == first.account or entry.part in _MODERATES or entry.account is None
+    return entry.account == first.account or entry.part in MODERATES or entry.account is None
 
 
 def _reactions(about: list[Entry]) -> tuple[Reaction, ...]:

@@ -15,13 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signaling.chat.account_state import AccountState
-from signaling.chat.ops import CallOp, CallState, Delete, Entry, Erase, Part, Post
+from signaling.chat.ops import CallOp, CallState, Delete, Entry, Erase, Post
+from signaling.chat.reduce import MODERATES
 from signaling.chat.room import time_of
 
 # What is counted exactly; more is shown as "1,000+".
 MOST = 1000
 MOST_THREADS = 500
-_MODERATES = (Part.OWNER, Part.MODERATOR)
 # Nobody took it, or the caller gave up before.
 _MISSED = (CallState.MISSED, CallState.CANCELLED)
 
@@ -90,7 +90,7 @@ class Tail:
             self._call(entry.seq, op)
         elif isinstance(op, Delete):
             found = self._posts.get(op.id)
-            if found and (entry.account == found.account or entry.part in _MODERATES):
+            if found and (entry.account in (found.account, None) or entry.part in MODERATES):
                 del self._posts[op.id]
         elif isinstance(op, Erase):
             for ident in op.ids:

@@ -204,6 +204,24 @@ async def test_b18_a_person_goes_and_nobody_elses_things_do(there: Visit) -> Non
     assert said["kind"] == "person" and ann.id not in json.dumps(said)
 
 
+async def test_b18_what_a_moderator_deleted_stays_deleted(there: Visit) -> None:
+    """Their `delete` is erased with them; the message that it hid must not be read again."""
+    ann, bob, moderator = await people(there, 3)
+    room = await ann.room(bob, moderator)
+    await ann.must("PUT", f"/rooms/{room}/members/{moderator.id}", {"part": "moderator"})
+    insult = await bob.post(room, f"{CANARY} an insult")
+    await bob.post(room, "kept")
+    await moderator.must("DELETE", f"/rooms/{room}/messages/{insult['id']}")
+    assert await ann.texts(room) == ["kept"]
+    done = await ended(there, (await farewell(moderator)).body["id"])
+    assert done["state"] == "done"
+    for who in (ann, bob):
+        assert await who.texts(room) == ["kept"]
+        assert await who.found(CANARY) == []
+    log = await ann.log(room)
+    assert moderator.id not in json.dumps([one for one in log if one["op"]["type"] == "delete"])
+
+
 async def test_b18_deleting_an_account_erases_the_person_too(there: Visit) -> None:
     ann, bob = await people(there, 2)
     room = await bob.room(ann)

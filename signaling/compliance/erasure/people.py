@@ -17,8 +17,20 @@ from signaling.accounts.devices import Devices
 from signaling.accounts.links import Links
 from signaling.accounts.registry import Registry
 from signaling.chat.erasing import erase
-from signaling.chat.ops import Create, Entry, Erase, Erased, Member, Part, Post, Set, ToE2ee
-from signaling.chat.reduce import subject_of
+from signaling.chat.ops import (
+    Close,
+    Create,
+    Delete,
+    Entry,
+    Erase,
+    Erased,
+    Member,
+    Part,
+    Post,
+    Set,
+    ToE2ee,
+)
+from signaling.chat.reduce import MODERATES, subject_of
 from signaling.chat.room import Room
 from signaling.chat.state import RANK, RoomState
 from signaling.compliance.erasure.messages import COUNTED, is_message
@@ -50,6 +62,9 @@ class Theirs:
 
     messages: list[tuple[str, int]] = field(default_factory=list)
     others: list[int] = field(default_factory=list)
+    decided: list[Delete | Close] = field(default_factory=list)
+    """As a moderator, of others' messages: the server says it in their stead, or what was deleted
+    would be read again."""
     files: int = 0
 
     def counts(self) -> dict[str, int]:
@@ -163,6 +178,8 @@ class PersonErasing:
             some = theirs.messages[at : at + BATCH]
             await erase(self._chat, room, some, (), "erasure")
             await progress.note(after=counted, done=at, total=len(theirs.messages))
+        for at in range(0, len(theirs.decided), BATCH):
+            await self._chat.say(room, *theirs.decided[at : at + BATCH])
         await erase(self._chat, room, (), theirs.others, "erasure")
         ids = frozenset(ident for ident, _ in theirs.messages)
         for member in room.state.accounts():
@@ -232,3 +249,5 @@ def _note(theirs: Theirs, mine: set[str], entry: Entry) -> None:
             theirs.files += len(entry.op.attachments)
     elif subject is None or subject not in mine:
         theirs.others.append(entry.seq)
+        if isinstance(entry.op, Delete | Close) and entry.part in MODERATES:
+            theirs.decided.append(type(entry.op)(id=entry.op.id))
