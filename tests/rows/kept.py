@@ -57,15 +57,18 @@ class Kept:
             rows = client[self._database]["meta"].find({}, {"_id": 1})
             return {row["_id"].split("\0")[1] for row in rows}
 
-    def ops(self) -> dict[Any, bytes]:
-        """Of the logs of all rooms: where each op lies, and its ciphertext."""
+    def ops(self, room: str) -> dict[Any, bytes]:
+        """Of a room's log: where each op lies, and its ciphertext. The audit has logs beside it."""
         if not self._url:
             with sqlite3.connect(self._file, timeout=60) as store:
-                rows = store.execute("SELECT rid, seq, body FROM op").fetchall()
-                return {(rid, seq): body for rid, seq, body in rows}
+                words = "SELECT rid, seq, body FROM op JOIN room USING (rid) WHERE room.room = ?"
+                return {(rid, seq): body for rid, seq, body in store.execute(words, (room,))}
         with self._client() as client:
-            found = client[self._database]["op"].find({}, {"d": 1})
-            return {row["_id"]: bytes(row["d"]) for row in found}
+            database = client[self._database]
+            kept = database["room"].find_one({"_id": f"{APP}\0{room}"})
+            assert kept is not None
+            found = database["op"].find({}, {"d": 1})
+            return {r["_id"]: bytes(r["d"]) for r in found if r["_id"].startswith(kept["k"])}
 
     def write_op(self, place: Any, body: bytes) -> None:
         if not self._url:

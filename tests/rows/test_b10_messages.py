@@ -87,9 +87,9 @@ async def test_b10_an_encrypted_room_takes_whole_bodies_of_ones_own_alone(there:
 async def lies_at(ann: Person, room: str, text: str) -> Any:
     """Where a message that is posted lies in the store."""
     kept = Kept(ann.there.house)
-    before = kept.ops().keys()
+    before = kept.ops(room).keys()
     await ann.post(room, text)
-    (place,) = kept.ops().keys() - before
+    (place,) = kept.ops(room).keys() - before
     return place
 
 
@@ -100,7 +100,7 @@ async def test_b10_an_envelope_is_bound_to_its_place(there: Visit) -> None:
     place = await lies_at(ann, room, "the canary sings")
     other = await lies_at(ann, room, "another")
     kept = Kept(there.house)
-    whole, foreign = kept.ops()[place], kept.ops()[other]
+    whole, foreign = kept.ops(room)[place], kept.ops(room)[other]
     parts, others = msgspec.msgpack.decode(whole), msgspec.msgpack.decode(foreign)
     changed = [*parts[:2], flipped(parts[2]), *parts[3:]]
     moved = [*parts[:2], others[2], *parts[3:]]
