@@ -56,8 +56,9 @@ class EngineLimits:
     """Bounds of the engine. Every queue and table that a stranger can fill has one."""
 
     publications_per_transport: int = 64
-    """Media of one connection: a gallery of some hundred tiles, each in audio and video."""
     subscriptions_per_transport: int = 2048
+    """Media of one connection: a gallery of some hundred tiles, each in audio and video. A node
+    sets both from its `MediaLimits`."""
     events: int = 65_536
     """Events waiting for Python. Beyond it DTLS datagrams and notices are dropped, oldest first,
     and EventsLost says how many; failures and connects are kept."""

@@ -18,6 +18,7 @@ from mediaserver.api import (
     CallOptions,
     IceCandidate,
     MediaConfig,
+    MediaLimits,
     NodeStats,
 )
 from mediaserver.call import Call
@@ -55,6 +56,18 @@ EVENTS_PER_TURN = 1024
 # Data channels come in bursts of a whole congestion window; a lost datagram stalls them all.
 DTLS_EVENTS = 512
 DEFAULT_OPTIONS = CallOptions()
+
+
+def engine_limits(limits: MediaLimits) -> EngineLimits:
+    """The engine refuses nothing that was allowed here, where a client gets its answer.
+
+    A publication is one section of an offer, so a track in two codecs is two of them.
+    """
+    return EngineLimits(
+        publications_per_transport=limits.sdp_sections,
+        subscriptions_per_transport=limits.subscriptions,
+        dtls_events_per_transport=DTLS_EVENTS,
+    )
 
 
 class MediaServer:
@@ -96,7 +109,7 @@ class MediaServer:
                     workers=config.workers,
                     gso=config.gso,
                     max_transports=2 * limits.participants,
-                    limits=EngineLimits(dtls_events_per_transport=DTLS_EVENTS),
+                    limits=engine_limits(limits),
                 )
             )
         except EngineError as error:

@@ -70,6 +70,7 @@ class Participant:
             options,
             listener.on_published,
             listener.on_unpublished,
+            listener.on_publish_refused,
         )
         self._single: SingleSubscribing | None = None
         self._dual: DualSubscribing | None = None

@@ -17,7 +17,7 @@ from mediaserver.api import (
 )
 from mediaserver.context import Context
 from mediaserver.describe import Receiving
-from mediaserver.engine_types import EngineError
+from mediaserver.engine_types import EngineError, EngineErrorCode
 from mediaserver.errors import ClientError, Code
 from mediaserver.negotiation import plan_receiving, same_cid
 from mediaserver.sdp import Description, Section
@@ -47,6 +47,7 @@ class Publishing:
         options: ParticipantOptions,
         on_published: Callable[[Published], None],
         on_unpublished: Callable[[str], None],
+        on_refused: Callable[[str, str], None],
     ) -> None:
         self._context = context
         self._participant_id = participant_id
@@ -55,6 +56,7 @@ class Publishing:
         self._options = options
         self._on_published = on_published
         self._on_unpublished = on_unpublished
+        self._on_refused = on_refused
         self._own: dict[str, Track] = {}
         self._incoming: dict[str, Incoming] = {}
         self._auto_used = 0
@@ -179,6 +181,7 @@ class Publishing:
                 self._engine("update", publication)
             return track_id if changed else None
         incoming.publication = self._publish(track_id, section, plan)
+        incoming.removed = track_id not in self._own
         return track_id if incoming.publication is not None else None
 
     def _publish(self, track_id: str, section: Section, plan: Receiving) -> Publication | None:
@@ -187,6 +190,7 @@ class Publishing:
             engine_id = engine.publish(self._transport, plan.spec)
         except EngineError as error:
             self._context.drops[f"engine_{error.code}"] += 1
+            self._refused(track_id, error.code)
             return None
         publication = Publication(
             engine_id, self._transport, track_id, section.mid, section.msid_track, plan
@@ -203,6 +207,12 @@ class Publishing:
         if track.muted:
             engine.set_publication_muted(engine_id, True)
         return publication
+
+    def _refused(self, track_id: str, code: EngineErrorCode) -> None:
+        """A track of which nothing was published ends; of two codecs the other one stays."""
+        if not self._own[track_id].publications:
+            self.remove(track_id)
+            self._on_refused(track_id, code)
 
     def _engine(self, action: str, publication: Publication) -> None:
         engine = self._context.engine

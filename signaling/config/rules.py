@@ -153,6 +153,11 @@ def _bounds(config: Config) -> Iterator[ConfigError]:
         for field in dataclasses.fields(table):
             if getattr(table, field.name) <= 0:
                 yield ConfigError(f"{section}.{field.name}", "must be more than 0")
+    media = config.media_limits
+    if media.tracks >= media.sdp_sections:
+        yield ConfigError(
+            "media_limits.tracks", "each needs a section: must be below media_limits.sdp_sections"
+        )
 
 
 def _parses(address: str, path: str) -> Iterator[ConfigError]:

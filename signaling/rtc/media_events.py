@@ -54,6 +54,10 @@ class ParticipantEvents:
     def on_unpublished(self, track_id: str) -> None:
         self._p.publishing.unpublish(track_id)
 
+    def on_publish_refused(self, track_id: str, reason: str) -> None:
+        if not self._p.closed:
+            self._p.publishing.refused_by_media(track_id, reason)
+
     def on_data(self, channel: Channel, payload: bytes) -> None:
         if channel is Channel.DATA_TRACK:
             self._p.data_tracks.receive(payload)
@@ -69,7 +73,7 @@ class ParticipantEvents:
             publication.publisher.publishing.subscribed(track_id)
 
     def on_subscription_failed(self, track_id: str, reason: str) -> None:
-        self._p.subscribing.codec_unsupported(track_id)
+        self._p.subscribing.failed_in_media(track_id, reason)
 
     def on_demand(
         self, track_id: str, qualities: Sequence[tuple[str, Sequence[tuple[int, bool]]]]

@@ -77,7 +77,7 @@ class Publishing:
             self._queue(request, answer)
         elif (
             len(self._pending) >= limits.pending_tracks
-            or len(self._published) >= limits.published_tracks
+            or len(self._pending) + len(self._published) >= limits.published_tracks
         ):
             self._p.refuse(Reason.LIMIT_EXCEEDED, "too many tracks", answer)
         else:
@@ -165,6 +165,23 @@ class Publishing:
             self._p.tell_media(lambda: self._p.media.remove_track(published.track_id))
         return "", None
 
+    def refused_by_media(self, sid: str, reason: str) -> None:
+        """A track that was announced and offered, and that the media server could not take."""
+        found = [(cid, info) for cid, info in self._pending.items() if info.sid == sid]
+        if not found:
+            return
+        ((cid, info),) = found
+        del self._pending[cid]
+        answer = rtc.RequestResponse(add_track=rtc.AddTrackRequest(cid=cid, type=info.type))
+        code = Reason.LIMIT_EXCEEDED if reason == "limit" else Reason.UNCLASSIFIED_ERROR
+        self._p.refuse(code, f"the media server refused the track: {reason}", answer)
+        self._tell_unpublished(sid)
+
+    def _tell_unpublished(self, sid: str) -> None:
+        self._p.send(
+            rtc.SignalResponse(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=sid))
+        )
+
     def unpublish(self, sid: str, *, tell: bool = False) -> None:
         """End a track. `tell` the publisher when the end was not its own wish."""
         publication = self._published.get(sid)
@@ -172,9 +189,7 @@ class Publishing:
             return
         self._drop(publication)
         if tell:
-            self._p.send(
-                rtc.SignalResponse(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=sid))
-            )
+            self._tell_unpublished(sid)
         waiting = self._queued.get(publication.cid)
         if waiting:
             request = waiting.popleft()

@@ -205,10 +205,12 @@ class Subscribing:
         response = rtc.SubscriptionResponse(track_sid=sid, err=error)
         self._p.send(rtc.SignalResponse(subscription_response=response))
 
-    def codec_unsupported(self, sid: str) -> None:
+    def failed_in_media(self, sid: str, reason: str) -> None:
         wish = self._wishes.get(sid)
         if wish is not None and wish.active:
-            self.failed(sid, models.SubscriptionError.SE_CODEC_UNSUPPORTED)
+            codec = reason == "codec_unsupported"
+            error = models.SubscriptionError
+            self.failed(sid, error.SE_CODEC_UNSUPPORTED if codec else error.SE_UNKNOWN)
 
     def stream_state(self, states: Sequence[tuple[str, bool]]) -> None:
         infos = []

@@ -277,6 +277,9 @@ class Heard:
     def on_unpublished(self, track_id: str) -> None:
         self.tell("unpublished", track_id)
 
+    def on_publish_refused(self, track_id: str, reason: str) -> None:
+        self.tell("publish_refused", track_id, reason)
+
     def on_data(self, channel: Channel, payload: bytes) -> None:
         self.tell("data", channel, payload)
 

@@ -361,6 +361,8 @@ async def test_engine_that_is_full_says_so_and_leaves_no_trace() -> None:
     house.engine.refuse = "publish"
     _, heard = await publish(house)
     assert heard.named("published") == []
+    refused = [("publish_refused", "TR_a", "limit"), ("publish_refused", "TR_v", "limit")]
+    assert heard.named("publish_refused") == refused
     await house.server.stop()
 
 

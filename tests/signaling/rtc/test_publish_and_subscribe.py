@@ -7,6 +7,7 @@ from livekit.protocol import models, rtc
 
 from mediaserver.api import ClientError as MediaClientError
 from mediaserver.api import Code, Mode, SubscribeSettings, TrackSpec, Unavailable
+from signaling.rtc.limits import RtcLimits, RtcSettings
 from tests.signaling.rtc.fakes import Client, World, claims, grant, run_now
 
 
@@ -206,6 +207,48 @@ def test_a_full_media_server_refuses_the_subscription_in_words(
     monkeypatch.setattr(bob.media, "subscribe", full)
     sid = alice.add_track()
     assert bob.last("subscription_response").subscription_response.track_sid == sid
+
+
+def test_the_limit_of_tracks_counts_those_that_are_announced() -> None:
+    limits = RtcLimits(pending_tracks=64, published_tracks=100)
+    world = World(RtcSettings(limits=limits))
+    alice = world.join("alice")
+    for number in range(99):
+        alice.add_track(f"c{number}")
+    alice.ask(add_track=rtc.AddTrackRequest(cid="c99", type=models.TrackType.VIDEO))
+    assert not alice.all("request_response"), "the hundredth is allowed"
+    alice.ask(add_track=rtc.AddTrackRequest(cid="c100", type=models.TrackType.VIDEO))
+    refusal = alice.last("request_response").request_response
+    assert refusal.reason == rtc.RequestResponse.Reason.LIMIT_EXCEEDED
+    assert refusal.add_track.cid == "c100"
+
+
+def test_a_track_that_the_media_server_cannot_take_is_refused_and_may_be_tried_again() -> None:
+    world = World()
+    alice = world.join("alice")
+    alice.ask(add_track=rtc.AddTrackRequest(cid="c", type=models.TrackType.VIDEO))
+    sid = alice.last("track_published").track_published.track.sid
+    alice.media.listener.on_publish_refused(sid, "limit")
+    refusal = alice.last("request_response").request_response
+    assert refusal.reason == rtc.RequestResponse.Reason.LIMIT_EXCEEDED
+    assert refusal.add_track.cid == "c"
+    assert alice.last("track_unpublished").track_unpublished.track_sid == sid
+    alice.media.declared.clear()
+    assert alice.add_track("c") != sid
+    assert len(alice.me.info().tracks) == 1
+
+
+def test_a_subscription_that_fails_says_whether_the_codec_was_the_reason() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    sid = alice.add_track()
+    errors = {
+        "codec_unsupported": models.SubscriptionError.SE_CODEC_UNSUPPORTED,
+        "engine_limit": models.SubscriptionError.SE_UNKNOWN,
+    }
+    for reason, error in errors.items():
+        bob.media.listener.on_subscription_failed(sid, reason)
+        assert bob.last("subscription_response").subscription_response.err == error
 
 
 def test_backup_codecs_join_their_track() -> None:
