@@ -12,6 +12,7 @@ import contextlib
 import enum
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,8 @@ ENGINE = ROOT / "mediaserver" / "engine"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sotto"
 LANES = int(os.environ.get("SOTTO_LANES", "2"))
 """How many suites that may share the machine run at a time."""
+SEED = "SOTTO_SEED"
+"""What the tests that leave things to chance are seeded by (`tests/seeds.py`)."""
 _PRINTING = threading.Lock()
 
 
@@ -85,7 +88,8 @@ def script(name: str, **environment: str) -> Command:
 
 
 def real(name: str, *words: str) -> Command:
-    """Tests with real parts on a machine that others share: what fails is tried once more.
+    """Tests with real parts on a machine that others share: what fails is tried once more, with
+    the same seed.
 
     `name` is the suite's: what failed is remembered for each, since two run beside each other.
     """
@@ -204,6 +208,11 @@ LONG = (
 )
 
 
+def seeded() -> None:
+    """One seed for the whole run, so that a second try does what the first one did."""
+    print(f"{SEED}={os.environ.setdefault(SEED, str(secrets.randbelow(10**6)))}", flush=True)
+
+
 def run(command: Command, minutes: int, out: TextIO) -> bool:
     """Runs one command in a process group of its own; kills the group at the bound."""
     environment = {
@@ -290,6 +299,7 @@ def main() -> int:
         print("parts:", " ".join(names))
         return 0
     wanted = options.only.split(",") if options.only else names
+    seeded()
     if unknown := set(wanted) - set(names):
         parser.error(f"no suite named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     results = run_all(suite for suite in suites if suite.name in wanted)
@@ -298,7 +308,7 @@ def main() -> int:
     }
     for verdict in (Verdict.AGAIN, Verdict.FAILED):
         if named[verdict]:
-            print(f"\n{verdict.value}: {', '.join(named[verdict])}")
+            print(f"\n{verdict.value}: {', '.join(named[verdict])} ({SEED}={os.environ[SEED]})")
     failed = len(named[Verdict.FAILED])
     print(f"\nsuites: {len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0

@@ -8,7 +8,6 @@ acknowledged act exactly once. Killed connections to MongoDB at every byte of ev
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sqlite3
 from collections import Counter
@@ -20,6 +19,7 @@ import pytest
 
 from tests.proofs.load import Client, Told
 from tests.proofs.server import Api, Installation, client
+from tests.seeds import run_seed
 from tests.signaling.accounts.rig import PASSWORD
 
 CLIENTS = 6
@@ -29,16 +29,15 @@ ACTS, MOMENT = (20, 80), 0.05
 
 
 async def test_three_kills_under_load(tmp_path: Path) -> None:
-    await killed(tmp_path, 3, int(os.environ.get("SOTTO_KILL_SEED", random.randrange(10**9))))
+    await killed(tmp_path, 3, run_seed())
 
 
 @pytest.mark.long
 async def test_twenty_five_kills_under_load(tmp_path: Path) -> None:
-    await killed(tmp_path, 25, int(os.environ.get("SOTTO_KILL_SEED", random.randrange(10**9))))
+    await killed(tmp_path, 25, run_seed())
 
 
 async def killed(home: Path, kills: int, seed: int) -> None:
-    print(f"SOTTO_KILL_SEED={seed}")
     source = random.Random(seed)
     installation = Installation(home)
     up, over = asyncio.Event(), asyncio.Event()

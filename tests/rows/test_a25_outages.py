@@ -20,6 +20,7 @@ from tests.rows.house import House, visiting
 from tests.rows.mirrored import Mirrored, alone, bot, mirrored
 from tests.rows.mirrors import port_of
 from tests.rows.rightful import people, person, until
+from tests.seeds import run_seed
 
 OUTAGE = float(os.environ.get("SOTTO_OUTAGE_SECONDS", "30"))
 
@@ -97,9 +98,7 @@ async def test_a25_nothing_is_lost_or_doubled_by_kills_and_an_outage(
     mirroring: House, servers: Callable[[str], Settings]
 ) -> None:
     """The mirror's database goes away in the middle of it, the server dies three times."""
-    seed = int(os.environ.get("SOTTO_SEED", "0")) or random.randrange(1, 10**6)
-    print(f"SOTTO_SEED={seed}")
-    chance = random.Random(seed)
+    chance = random.Random(run_seed())
     straight = servers("streams")
     proxy = FaultProxy(port_of(straight))
     await proxy.start()

@@ -14,6 +14,7 @@ from sotto_client import Backoff, Client, Local
 from tests.rows.house import House, Visit, closed, visiting
 from tests.rows.peer import Peer, posted, posts, seated
 from tests.rows.rightful import Person, people, until
+from tests.seeds import run_seed
 from tests.sync.relay import Relay
 
 BODY = {
@@ -70,9 +71,7 @@ def shown(client: Client, room: str) -> tuple[Any, ...]:
 
 async def test_a24_three_devices_apart_come_to_one_end(wide: House) -> None:
     """Last writer for scalars, delete wins, lists in the order of seq: on all and over REST."""
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
+    dice = random.Random(run_seed())
     async with visiting(wide) as there, contextlib.AsyncExitStack() as stack:
         ann, bob, room, _ = await one_room(there)
         relays = [Relay(wide.facts["https"]) for _ in range(3)]

@@ -1,13 +1,12 @@
 """It must show 1: 10,000 messages while everything is killed; a short one at each change.
 
-The seed is printed and can be given: SOTTO_SYNC_SEED. `make test-long` makes SOTTO_SYNC_RUNS runs
+The seed is printed and can be given (`tests/seeds.py`). `make test-long` makes SOTTO_SYNC_RUNS runs
 on each store, in parts (`.ci/suites.py`).
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.peers.redis_server import USER, WORD, RedisServer
 from tests.proofs.server import Installation
+from tests.seeds import run_seed
 from tests.signaling.storage.conftest import stand_in
 from tests.signaling.storage.places import fresh_database
 from tests.sync.convergence import Site, Stage, converge, lossy
@@ -25,10 +25,6 @@ __all__ = ["stand_in"]
 RUNS = int(os.environ.get("SOTTO_SYNC_RUNS", "20"))
 MIXED = (1, 3)
 """Where TypeScript devices sit in every other run: one of Ana's two, and Cy's."""
-
-
-def seed_of(turn: int = 0) -> int:
-    return int(os.environ.get("SOTTO_SYNC_SEED", str(int(time.time()) % 1_000_000))) + turn
 
 
 def site(folder: Path, seed: int, redis: RedisServer, **settings: str) -> Site:
@@ -84,20 +80,20 @@ async def elsewhere(
 
 
 async def test_everybody_has_everything_after_kills_on_sqlite(tmp_path: Path) -> None:
-    await embedded(tmp_path, seed_of(), 400, 1.0)
+    await embedded(tmp_path, run_seed(), 400, 1.0)
 
 
 async def test_everybody_has_everything_after_kills_on_mongodb(
     tmp_path: Path, stand_in: Callable[[], int]
 ) -> None:
-    await elsewhere(tmp_path, stand_in(), seed_of(), 400, 1.0, MIXED)
+    await elsewhere(tmp_path, stand_in(), run_seed(), 400, 1.0, MIXED)
 
 
 @pytest.mark.long
 @pytest.mark.part("sync-sqlite")
 @pytest.mark.parametrize("turn", range(RUNS))
 async def test_ten_thousand_messages_on_sqlite(tmp_path: Path, turn: int) -> None:
-    await embedded(tmp_path, seed_of(turn), 10_000, 2.0, MIXED if turn % 2 else ())
+    await embedded(tmp_path, run_seed() + turn, 10_000, 2.0, MIXED if turn % 2 else ())
 
 
 @pytest.mark.long
@@ -106,4 +102,4 @@ async def test_ten_thousand_messages_on_sqlite(tmp_path: Path, turn: int) -> Non
 async def test_ten_thousand_messages_on_mongodb(
     tmp_path: Path, stand_in: Callable[[], int], turn: int
 ) -> None:
-    await elsewhere(tmp_path, stand_in(), seed_of(turn), 10_000, 2.0, MIXED if turn % 2 else ())
+    await elsewhere(tmp_path, stand_in(), run_seed() + turn, 10_000, 2.0, MIXED if turn % 2 else ())

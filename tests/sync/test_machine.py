@@ -1,6 +1,6 @@
 """The machine of sync finds nothing; and finds each bug that is planted, in each client and server.
 
-SOTTO_SYNC_EXAMPLES says how many histories are tried, SOTTO_SYNC_SEED which (it is printed);
+SOTTO_SYNC_EXAMPLES says how many histories are tried, SOTTO_SEED which (it is printed);
 `make test-long` tries many more.
 """
 
@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.seeds import run_seed
 from tests.sync.grounds import ChatGround, PlainGround
 from tests.sync.machine import ANY, PYTHON, TYPESCRIPT, SyncMachine
 from tests.sync.nodes import Node
 from tests.sync.planted import CLIENT, SERVER, Plant
-from tests.sync.test_convergence import seed_of
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 PLANTED_SEED = 7
@@ -64,11 +64,11 @@ def examples_of(most: int) -> int:
 
 
 def test_whatever_goes_wrong_everybody_has_the_same_in_the_end(node: Node) -> None:
-    search(node, examples_of(80), 40, chosen=seed_of())
+    search(node, examples_of(80), 40, chosen=run_seed())
 
 
 def test_nor_in_real_rooms_of_two_processes(node: Node) -> None:
-    search(node, examples_of(40), 40, ground=ChatGround, chosen=seed_of())
+    search(node, examples_of(40), 40, ground=ChatGround, chosen=run_seed())
 
 
 @pytest.mark.parametrize("plant", CLIENT, ids=lambda plant: plant.__name__)
@@ -116,10 +116,10 @@ def caught(node: Node, name: str, masks: tuple[int, ...]) -> None:
 @pytest.mark.long
 @pytest.mark.part("sync-machine")
 def test_many_histories(node: Node) -> None:
-    search(node, 5000, 60, chosen=seed_of())
+    search(node, 5000, 60, chosen=run_seed())
 
 
 @pytest.mark.long
 @pytest.mark.part("sync-machine")
 def test_many_histories_of_real_rooms(node: Node) -> None:
-    search(node, 2000, 60, ground=ChatGround, chosen=seed_of())
+    search(node, 2000, 60, ground=ChatGround, chosen=run_seed())

@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.seeds import run_seed
 from tests.signaling.accounts.test_server import Server
 from tests.signaling.files.rig import BYTES, every_byte, people
 
@@ -53,9 +54,7 @@ async def offset(server: Server, token: str, ident: str) -> int:
 
 async def test_an_upload_survives_kills_and_leaves_nothing_else(tmp_path: Path) -> None:
     """What HEAD says is there; nothing lies anywhere in the clear; nothing is left over."""
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    dice = random.Random(seed)
+    dice = random.Random(run_seed())
     canary = b"canary-of-an-upload-that-was-killed"
     data = canary + dice.randbytes(9 * MEGABYTE + 12_345) + canary
     server = Killed(tmp_path)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.seeds import run_seed
 from tests.signaling.storage import places
 from tests.signaling.storage.machine import StoreMachine
 
@@ -34,7 +35,7 @@ def run(
         make = staticmethod(lambda: places.make(name, directory(), stand_in))
 
     run_state_machine_as_test(
-        Machine,
+        seed(run_seed())(Machine),
         settings=settings(
             max_examples=EXAMPLES[name] * factor,
             stateful_step_count=steps,
