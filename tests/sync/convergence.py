@@ -8,17 +8,17 @@ than that, since everybody goes on until nothing is pending: all that was writte
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.peers.redis_server import RedisServer
-from tests.proofs.server import ROOT, Api, Installation, client
+from tests.proofs.server import Api, Installation, client
+from tests.sync.losses import Losses
 from tests.sync.relay import Relay
 from tests.sync.seats import NodeSeat, Seat, python_seat
 
@@ -29,13 +29,17 @@ SYNC_SECONDS = 300.0
 
 @dataclass
 class Site:
-    """One process of the server, and the relay in front of it, whose port stays."""
+    """One process of the server, and the relay in front of it, whose port stays. What its bus
+    loses is counted below `counts`."""
 
     there: Installation
+    counts: Path
     front: Relay = field(default_factory=lambda: Relay(0))
+    starts: int = 0
 
     async def start(self) -> None:
         self.there.start()
+        self.starts += 1
         await self.there.ready()
         self.front.target = self.there.facts["https"]
 
@@ -50,22 +54,6 @@ class Stage:
     kills: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
-
-
-def lossy(seed: int) -> Mapping[str, str]:
-    """The environment of a server whose bus is the LossyBus."""
-    site = Path(__file__).with_name("lossy_site")
-    return {
-        "PYTHONPATH": f"{site}{os.pathsep}{ROOT}" if _is_checkout() else str(site),
-        "SOTTO_TEST_LOSSY": str(seed),
-        "SOTTO_TEST_ROOT": str(ROOT),
-    }
-
-
-def _is_checkout() -> bool:
-    from tests.command import INSTALLED
-
-    return not INSTALLED.exists()
 
 
 async def _begin(stage: Stage, api: Api) -> str:
@@ -171,8 +159,9 @@ async def converge(
                         await _device(stage, site, http, name, kept, place in typescript)
                     )
                 await _run(stage, devices, room, source, count, pause)
+                lost = [_lost(site) for site in stage.sites]
                 readers = [Api(stage.sites[at].there, http) for at in (0, -1)]
-                found = await _check(stage, devices, room, readers, count)
+                found = await _check(stage, devices, room, readers, count) | {"hints lost": lost}
             finally:
                 for device in devices:
                     await device.stop()
@@ -219,6 +208,14 @@ async def _run(
         await device.synced(room, SYNC_SECONDS)
     for device in devices:  # what others wrote after one had everything
         await device.synced(room, SYNC_SECONDS)
+
+
+def _lost(site: Site) -> int:
+    """Hints that its bus dropped. Each process that it had must have had that bus."""
+    losses = Losses.of(site.counts)
+    assert losses.processes == site.starts, "a server ran without the LossyBus"
+    assert losses.dropped and losses.repeated, losses
+    return losses.dropped
 
 
 async def _check(

@@ -17,7 +17,8 @@ from tests.proofs.server import Installation
 from tests.seeds import run_seed
 from tests.signaling.storage.conftest import stand_in
 from tests.signaling.storage.places import fresh_database
-from tests.sync.convergence import Site, Stage, converge, lossy
+from tests.sync.convergence import Site, Stage, converge
+from tests.sync.losses import lossy
 from tests.sync.relay import Relay
 
 __all__ = ["stand_in"]
@@ -36,8 +37,9 @@ def site(folder: Path, seed: int, redis: RedisServer, **settings: str) -> Site:
         "bus.key": str(client.with_suffix(".key")),
         **{name.replace("__", "."): value for name, value in settings.items()},
     }  # fmt: skip
-    environment = {**lossy(seed), "SOTTO_BUS__PASSWORD": WORD}
-    return Site(Installation(folder, more, environment=environment))
+    counts = folder / "losses"
+    environment = {**lossy(seed, counts), "SOTTO_BUS__PASSWORD": WORD}
+    return Site(Installation(folder, more, environment=environment), counts)
 
 
 async def embedded(

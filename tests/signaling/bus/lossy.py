@@ -17,15 +17,18 @@ class Loss:
         self._source = random.Random(seed)
         self._share = share
         self.held: list[tuple[str, bytes]] = []
+        self.dropped = self.repeated = 0
 
     def of(self, topic: str, payload: bytes) -> list[tuple[str, bytes]]:
         """What arrives now, after this was published."""
         chance = self._source.random()
         if chance < self._share:
+            self.dropped += 1
             return []
         self.held.append((topic, payload))
         if chance < self._share + 0.2:
             self.held.append((topic, payload))
+            self.repeated += 1
         found = []
         while self.held and self._source.random() < 0.6:
             found.append(self.held.pop(self._source.randrange(len(self.held))))
@@ -53,10 +56,10 @@ class LossyShared:
 
     def __init__(self, bus: Bus, seed: int, loss: float) -> None:
         self._bus = bus
-        self._loss = Loss(seed, loss)
+        self.loss = Loss(seed, loss)
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        for message in self._loss.of(topic, payload):
+        for message in self.loss.of(topic, payload):
             await self._bus.publish(*message)
 
     def __getattr__(self, name: str) -> Any:
