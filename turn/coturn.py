@@ -2,11 +2,10 @@
 
 Runs nothing itself: see `supervisor`.
 
-The deny list is of address ranges that a relay must never reach for a stranger; the media server's
-own
-addresses are the only exceptions. coturn before 4.18 gets no IPv6 relay (CVE-2026-27624:
-IPv4-mapped
-private addresses pass its deny list there).
+The deny list is of address ranges that a relay must never reach for a stranger (both IANA
+registries of special-purpose addresses); the media server's own addresses are the only exceptions.
+coturn before 4.18 gets no IPv6 relay (CVE-2026-27624: IPv4-mapped private addresses pass its deny
+list there).
 """
 
 from __future__ import annotations
@@ -37,11 +36,20 @@ DENIED = (
     "203.0.113.0-203.0.113.255",
     "224.0.0.0-239.255.255.255",
     "240.0.0.0-255.255.255.255",
+    "::",
     "::1",
     "::ffff:0.0.0.0-::ffff:255.255.255.255",
     "64:ff9b::-64:ff9b::ffff:ffff",
+    "64:ff9b:1::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
+    "100::-100::ffff:ffff:ffff:ffff",
+    "2001::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+    "3fff::-3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "5f00::-5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     "fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     "fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "fec0::-feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "ff00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 )
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

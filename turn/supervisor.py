@@ -26,6 +26,7 @@ LONGEST_PAUSE = 30.0
 SETTLED = 60.0
 # How often its certificate is looked at; coturn reads it again on SIGUSR2, at once and for good.
 LOOK = 10.0
+_GLANCE = 0.05  # between two looks at its sockets while it starts
 _PR_SET_PDEATHSIG = 1
 
 
@@ -97,11 +98,13 @@ class Supervisor:
         process = self._process
         if process is None or process.stdout is None:
             raise CoturnFailed("coturn was not started")
-        wanted = {port for port in (self._relay.port, self._relay.tls_port) if port}
-        if not self._relay.certificate:
-            wanted.discard(self._relay.tls_port)
         while process.returncode is None:
-            line = await process.stdout.readline()
+            if self._bound():
+                return
+            try:
+                line = await asyncio.wait_for(process.stdout.readline(), _GLANCE)
+            except TimeoutError:
+                continue  # its last words may come before its last socket
             if not line:
                 await process.wait()
                 break
@@ -109,9 +112,15 @@ class Supervisor:
             self._note(text)
             if "Trying to bind" in text:  # it says so only when it failed, then tries on and on
                 raise CoturnFailed("coturn cannot listen: an address or port is not free")
-            if all(_is_listening(port) for port in wanted):
-                return
         raise CoturnFailed("coturn ended at once: " + (" / ".join(self._said[-3:]) or "no reason"))
+
+    def _bound(self) -> bool:
+        """TCP and UDP on every address that it was told, and TLS."""
+        addresses = max(1, len(self._relay.listen))
+        wanted = [("tcp", self._relay.port), ("udp", self._relay.port)] if self._relay.port else []
+        if self._relay.tls_port and self._relay.certificate:
+            wanted.append(("tcp", self._relay.tls_port))
+        return all(len(_bound_addresses(*pair)) >= addresses for pair in wanted)
 
     def _note(self, line: str) -> None:
         if "ERROR" in line or "Cannot" in line or "cannot" in line:
@@ -178,13 +187,15 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _is_listening(port: int) -> bool:
-    """A TCP socket in state LISTEN on this port, in this network namespace (proc(5))."""
-    wanted = f"{port:04X}"
-    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+def _bound_addresses(protocol: str, port: int) -> set[str]:
+    """Where TCP listens or UDP is bound on this port, in this network namespace (proc(5))."""
+    wanted, ready = f"{port:04X}", {"tcp": "0A", "udp": "07"}[protocol]
+    found = set()
+    for name in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
         with contextlib.suppress(OSError):
             for row in Path(name).read_text(encoding="ascii").splitlines()[1:]:
                 local, state = row.split()[1], row.split()[3]
-                if state == "0A" and local.rpartition(":")[2] == wanted:
-                    return True
-    return False
+                address, _, bound = local.rpartition(":")
+                if state == ready and bound == wanted:
+                    found.add(address)
+    return found
