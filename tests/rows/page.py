@@ -1,7 +1,8 @@
 """docs/compliance/promises.md, made from what the tests of the rows gave.
 
-`python -m tests.rows.page` writes it after `make test ONLY=rows` (and the suites that `elsewhere`
-names). tests/house fails when the rows or tests that it lists are not those that exist.
+`python -m tests.rows.page` writes it. Rows have tests in many suites, and one of them is only in
+`make test-long`: what was run since gets its new result, anything else keeps the one on the page.
+tests/house fails when the rows or tests that it lists are not those that exist.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from tests.rows.recorder import ROOT, by_function, kept, rows_of
 PAGE = ROOT / "docs" / "compliance" / "promises.md"
 HEAD = """# Promises
 
-Generated from the results of the tests; do not edit. `make test ONLY=rows`, then
-`python -m tests.rows.page` writes it.
+Generated from the results of the tests; do not edit. `make test ONLY=rows` runs the tests below
+`tests/rows`, `make test` the others too, `make test-long PART=accounts` the sign-ins of 5.C; then
+`python -m tests.rows.page` writes this page. A test that was not run since keeps the result that
+stands here.
 
 Each row is a promise of Sotto with its number. Its tests do what the promise's check says, and
 send every bad input that it names, to a server that was started apart as a process of its own
 (`tests/rows`), over TLS, on SQLite and on MongoDB's wire where the store matters. *pass*: every
-case passed in the last run; *not run*: no result is kept. What cannot be shown on a developer's
+case passed in its last run; *not run*: it has none. What cannot be shown on a developer's
 machine is said, with what it would need.
 
 """
@@ -77,6 +80,11 @@ def render(promises: Sequence[Promise], results: Mapping[str, str]) -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
+def said(page: str) -> dict[str, str]:
+    """The results that a page shows, by test."""
+    return {name: result for result, name in re.findall(r"^- ([a-z ]+): `(.+)`$", page, re.M)}
+
+
 def stale(page: str, promises: Sequence[Promise]) -> list[str]:
     """What the page lists and is not there, or the other way round; results apart."""
     wanted = {(row, name) for row, names in listed(promises).items() for name in names}
@@ -92,8 +100,8 @@ def stale(page: str, promises: Sequence[Promise]) -> list[str]:
 
 
 def main() -> None:
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(PROMISES, by_function(kept())))
+    before = said(PAGE.read_text()) if PAGE.exists() else {}
+    PAGE.write_text(render(PROMISES, {**before, **by_function(kept())}))
 
 
 if __name__ == "__main__":
