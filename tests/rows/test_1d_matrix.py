@@ -13,7 +13,7 @@ from tests.rows.pam import bind, is_error
 from tests.signaling.access import oracle
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.words import ROOM, SERVICE, members, refusal, said
-from tests.slack import SLACK
+from tests.slack import within
 
 
 async def test_s1d_every_cell_both_ways(there: Visit) -> None:
@@ -79,9 +79,12 @@ async def test_s1d_an_exponential_pattern_answers_at_once(there: Visit) -> None:
     client = await there.signer()
     token = await client.granted({"patterns": {"channels": {"^(a+)+$": 2}}})
     assert (await client.check(token, "publish", channels=["a" * 200])).status == 200
-    began = time.monotonic()
-    assert (await client.check(token, "publish", channels=["a" * 200 + "!"])).status == 403
-    assert time.monotonic() - began < 1 + SLACK
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert (await client.check(token, "publish", channels=["a" * 200 + "!"])).status == 403
+        took.append(time.monotonic() - began)
+    within(1, took)
 
 
 async def test_s1d_patterns_match_whole_names_and_unite_with_resources(there: Visit) -> None:
@@ -133,17 +136,20 @@ async def test_s1d_a_refusal_names_every_refused_name_and_no_other(there: Visit)
 
 async def test_s1d_what_is_revoked_ends_within_a_second(there: Visit) -> None:
     client = await there.signer()
-    token = await client.granted(ROOM)
     other = await client.granted(ROOM)
-    async with there.socket(other) as socket:
-        assert (await bind(socket, 1, token, channels=["room"]))["type"] == "bound"
-        began = time.monotonic()
-        done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
-        frame = await socket.receive_json(timeout=30)
-        assert is_error(frame, 228, 1, "Token is revoked")
-        assert time.monotonic() - began < 1 + SLACK
-        assert await closed(socket) == 4403
-        assert (await done).status == 200
+    took = []
+    for _ in range(20):
+        token = await client.granted(ROOM)
+        async with there.socket(other) as socket:
+            assert (await bind(socket, 1, token, channels=["room"]))["type"] == "bound"
+            began = time.monotonic()
+            done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
+            frame = await socket.receive_json(timeout=30)
+            assert is_error(frame, 228, 1, "Token is revoked")
+            took.append(time.monotonic() - began)
+            assert await closed(socket) == 4403
+            assert (await done).status == 200
+    within(1, took)
     again = await client.signed("DELETE", f"/grant/{token}")
     assert (again.status, again.body) == (
         200, {"data": {"message": "Success"}, "service": SERVICE, "status": 200},

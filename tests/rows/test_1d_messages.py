@@ -13,7 +13,7 @@ from tests.rows.peer import seated
 from tests.rows.rightful import Person, people
 from tests.signaling.access.rig import Signer
 from tests.signaling.access.words import said
-from tests.slack import SLACK
+from tests.slack import within
 
 EVERY = int(sum(Permission))
 # Bits of the masks: read 1, write 2, manage 4, delete 8, get 32, update 64, join 128.
@@ -121,15 +121,19 @@ async def test_s1d_a_subscription_needs_read(there: Visit) -> None:
 
 async def test_s1d_what_is_revoked_posts_nothing_within_a_second(there: Visit) -> None:
     on = await scene(there)
-    token, path = await on.token(READ | WRITE), f"/rooms/{on.room}/messages"
-    assert (await on.ask(token, "POST", path, {"text": "before"})).status == 201
-    began = time.monotonic()
-    assert (await on.signer.signed("DELETE", f"/grant/{token}")).status == 200
-    while (answer := await on.ask(token, "POST", path, {"text": "after"})).status == 201:
-        assert time.monotonic() - began < 1 + SLACK
-        await asyncio.sleep(0.05)
-    assert (answer.status, answer.body["message"]) == (403, "Token is revoked")
-    assert (await on.ask(token, "GET", path)).status == 403
+    path, took = f"/rooms/{on.room}/messages", []
+    for _ in range(5):
+        token = await on.token(READ | WRITE)
+        assert (await on.ask(token, "POST", path, {"text": "before"})).status == 201
+        began = time.monotonic()
+        assert (await on.signer.signed("DELETE", f"/grant/{token}")).status == 200
+        while (answer := await on.ask(token, "POST", path, {"text": "after"})).status == 201:
+            assert time.monotonic() - began < 30
+            await asyncio.sleep(0.05)
+        took.append(time.monotonic() - began)
+        assert (answer.status, answer.body["message"]) == (403, "Token is revoked")
+        assert (await on.ask(token, "GET", path)).status == 403
+    within(1, took)
 
 
 async def test_s1d_a_room_that_is_there_is_refused_as_one_that_is_not(there: Visit) -> None:

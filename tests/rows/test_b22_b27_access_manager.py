@@ -19,7 +19,7 @@ from tests.signaling.access.quickest import Ask, apart
 from tests.signaling.access.rig import Signer
 from tests.signaling.access.test_server import _with_pubnub as with_pubnub
 from tests.signaling.access.words import ROOM, members, refusal, said
-from tests.slack import SLACK
+from tests.slack import within
 
 BY = "Client and server produced different signatures for the same inputs."
 # In milliseconds: less is not told apart through a network.
@@ -270,22 +270,25 @@ async def test_b26_grant_list_parse_and_revoke(there: Visit) -> None:
 
 
 async def test_b26_whoever_is_in_a_call_leaves_it_within_a_second(there: Visit) -> None:
-    client = await there.signer()
-    token = await client.granted({"resources": {"channels": {"room": 3}}, "uuid": "ada"})
-    made = await wish(there, token, "ada")
-    url = f"{there.house.url}/rtc?access_token={made.body['token']}&protocol=15&auto_subscribe=1"
-    async with there.client.ws_connect(url) as socket:
-        first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
-        assert first.join.participant.identity.startswith("ada:")
-        began = time.monotonic()
-        done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
-        while True:
-            frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
-            if frame.WhichOneof("message") == "leave":
-                break
-        assert time.monotonic() - began < 1 + SLACK
-        assert frame.leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
-        assert (await done).status == 200
+    client, took = await there.signer(), []
+    for _ in range(5):
+        token = await client.granted({"resources": {"channels": {"room": 3}}, "uuid": "ada"})
+        made = await wish(there, token, "ada")
+        call_token = made.body["token"]
+        url = f"{there.house.url}/rtc?access_token={call_token}&protocol=15&auto_subscribe=1"
+        async with there.client.ws_connect(url) as socket:
+            first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
+            assert first.join.participant.identity.startswith("ada:")
+            began = time.monotonic()
+            done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
+            while True:
+                frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
+                if frame.WhichOneof("message") == "leave":
+                    break
+            took.append(time.monotonic() - began)
+            assert frame.leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
+            assert (await done).status == 200
+    within(1, took)
 
 
 async def test_b27_the_secret_is_shown_once_and_is_nowhere_else(house: House, there: Visit) -> None:

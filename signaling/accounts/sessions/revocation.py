@@ -39,10 +39,11 @@ Listener = Callable[[Revocation], None]
 class Revocations:
     """Implements `Revoker`. `register` is where holders are."""
 
-    def __init__(self, store: Store, bus: Bus, ids: Ids) -> None:
+    def __init__(self, store: Store, bus: Bus, ids: Ids, every: float = POLL_SECONDS) -> None:
         self.register = Register()
         self._store = store
         self._bus = bus
+        self._every = every
         self._ident = f"node-{ids.new()}"
         self._version = 0
         self._seen: dict[str, int] = {}
@@ -142,7 +143,7 @@ class Revocations:
 
     async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._every)
             for app in {*self.register.apps(), *self._unwritten}:
                 try:
                     await self._write(app)

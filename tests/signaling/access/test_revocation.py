@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from signaling.accounts.sessions.revocation import POLL_SECONDS
 from signaling.accounts.signin import AccountView
 from signaling.bus.local import LocalBus
 from tests.signaling.access.rig import APP, Ground, Process
-from tests.slack import SLACK
+from tests.slack import within
 
 GRANT = read_grant(
     msgspec.json.encode({"ttl": 5, "permissions": {"resources": {"channels": {"room": 3}}}})
@@ -78,16 +79,21 @@ async def test_b26_without_a_bus_within_a_second(base: Ground) -> None:
     here = Process(base, LocalBus(base.clock), 1)
     there = Process(base, LocalBus(base.clock), 2)
     keyset = await here.keysets.create(APP, "k")
-    token = await here.grants.grant(APP, keyset, GRANT)
+    tokens = [await here.grants.grant(APP, keyset, GRANT) for _ in range(5)]
     there.revocations.start(there.door.look_again)
-    granted, subscription = await held(there, token)
+    opened = [await held(there, token) for token in tokens]
     other, still_open = await held(there, await here.grants.grant(APP, keyset, GRANT))
     await asyncio.sleep(POLL_SECONDS * 1.5)  # it has begun to follow the log
-    await here.grants.revoke(APP, keyset, token)
-    async with asyncio.timeout(1 + SLACK):
-        while subscription.closed is None:
-            await asyncio.sleep(0.01)
-    assert granted.fault is Reason.REVOKED
+    took = []
+    for token, (granted, subscription) in zip(tokens, opened, strict=True):
+        began = time.monotonic()
+        await here.grants.revoke(APP, keyset, token)
+        async with asyncio.timeout(30):
+            while subscription.closed is None:
+                await asyncio.sleep(0.01)
+        took.append(time.monotonic() - began)
+        assert granted.fault is Reason.REVOKED
+    within(1, took)
     assert (other.fault, still_open.closed) == (None, None)
     await there.revocations.stop()
 
@@ -101,7 +107,7 @@ async def test_b26_what_was_missed_is_looked_up(base: Ground) -> None:
     _, subscription = await held(there, token)
     await here.grants.revoke(APP, keyset, token)
     there.revocations.start(there.door.look_again)
-    async with asyncio.timeout(1 + SLACK):
+    async with asyncio.timeout(30):
         while subscription.closed is None:
             await asyncio.sleep(0.01)
     await there.revocations.stop()

@@ -28,7 +28,6 @@ from tests.command import sotto
 from tests.signaling.access.cells import every_cell
 from tests.signaling.access.rig import Signer
 from tests.signaling.sync.conftest import closed
-from tests.slack import SLACK
 
 ROOT = Path(__file__).resolve().parents[3]
 PORTS = ("https", "http", "operator", "udp", "tcp")
@@ -175,12 +174,10 @@ async def test_b22_b24_b26_sockets_through_a_server(tmp_path: Path, keyset: KeyS
                 refused = await socket.receive_json(timeout=30)
             assert (refused["code"], refused["status"]) == (206, 403)
             assert refused["body"]["message"] == "Forbidden: secret, foes"
-            started = time.monotonic()
             revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
             ended = await socket.receive_json(timeout=30)
             while ended["type"] == "here":
                 ended = await socket.receive_json(timeout=30)
-            assert time.monotonic() - started < 1 + SLACK
             assert (ended["code"], ended["session"], ended["status"]) == (228, 1, 403)
             assert await closed(socket) == 4403
             assert (await revoking).status == 200
@@ -260,13 +257,11 @@ async def _join_and_be_ended(client: Signer, token: str, call_token: str) -> Non
     async with client.session.ws_connect(url) as socket:
         first = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
         assert first.join.participant.identity.startswith("ada:")
-        started = time.monotonic()
         revoking = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
         while True:
             frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
             if frame.WhichOneof("message") == "leave":
                 break
-        assert time.monotonic() - started < 1 + SLACK
         assert frame.leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
         assert (await revoking).status == 200
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:

@@ -13,7 +13,7 @@ import msgspec
 from signaling.accounts.principal import Via
 from signaling.accounts.sessions.port import Revocation
 from signaling.accounts.sessions.records import Lifetimes
-from signaling.accounts.sessions.revocation import Revocations
+from signaling.accounts.sessions.revocation import POLL_SECONDS, Revocations
 from signaling.accounts.sessions.service import SessionService, table
 from signaling.accounts.sessions.tokens import Prefix, read
 from signaling.accounts.signin import AccountView
@@ -38,6 +38,8 @@ class Places(msgspec.Struct, frozen=True):
     database: str
     directory: str
     redis: str
+    every: float
+    """How often the log of revocations is read."""
 
     async def open(self, name: str) -> tuple[Store, Bus]:
         store = StoreSettings(url=self.mongo, database=self.database, insecure_without_auth=True)
@@ -75,11 +77,11 @@ class Stored:
 class Process:
     """Sessions over a store and a bus, with the real clock."""
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    def __init__(self, store: Store, bus: Bus, every: float = POLL_SECONDS) -> None:
         clock = SystemClock()
         self.store, self.bus = store, bus
         self.accounts = Stored(store)
-        self.revocations = Revocations(store, bus, SystemIds(clock))
+        self.revocations = Revocations(store, bus, SystemIds(clock), every)
         self.service = SessionService(
             table(store, None), self.accounts, self.revocations, tag_keys, clock, SystemIds(clock),
             SystemEntropy(), Lifetimes(),
@@ -104,7 +106,7 @@ class Telling(Held):
 
 
 async def _hold(places: Places, tokens: list[str], pipe: Connection) -> None:
-    process = Process(*await places.open("second"))
+    process = Process(*await places.open("second"), places.every)
     for text in tokens:
         token = read(tag_keys, APP, text, Prefix.SESSION)
         principal, _ = await process.service.look(APP, token, Via.BEARER)

@@ -16,7 +16,7 @@ from signaling.bus.local import LocalBus
 from signaling.errors import Unavailable
 from tests.signaling.sessions.house import ALICE, APP, BOB, Held, House
 from tests.signaling.sessions.test_sessions import grant, look
-from tests.slack import SLACK
+from tests.slack import SLACK, within
 
 
 async def until(what: Any, seconds: float = 1.0 + SLACK) -> None:
@@ -50,13 +50,17 @@ async def test_8_3_2_ending_a_session_closes_what_it_holds_open_and_nothing_else
 
 @pytest.mark.parametrize("shares_bus", [True, False], ids=["by the bus", "by the log alone"])
 async def test_another_process_follows_within_a_second(house: House, shares_bus: bool) -> None:
-    second = other(house, None if shares_bus else LocalBus(house.clock))
-    held = Held(await look(house, await house.sign_in()))
-    second.revocations.register.hold(held)
-    await second.revocations.catch_up(APP)
-    assert held.principal.session is not None
-    await house.service.end_session(APP, held.principal.session)
-    await until(lambda: held.endings)
+    second, took = other(house, None if shares_bus else LocalBus(house.clock)), []
+    for _ in range(5):
+        held = Held(await look(house, await house.sign_in()))
+        second.revocations.register.hold(held)
+        await second.revocations.catch_up(APP)
+        assert held.principal.session is not None
+        began = time.monotonic()
+        await house.service.end_session(APP, held.principal.session)
+        await until(lambda held=held: held.endings)
+        took.append(time.monotonic() - began)
+    within(1, took)
     await second.revocations.stop()
 
 
@@ -74,7 +78,7 @@ async def test_a_changed_role_is_looked_up_anew(house: House, shares_bus: bool) 
     await until(lambda: held.principal.roles == {Role.AUDITOR})
     house.accounts.change(ALICE, disabled=True, roles=frozenset())
     await house.revocations.revoke(changed(APP, account=ALICE))
-    await until(lambda: held.endings)
+    await until(lambda held=held: held.endings)
     assert len(bob.changes) == first_looks
     await second.revocations.stop()
 
@@ -86,7 +90,7 @@ async def test_what_came_before_the_first_look_into_the_log_is_not_missed(house:
     assert held.principal.session is not None
     await house.service.end_session(APP, held.principal.session)
     second.revocations.register.hold(held)
-    await until(lambda: held.endings)
+    await until(lambda held=held: held.endings)
     await second.revocations.stop()
 
 
@@ -136,7 +140,7 @@ async def test_a_revocation_is_written_when_the_store_is_back(house: House) -> N
     await asyncio.sleep(0.5)
     assert not held.endings
     away.away = False
-    await until(lambda: held.endings)
+    await until(lambda held=held: held.endings)
     await second.revocations.stop()
     assert (await log.head(APP, "\x00revoked")).seq == 2
 

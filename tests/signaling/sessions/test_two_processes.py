@@ -1,7 +1,8 @@
 """Two processes, one store, one real Redis: what ends in one has ended in the other in a second.
 
-The store is the MongoDB stand-in, since an embedded one belongs to one process. With Redis stopped
-the same second holds, by the log of revocations.
+The store is the MongoDB stand-in, since an embedded one belongs to one process. What comes by Redis
+is shown where the other process reads the log of revocations every ten minutes; with Redis stopped
+the same second holds, by that log.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from signaling.accounts.sessions.revocation import POLL_SECONDS
 from signaling.accounts.sessions.service import changed
 from signaling.accounts.signin import SignedIn
 from tests.peers.mongo.stand_in import StandIn
 from tests.peers.redis_server import RedisServer
 from tests.signaling.sessions.house import ALICE, APP, account
 from tests.signaling.sessions.second_process import Places, Process, main
-from tests.slack import SLACK
+from tests.slack import within
 
 HELD = 20
+NEVER = 600.0
+"""Between two looks into the log: what arrives came over the bus."""
+by_the_bus = pytest.mark.parametrize("two", [NEVER], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +73,14 @@ async def sign_in(here: Process, name: str) -> tuple[str, str]:
 
 
 @pytest.fixture
-async def two(mongo: StandIn, tmp_path: Path) -> AsyncIterator[Two]:
+async def two(request: pytest.FixtureRequest, mongo: StandIn, tmp_path: Path) -> AsyncIterator[Two]:
+    every: float = getattr(request, "param", POLL_SECONDS)
     (tmp_path / "redis").mkdir()
     redis = RedisServer.new(tmp_path / "redis")
     (tmp_path / "redis" / "port").write_text(str(redis.port))
     places = Places(
         f"mongodb://127.0.0.1:{mongo.port}", f"t{secrets.token_hex(6)}", str(tmp_path),
-        str(tmp_path / "redis"),
+        str(tmp_path / "redis"), every,
     )  # fmt: skip
     here = Process(*await places.open("first"))
     opened = [await sign_in(here, f"{ALICE}-{number}") for number in range(HELD)]
@@ -91,6 +97,7 @@ async def two(mongo: StandIn, tmp_path: Path) -> AsyncIterator[Two]:
     redis.stop()
 
 
+@by_the_bus
 async def test_c5_the_end_of_a_session_reaches_the_other_process_in_a_second(two: Two) -> None:
     took = []
     for session in two.sessions:
@@ -98,26 +105,30 @@ async def test_c5_the_end_of_a_session_reaches_the_other_process_in_a_second(two
         assert await two.here.service.end_session(APP, session)
         took += await asyncio.to_thread(two.hear, 1, since)
     print(f"ends by Redis: {sorted(took)[len(took) // 2] * 1000:.1f} ms, at most {max(took):.3f} s")
-    assert max(took) < 1 + SLACK
+    within(1, took)
 
 
+@by_the_bus
 async def test_7_4_2_disabling_an_account_reaches_the_other_process_in_a_second(two: Two) -> None:
-    name = f"{ALICE}-3"
-    await two.here.accounts.rows.change(
-        APP, name, lambda view: msgspec.structs.replace(view, disabled=True)
-    )
-    since = time.time()
-    await two.here.revocations.revoke(changed(APP, account=name))
-    assert max(await asyncio.to_thread(two.hear, 1, since)) < 1 + SLACK
+    took = []
+    for number in range(5):
+        name = f"{ALICE}-{number}"
+        await two.here.accounts.rows.change(
+            APP, name, lambda view: msgspec.structs.replace(view, disabled=True)
+        )
+        since = time.time()
+        await two.here.revocations.revoke(changed(APP, account=name))
+        took += await asyncio.to_thread(two.hear, 1, since)
+    within(1, took)
     assert not two.there.poll(0.3)
 
 
 async def test_without_redis_the_log_is_followed_in_a_second(two: Two) -> None:
     two.redis.stop()
     took = []
-    for session in two.sessions[:5]:
+    for session in two.sessions:
         since = time.time()
         assert await two.here.service.end_session(APP, session)
         took += await asyncio.to_thread(two.hear, 1, since)
     print(f"ends by the log: at most {max(took):.3f} s")
-    assert max(took) < 1 + SLACK
+    within(1, took)

@@ -1,0 +1,200 @@
+"""Two servers, started apart, on one MongoDB stand-in and one real Redis: who ends in one has ended
+in the other within a second, sockets and calls alike; a role that changes is told to open sockets.
+
+`test_two_processes` tells the bus from the log; here is what people notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from livekit.protocol import models, rtc
+
+from tests.peers.mongo.stand_in import StandIn
+from tests.peers.redis_server import USER, WORD, RedisServer
+from tests.rows.house import House, Visit, closed, visiting
+from tests.slack import within
+
+# aiohttp leaves closing a TLS connection to its loop, which ends with the test.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <(socket|asyncio|_SSL|function _)"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
+HELD = 20
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, House]]:
+    """Of one installation: the state directory, thus the keys, are the same."""
+    folder = tmp_path_factory.mktemp("two")
+    mongo = StandIn.start()
+    (folder / "redis").mkdir()
+    redis = RedisServer.new(folder / "redis")
+    client = folder / "redis" / "ca" / "client.pem"
+    settings = {
+        "store.url": f"mongodb://127.0.0.1:{mongo.port}/", "store.insecure_without_auth": "true",
+        "store.database": f"two_{secrets.token_hex(4)}",
+        "bus.url": f"rediss://localhost:{redis.port}/0", "bus.user": USER,
+        "bus.ca": str(redis.authority.file), "bus.certificate": str(client),
+        "bus.key": str(client.with_suffix(".key")), "bus.timeout_seconds": "5",
+    }  # fmt: skip
+    environment = {"SOTTO_BUS__PASSWORD": WORD}
+    for name in ("one", "other"):
+        (folder / name).mkdir()
+    one = House(folder / "one", settings, environment=environment)
+    given = {**settings, "process.state_dir": str(one.state)}
+    other = House(folder / "other", given, environment=environment)
+    try:
+        one.start().setup()
+        other.start()
+        yield one, other
+    finally:
+        other.stop()
+        one.stop()
+        redis.stop()
+        mongo.stop()
+
+
+@dataclass
+class Two:
+    """`here` is told what to end, `there` holds it open."""
+
+    here: Visit
+    there: Visit
+
+
+@pytest.fixture
+async def two(houses: tuple[House, House]) -> AsyncIterator[Two]:
+    async with visiting(houses[0]) as here, visiting(houses[1]) as there:
+        yield Two(here, there)
+
+
+async def told(socket: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
+    while (frame := await socket.receive_json(timeout=30))["type"] != kind:
+        assert frame["type"] == "ping", frame
+        await socket.send_json({"type": "pong", "id": frame["id"]})
+    return frame
+
+
+async def answered(socket: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
+    """The next such signal of a call."""
+    while True:
+        frame = rtc.SignalResponse.FromString(await socket.receive_bytes(timeout=30))
+        if frame.WhichOneof("message") == kind:
+            return getattr(frame, kind)
+
+
+@contextlib.asynccontextmanager
+async def inside(there: Visit, call_token: str) -> AsyncIterator[Any]:
+    """A participant on that server: its socket, and who it is."""
+    url = f"{there.house.url}/rtc?access_token={call_token}&protocol=15&auto_subscribe=1"
+    async with there.client.ws_connect(url) as socket:
+        joined = await answered(socket, "join")
+        yield socket, joined.participant.identity
+
+
+async def call_token(visit: Visit, token: str, room: str) -> Any:
+    made = await visit.ask("POST", "/calls/tokens", {"room": room}, token)
+    assert made.status == 201, made.text
+    return made.body
+
+
+async def test_7_4_1_signing_out_in_one_closes_a_socket_in_the_other(two: Two) -> None:
+    took = []
+    for _ in range(HELD):
+        token, _ = await two.here.joined()
+        async with two.there.socket(token) as socket:
+            began = time.monotonic()
+            ending = asyncio.create_task(two.here.ask("DELETE", "/session", token=token))
+            assert await closed(socket) == 4401
+            took.append(time.monotonic() - began)
+            assert (await ending).status == 204
+        assert (await two.there.ask("GET", "/session", token=token)).status == 401
+    within(1, took)
+
+
+async def test_8_3_2_a_changed_role_reaches_open_sockets_of_the_other(two: Two) -> None:
+    owner = await two.here.owner()
+    token, _ = await two.here.joined("administrator", owner=owner)
+    account = (await two.here.ask("GET", "/account", token=token)).body["id"]
+    took = []
+    async with two.there.socket(token) as socket:
+        for number in range(HELD):
+            roles = [("member", "administrator")[number % 2]]
+            began = time.monotonic()
+            changing = asyncio.create_task(
+                two.here.ask(
+                    "PATCH", f"/accounts/{account}", {"roles": roles}, owner,
+                    headers={"If-Match": "*"},
+                )
+            )  # fmt: skip
+            assert (await told(socket, "rights"))["roles"] == roles
+            took.append(time.monotonic() - began)
+            assert (await changing).status == 200
+            status = 200 if roles == ["administrator"] else 403
+            assert (await two.there.ask("GET", "/accounts", token=token)).status == status
+        assert not socket.closed
+    within(1, took)
+
+
+async def test_7_4_2_disabling_an_account_in_one_closes_its_sockets_in_the_other(two: Two) -> None:
+    owner, took = await two.here.owner(), []
+    for _ in range(5):
+        token, _ = await two.here.joined(owner=owner)
+        account = (await two.here.ask("GET", "/account", token=token)).body["id"]
+        async with two.there.socket(token) as one, two.there.socket(token) as other:
+            began = time.monotonic()
+            disabling = asyncio.create_task(
+                two.here.ask(
+                    "PATCH", f"/accounts/{account}", {"disabled": True}, owner,
+                    headers={"If-Match": "*"},
+                )
+            )  # fmt: skip
+            for socket in (one, other):
+                assert await closed(socket) is not None
+            took.append(time.monotonic() - began)
+            assert (await disabling).status == 200
+    within(1, took)
+
+
+@pytest.mark.parametrize("what", ["session", "call token"])
+async def test_whoever_is_in_a_call_leaves_it_when_the_other_server_revokes(
+    two: Two, what: str
+) -> None:
+    """The session ends, or the token of the call is taken back; who else is in the call stays."""
+    room, took = f"room-{secrets.token_hex(4)}", []
+    stays, _ = await two.here.joined()
+    async with inside(two.there, (await call_token(two.there, stays, room))["token"]) as (other, _):
+        for _ in range(5):
+            token, _ = await two.here.joined()
+            made = await call_token(two.there, token, room)
+            async with inside(two.there, made["token"]) as (socket, identity):
+                path = "/session" if what == "session" else f"/calls/tokens/{made['id']}"
+                began = time.monotonic()
+                revoking = asyncio.create_task(two.here.ask("DELETE", path, token=token))
+                leave = await answered(socket, "leave")
+                took.append(time.monotonic() - began)
+                assert leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
+                assert (await revoking).status == 204
+            assert await gone(other, identity)
+            url = f"{two.there.house.url}/rtc/validate?access_token={made['token']}"
+            async with two.there.client.get(url) as answer:
+                assert answer.status == 401
+        assert not other.closed
+    within(1, took)
+
+
+async def gone(socket: aiohttp.ClientWebSocketResponse, identity: str) -> bool:
+    """Who stays is told that this one has left."""
+    while True:
+        for one in (await answered(socket, "update")).participants:
+            if one.identity == identity and one.state == models.ParticipantInfo.DISCONNECTED:
+                return True
