@@ -111,6 +111,23 @@ async def test_c04_a_reused_refresh_token_ends_its_family(there: Visit) -> None:
     assert (await program.refresh(second.body["refresh_token"])).body["error"] == "invalid_grant"
 
 
+async def test_c04_of_a_hundred_that_refresh_with_one_token_one_wins(there: Visit) -> None:
+    """Then the family is over, the winner's tokens with it: one of them was a thief."""
+    cookie, _ = await there.joined()
+    program = await Program.registered(there, "An app")
+    tokens = await program.tokens(cookie)
+    spent = tokens["refresh_token"]
+    answers = await asyncio.gather(*(program.refresh(spent) for _ in range(100)))
+    won = [answer.body for answer in answers if answer.status == 200]
+    assert len(won) == 1
+    refusals = [answer for answer in answers if answer.status != 200]
+    assert {(one.status, one.body["error"]) for one in refusals} == {(400, "invalid_grant")}
+    for found in (tokens, *won):
+        assert await status(there, found["access_token"]) == 401
+        assert (await program.refresh(found["refresh_token"])).body["error"] == "invalid_grant"
+    assert await status(there, cookie) == 200
+
+
 async def test_c04_servers_have_credentials_and_nobody_a_password_grant(there: Visit) -> None:
     server = await Program.registered(
         there, "A server", confidential=True, grants=["client_credentials"], redirect_uris=[]
