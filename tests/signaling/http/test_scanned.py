@@ -17,11 +17,12 @@ import pytest
 
 from tests.signaling.house import Running, serving
 from tests.signaling.http.scanners import Signed, program, run, signed, sslyze
-from tests.slack import SLACK
+from tests.slack import SLACK, within
 
 GROUPS = ["X25519", "secp256r1", "secp384r1"]
-# What a scanner may find without it being about the server.
-ABOUT_HERE = re.compile(r"Local problem|scanProblem|DNS_CAArecord|cert_trust|HTTP_clock")
+# What testssl says of itself and not of the server: its openssl has no engine for GOST's suites.
+# Nothing else is excused: the certificate names a list of revocations, and its authority is given.
+ITS_OWN = {"engine_problem"}
 
 
 @pytest.fixture
@@ -81,10 +82,13 @@ async def test_a06_testssl_finds_nothing_of_medium_or_above(
     bad = [
         f"{one['severity']} {one['id']}: {one['finding']}"
         for one in listed
-        if one["severity"] in ("MEDIUM", "HIGH", "CRITICAL")
-        and not ABOUT_HERE.search(f"{one['id']} {one['finding']}")
+        if one["severity"] not in ("OK", "INFO", "LOW")
+        and one["id"] not in ITS_OWN
+        and "Local problem" not in one["finding"]
     ]
     assert not bad, bad
+    found = {one["id"]: one["severity"] for one in listed}
+    assert found["cert_trust"] == found["cert_chain_of_trust"] == "OK"
 
 
 async def test_a15_a_socket_over_tls_13_and_never_in_the_clear(tmp_path: Path) -> None:
@@ -165,7 +169,8 @@ async def test_slow_clients_are_gone_in_ten_seconds_while_others_are_served(
             await asyncio.sleep(0.5)
             assert time.monotonic() - began < 60
         ends = [task.result() for task in tasks]
-        assert max(ends) < 10 + SLACK, max(ends)
+        # The server counts ten from when it has accepted, a client from when it has connected.
+        within(11, ends)
         assert min(ends) > 5, min(ends)
 
 
