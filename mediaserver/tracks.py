@@ -2,7 +2,7 @@
 
 A track is one thing to people and may be several engine publications (one for each codec that the
 publisher offers, each on its own m-section). Owned by `call.py`; publishing adds and removes,
-subscribing watches.
+subscribing watches. A track may be lent to the tracks of another call, which then watch it too.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,6 +102,8 @@ class Tracks:
         self.publication_ended = on_ended
         self._tracks: dict[str, Track] = {}
         self._watchers: dict[str, dict[int, Watcher]] = {}
+        self._borrowers: dict[str, list[Tracks]] = {}
+        self._lenders: dict[str, Tracks] = {}
 
     def get(self, track_id: str) -> Track | None:
         return self._tracks.get(track_id)
@@ -127,14 +129,38 @@ class Tracks:
 
     def cannot_decode(self, track: Track) -> None:
         """A subscriber shares no codec with what is published so far."""
-        if track.want_backup():
+        lender = self._lenders.get(track.track_id)
+        if lender is not None:
+            lender.cannot_decode(track)
+        elif track.want_backup():
             self._on_wanted(track)
 
     def changed(self, track: Track) -> None:
         for watcher in list(self._watchers.get(track.track_id, {}).values()):
             watcher.track_changed(track)
+        for borrower in self._borrowers.get(track.track_id, ()):
+            borrower.changed(track)
 
     def remove(self, track_id: str) -> None:
         if self._tracks.pop(track_id, None) is not None:
+            self._lenders.pop(track_id, None)
+            for borrower in self._borrowers.pop(track_id, ()):
+                borrower.remove(track_id)
             for watcher in list(self._watchers.pop(track_id, {}).values()):
                 watcher.track_removed(track_id)
+
+    def lend(self, track: Track, borrower: "Tracks") -> None:
+        """Another call sees the track too, until it ends here or is taken back."""
+        if track.track_id not in borrower:
+            self._borrowers.setdefault(track.track_id, []).append(borrower)
+            borrower._lenders[track.track_id] = self
+            borrower.add(track)
+            borrower.changed(track)
+
+    def take_back(self, track_id: str, borrower: "Tracks") -> None:
+        borrowers = self._borrowers.get(track_id, [])
+        if borrower in borrowers:
+            borrowers.remove(borrower)
+            if not borrowers:
+                del self._borrowers[track_id]
+            borrower.remove(track_id)

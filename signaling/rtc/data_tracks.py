@@ -238,8 +238,10 @@ class DataTracks:
 
     def permissions_changed(self) -> None:
         """The publisher changed who may subscribe."""
+        rooms = (self._p.room, *self._p.seen_in)
+        audience = [participant for room in rooms for participant in room.participants()]
         for track in self.published():
-            for participant in self._p.room.participants():
+            for participant in audience:
                 allowed = self._p.permissions.allows(track.info.sid, participant)
                 if allowed:
                     participant.data_tracks._reconsider(track.info.sid)

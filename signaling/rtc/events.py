@@ -37,7 +37,7 @@ def announce(
         created_at=int(services.clock.unix()),
     )
     if participant is not None:
-        message.participant.CopyFrom(participant.info())
+        message.participant.CopyFrom(room.info_of(participant))
     if track is not None:
         message.track.CopyFrom(track)
     services.hooks.notify(message)

@@ -94,9 +94,10 @@ def _vanish(participant: Participant) -> None:
     gone.CopyFrom(participant.info())
     gone.state = models.ParticipantInfo.State.DISCONNECTED
     update = rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=[gone]))
-    for other in participant.room.participants():
-        if other is not participant and other.ready:
-            other.send(update)
+    for room in (participant.room, *participant.seen_in):
+        for other in room.participants():
+            if other is not participant and other.ready:
+                other.send(update)
 
 
 def mute_by_admin(participant: Participant, track_sid: str, muted: bool) -> models.TrackInfo:
@@ -110,9 +111,12 @@ def mute_by_admin(participant: Participant, track_sid: str, muted: bool) -> mode
     return info
 
 
-def remove(participant: Participant) -> None:
-    """RemoveParticipant."""
-    participant.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
+def remove(participant: Participant, room: Room) -> None:
+    """RemoveParticipant. A guest stays in its own room."""
+    if participant.room is room:
+        participant.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
+    else:
+        room.guests.remove(participant, models.DisconnectReason.PARTICIPANT_REMOVED)
 
 
 def move(participant: Participant, destination: Room) -> None:
@@ -128,9 +132,7 @@ def move(participant: Participant, destination: Room) -> None:
         room=destination.info(),
         token=token,
         participant=participant.info(),
-        other_participants=[
-            p.info() for p in destination.participants() if p.ready and not p.hidden
-        ],
+        other_participants=destination.others(participant),
     )
     participant.send(rtc.SignalResponse(room_moved=moved))
     participant.leave(models.DisconnectReason.MIGRATION, Action.RECONNECT)

@@ -32,7 +32,8 @@ class Observers:
         self._quality: dict[str, rtc.ConnectionQualityInfo] = {}
 
     def speakers(self, levels: Sequence[tuple[str, str, float, bool]]) -> None:
-        now: dict[str, models.SpeakerInfo] = {}
+        # Guests are told of by the room that they are in.
+        now = {sid: info for sid, info in self._speakers.items() if self._room.guests.has(sid)}
         for sid, _, level, active in levels:
             loudest = now.get(sid)
             if active and (loudest is None or loudest.level < level):
@@ -45,6 +46,18 @@ class Observers:
         self._speakers = now
         if changed:
             self.announce(changed)
+        for info in changed:
+            speaker = self._room.by_sid(info.sid)
+            for room in speaker.seen_in if speaker is not None else ():
+                room.observers.guest_speaks(info)
+
+    def guest_speaks(self, info: models.SpeakerInfo) -> None:
+        """A guest of this room began or ended to speak, or speaks louder."""
+        if info.active:
+            self._speakers[info.sid] = info
+        else:
+            self._speakers.pop(info.sid, None)
+        self.announce([info])
 
     def announce(self, changed: Sequence[models.SpeakerInfo]) -> None:
         """Tell each participant about those among `changed` that it hears, and about itself."""
@@ -63,8 +76,11 @@ class Observers:
     def quality(self, qualities: Sequence[tuple[str, int, float]]) -> None:
         changed = False
         for sid, quality, score in qualities:
-            if self._room.by_sid(sid) is None:
+            participant = self._room.by_sid(sid)
+            if participant is None and not self._room.guests.has(sid):
                 continue
+            for room in participant.seen_in if participant is not None else ():
+                room.observers.quality([(sid, quality, score)])
             info = rtc.ConnectionQualityInfo(
                 participant_sid=sid, quality=_QUALITIES[quality & 3], score=score
             )

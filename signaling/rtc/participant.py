@@ -89,6 +89,8 @@ class Participant:
         self.signal_rtt_ms = 0
         self.refused_with = ""
         self.was_active = False
+        self.seen_in: list[Room] = []
+        """Other rooms that it is a guest of (ForwardParticipant)."""
         self.on_left: Callable[[Participant], None] | None = None
         self._cut: tuple[float, bool] | None = None
         self._version = 0

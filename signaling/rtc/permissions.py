@@ -42,7 +42,7 @@ class SubscriptionPermissions:
             self._by_identity = self._read(request)
         room = self._publisher.room
         for publication in self._publisher.publishing.published():
-            room.reconsider(publication.sid)
+            room.reconsider(publication)
         self._publisher.data_tracks.permissions_changed()
 
     def _read(self, request: rtc.SubscriptionPermission) -> dict[str, frozenset[str] | None]:

@@ -52,11 +52,9 @@ def resume(participant: Participant, sink: Sink) -> None:
         last_message_seq=participant.data.last_sequence,
     )
     participant.send(rtc.SignalResponse(reconnect=reconnect))
-    infos = [
-        p.info() for p in room.participants() if p is participant or (p.ready and not p.hidden)
-    ]
     gone = [info for at, info in room.departed if at >= missed_since]
-    update = rtc.ParticipantUpdate(participants=[*gone, *infos])
+    present = [participant.info(), *room.others(participant)]
+    update = rtc.ParticipantUpdate(participants=[*gone, *present])
     participant.send(rtc.SignalResponse(update=update))
     participant.send(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=room.info())))
     participant.outbox.flush()

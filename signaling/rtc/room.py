@@ -1,8 +1,8 @@
 """One LiveKit room: who is in it, what they publish, and telling everybody about changes.
 
 Lives while somebody is in it and `departure_timeout` longer (`empty_timeout` when nobody ever
-came). Owned by `Rooms`; one event loop. Everything that one participant's action means for the
-others is here.
+came). Owned by `Rooms`; one event loop. Long because everything that one participant's action means
+for the others, here and where it is a guest, is read as one page.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from signaling.rtc.data_tracks import DataTrack
 from signaling.rtc.entry import Entry
 from signaling.rtc.events import announce
 from signaling.rtc.frames import Outgoing
+from signaling.rtc.guests import Guests
 from signaling.rtc.ids import Prefix
 from signaling.rtc.media_events import CallEvents, ParticipantEvents
 from signaling.rtc.observers import Observers
@@ -63,6 +64,7 @@ class Room:
         self.observers = Observers(self)
         self.rpc = RpcCalls(services)
         self.relay = Relay(self)
+        self.guests = Guests(self)
         self._on_closed = on_closed
         self._call: CallMedia | None = None
         self._by_identity: dict[str, Participant] = {}
@@ -85,8 +87,21 @@ class Room:
     def by_identity(self, identity: str) -> Participant | None:
         return self._by_identity.get(identity)
 
+    def found(self, identity: str) -> Participant | None:
+        """A participant of this room or a guest."""
+        return self._by_identity.get(identity) or self.guests.by_identity(identity)
+
     def by_sid(self, sid: str) -> Participant | None:
         return self._by_sid.get(sid)
+
+    def info_of(self, participant: Participant) -> models.ParticipantInfo:
+        """As this room sees it."""
+        return participant.info() if participant.room is self else self.guests.info(participant)
+
+    def others(self, participant: Participant) -> list[models.ParticipantInfo]:
+        """Everybody that `participant` may see beside itself."""
+        here = [p for p in self.participants() if p is not participant]
+        return [self.info_of(p) for p in [*here, *self.guests.all()] if self._visible(p)]
 
     def publications(self) -> list[Publication]:
         return list(self._publications.values())
@@ -107,8 +122,9 @@ class Room:
         return self._counted
 
     def _count(self) -> tuple[int, int, bool]:
-        people = sum(not p.dependent for p in self._by_identity.values())
-        publishers = sum(p.publishing.is_publisher for p in self._by_identity.values())
+        seen = [*self._by_identity.values(), *self.guests.all()]
+        people = sum(not p.dependent for p in seen)
+        publishers = sum(p.publishing.is_publisher for p in seen)
         return people, publishers, any(p.recorder for p in self._by_identity.values())
 
     def info(self) -> models.Room:
@@ -146,11 +162,14 @@ class Room:
         """Raises ClientError when the room is full; coming back under one's identity never is."""
         kind = entry.claims.kind.lower()
         dependent = entry.claims.video.recorder or entry.claims.video.agent
-        if not self.max_participants or dependent or kind in ("agent", "egress"):
+        if dependent or kind in ("agent", "egress"):
             return
-        if entry.identity in self._by_identity:
-            return
-        if self._counts()[0] >= self.max_participants:
+        if self.found(entry.identity) is None:
+            self.check_count()
+
+    def check_count(self) -> None:
+        """Raises ClientError when there is no place for one more."""
+        if self.max_participants and self._counts()[0] >= self.max_participants:
             # Of all statuses, browsers show their user the reason of 401 and 403 alone.
             raise ClientError(Code.ROOM_FULL, 403, "room has reached its limit of participants")
 
@@ -161,28 +180,40 @@ class Room:
         if entry.identity in self._by_identity:
             raise ClientError(Code.CONFLICT, 409, "identity is in the room")
         self.check_place(entry)
+        guest = self.guests.by_identity(entry.identity)
+        if guest is not None:
+            self.guests.remove(guest, Reason.DUPLICATE_IDENTITY)
         participant = Participant(
             self.services, self, self.services.ids.make(Prefix.PARTICIPANT), entry
         )
         participant.media = self._add_media(participant)
         self._by_identity[entry.identity] = participant
         self._by_sid[participant.sid] = participant
-        if self._empty_timer is not None and not participant.dependent:
-            self._empty_timer.cancel()
-            self._empty_timer = None
+        if not participant.dependent:
+            self.occupied()
         participant.liveness.start()
         self.counts_changed()
         self.services.admission.joined(participant)
         return participant
 
+    def call(self) -> CallMedia:
+        """The room's media, from its first participant or guest on."""
+        if self._call is None:
+            options = CallOptions(top_audio=self.services.settings.top_audio)
+            self._call = self.services.media.call(self.sid, CallEvents(self), options)
+        return self._call
+
+    def occupied(self) -> None:
+        """Somebody is here: the room stays."""
+        if self._empty_timer is not None:
+            self._empty_timer.cancel()
+            self._empty_timer = None
+
     def _add_media(self, participant: Participant) -> ParticipantMedia:
         settings = self.services.settings
-        if self._call is None:
-            options = CallOptions(top_audio=settings.top_audio)
-            self._call = self.services.media.call(self.sid, CallEvents(self), options)
         plain = participant.entry.plain
         sids = participant.publishing.reserve(_PLAIN_TRACKS) if plain else ()
-        return self._call.add_participant(
+        return self.call().add_participant(
             participant.sid,
             participant.mode,
             ParticipantEvents(participant),
@@ -200,9 +231,7 @@ class Room:
         return rtc.JoinResponse(
             room=self.info(),
             participant=participant.info(),
-            other_participants=[
-                p.info() for p in self.participants() if p is not participant and self._visible(p)
-            ],
+            other_participants=self.others(participant),
             server_version=self.services.server_info().version,
             server_region=self.services.settings.region,
             server_info=self.services.server_info(),
@@ -248,6 +277,8 @@ class Room:
         del self._by_identity[participant.identity]
         self.services.admission.left(participant)
         self._counted = None
+        for room in list(participant.seen_in):
+            room.guests.remove(participant, participant.disconnect_reason)
         for publication in participant.publishing.published():
             self.track_unpublished(publication)
         for track in participant.data_tracks.published():
@@ -259,8 +290,12 @@ class Room:
         self.broadcast(participant, to_self=False)
         left = "participant_left" if participant.was_active else "participant_connection_aborted"
         announce(self, left, participant, reason=participant.disconnect_reason)
+        self.left_behind()
+
+    def left_behind(self) -> None:
+        """Somebody left; a room that nobody is in does not last."""
         self.counts_changed()
-        if self.open and not any(not p.dependent for p in self._by_identity.values()):
+        if self.open and not self._counts()[0]:
             self._watch_empty(self.departure_timeout)
 
     def _watch_empty(self, seconds: float) -> None:
@@ -283,6 +318,8 @@ class Room:
         self.open = False
         for participant in self.participants():
             participant.leave(reason, action)
+        for guest in self.guests.all():
+            self.guests.remove(guest, reason)
         for timer in (self._empty_timer, self._update_timer):
             if timer is not None:
                 timer.cancel()
@@ -304,6 +341,8 @@ class Room:
         for other in self._by_identity.values():
             if other is not participant and other.ready:
                 other.outbox.send(message)
+        for room in participant.seen_in:
+            room.guests.changed(participant)
 
     def set_metadata(self, metadata: str) -> None:
         self.metadata = metadata
@@ -335,14 +374,17 @@ class Room:
     # Tracks
 
     def track_published(self, publication: Publication) -> None:
+        """By a participant, or by a guest: then its update was sent already."""
         self._publications[publication.sid] = publication
         publisher = publication.publisher
-        self.broadcast(publisher, to_self=False)
+        self._tell_of(publisher)
         for participant in self.participants():
             if participant.ready:
                 participant.subscribing.track_appeared(publication)
         announce(self, "track_published", publisher, publication.info)
         self.counts_changed()
+        for room in self._elsewhere(publisher):
+            room.guests.track_published(publication)
 
     def track_unpublished(self, publication: Publication) -> None:
         if self._publications.pop(publication.sid, None) is None:
@@ -350,29 +392,42 @@ class Room:
         for participant in self.participants():
             participant.subscribing.track_vanished(publication.sid)
         publisher = publication.publisher
-        if not publisher.closed:
-            self.broadcast(publisher, to_self=False)
+        self._tell_of(publisher)
         announce(self, "track_unpublished", publisher, publication.info)
         self.counts_changed()
+        for room in self._elsewhere(publisher):
+            room.guests.track_unpublished(publication)
 
-    def reconsider(self, sid: str) -> None:
+    def _tell_of(self, publisher: Participant) -> None:
+        if publisher.room is self and not publisher.closed:
+            self.broadcast(publisher, to_self=False)
+
+    def _elsewhere(self, publisher: Participant) -> list[Room]:
+        """The rooms that its own room passes a change on to."""
+        return list(publisher.seen_in) if publisher.room is self else []
+
+    def reconsider(self, publication: Publication) -> None:
         """The publisher changed who may subscribe to this track."""
-        for participant in self.participants():
-            participant.subscribing.reconsider(sid)
+        for room in (self, *publication.publisher.seen_in):
+            for participant in room.participants():
+                participant.subscribing.reconsider(publication.sid)
 
     def data_track_published(self, track: DataTrack) -> None:
         self._data_tracks[track.info.sid] = track
-        self.broadcast(track.publisher, to_self=False)
+        self._tell_of(track.publisher)
         for participant in self.participants():
             if participant.ready:
                 participant.data_tracks.track_appeared(track)
         self.counts_changed()
+        for room in self._elsewhere(track.publisher):
+            room.data_track_published(track)
 
     def data_track_unpublished(self, track: DataTrack) -> None:
         if self._data_tracks.pop(track.info.sid, None) is None:
             return
         for participant in self.participants():
             participant.data_tracks.track_vanished(track)
-        if not track.publisher.closed:
-            self.broadcast(track.publisher, to_self=False)
+        self._tell_of(track.publisher)
         self.counts_changed()
+        for room in self._elsewhere(track.publisher):
+            room.data_track_unpublished(track)

@@ -77,7 +77,16 @@ class RoomService:
         return room
 
     def _participant(self, room: str, identity: str) -> Participant:
-        participant = self._room(room).by_identity(identity)
+        participant = self._seen(room, identity)
+        if participant.room.name != room:
+            raise ClientError(
+                Code.PRECONDITION_FAILED, 412, "the participant is forwarded here from another room"
+            )
+        return participant
+
+    def _seen(self, room: str, identity: str) -> Participant:
+        """A participant or a guest, which can be looked at and removed and no more."""
+        participant = self._room(room).found(identity)
         if participant is None:
             raise ClientError(Code.PARTICIPANT_NOT_FOUND, 404, "participant does not exist")
         return participant
@@ -126,22 +135,24 @@ class RoomService:
     ) -> Message:
         self._admin(claims, request.room)
         room = self._rooms.get(request.room)
-        participants = room.participants() if room is not None else []
-        return pb.ListParticipantsResponse(participants=[p.info() for p in participants])
+        seen = [*room.participants(), *room.guests.all()] if room is not None else []
+        infos = [room.info_of(p) for p in seen] if room is not None else []
+        return pb.ListParticipantsResponse(participants=infos)
 
     async def get_participant(self, claims: Claims, request: pb.RoomParticipantIdentity) -> Message:
         self._admin(claims, request.room)
-        return self._participant(request.room, request.identity).info()
+        participant = self._seen(request.room, request.identity)
+        return self._room(request.room).info_of(participant)
 
     async def remove_participant(
         self, claims: Claims, request: pb.RoomParticipantIdentity
     ) -> Message:
         """The token that the participant came with no longer admits it."""
         self._admin(claims, request.room)
-        participant = self._participant(request.room, request.identity)
+        participant = self._seen(request.room, request.identity)
         before = request.revoke_token_ts or int(self._rooms.services.clock.unix())
         self._rooms.revoke(request.room, request.identity, before)
-        moderation.remove(participant)
+        moderation.remove(participant, self._room(request.room))
         return pb.RemoveParticipantResponse()
 
     async def mute_published_track(
@@ -183,29 +194,30 @@ class RoomService:
     async def forward_participant(
         self, claims: Claims, request: pb.ForwardParticipantRequest
     ) -> Message:
-        self._destination(claims, request.room, request.destination_room)
-        raise TwirpError(
-            "unimplemented",
-            "Forwarding one participant into two rooms needs media relays between calls, "
-            "which this server does not have; MoveParticipant is there.",
-        )
+        """It stays in its room and is a guest of the destination."""
+        participant, room = self._destination(claims, request)
+        room.guests.add(participant)
+        return pb.ForwardParticipantResponse()
 
     async def move_participant(self, claims: Claims, request: pb.MoveParticipantRequest) -> Message:
-        self._destination(claims, request.room, request.destination_room)
-        participant = self._participant(request.room, request.identity)
-        if not request.destination_room or request.destination_room == request.room:
-            raise ClientError(Code.BAD_REQUEST, 400, "name another room as the destination")
-        if len(request.destination_room) > self._limits.room_name_chars:
-            raise ClientError(Code.TOO_LARGE, 400, "room name exceeds the limit")
-        room = self._rooms.create(pb.CreateRoomRequest(name=request.destination_room))
+        participant, room = self._destination(claims, request)
         if room.by_identity(request.identity) is not None:
             raise ClientError(Code.CONFLICT, 409, "the identity is in the destination room")
         moderation.move(participant, room)
         return pb.MoveParticipantResponse()
 
-    def _destination(self, claims: Claims, room: str, destination: str) -> None:
-        self._admin(claims, room)
+    def _destination(
+        self, claims: Claims, request: pb.ForwardParticipantRequest | pb.MoveParticipantRequest
+    ) -> tuple[Participant, Room]:
+        """The participant and the room that it is to be seen in, which is made if need be."""
+        source, destination = request.room, request.destination_room
+        self._admin(claims, source)
         self._require(claims.video.destination_room == destination)
+        participant = self._participant(source, request.identity)
+        if not destination or destination == source:
+            raise ClientError(Code.BAD_REQUEST, 400, "name another room as the destination")
+        self._check_size("room name", len(destination), self._limits.room_name_chars)
+        return participant, self._rooms.create(pb.CreateRoomRequest(name=destination))
 
     # Data
 

@@ -116,7 +116,7 @@ class Sessions:
         room = self._rooms.get(name)
         if room is None:
             raise ClientError(Code.ROOM_NOT_FOUND, 404, "Nobody is in this room.")
-        if any(room.by_identity(who) is None for who in identities):
+        if any(room.found(who) is None for who in identities):
             raise ClientError(Code.PARTICIPANT_NOT_FOUND, 404, "No such participant is here.")
         return [
             publication

@@ -73,15 +73,15 @@ class Served:
         self.sockets.append(Socket(await self.session.ws_connect(self.url + path, params=query)))
         return self.sockets[-1]
 
-    async def join(self, identity: str, **fields: Any) -> Socket:
+    async def join(self, identity: str, room: str = "r", **fields: Any) -> Socket:
         """Over /rtc/v1, media connected."""
         fields.setdefault("client_info", {"protocol": 17})
         fields.setdefault("connection_settings", {"auto_subscribe": True})
         socket = await self.socket(
-            "/rtc/v1", access_token=token(identity), join_request=join_request(**fields)
+            "/rtc/v1", access_token=token(identity, room), join_request=join_request(**fields)
         )
         await socket.until("join")
-        self.participant_media(identity).connect()
+        self.participant_media(identity, room).connect()
         return socket
 
     def participant_media(self, identity: str, room: str = "r") -> FakeParticipantMedia:

@@ -18,6 +18,7 @@ from livekit.protocol import models, rtc, webhook
 from mediaserver.api import (
     Answer,
     CallListener,
+    CallMedia,
     CallOptions,
     Channel,
     IceCandidate,
@@ -181,6 +182,7 @@ class FakeCall:
     clock: VirtualClock
     options: CallOptions = field(default_factory=CallOptions)
     participants: dict[str, FakeParticipantMedia] = field(default_factory=dict)
+    forwarded: set[tuple[str, str]] = field(default_factory=set)
     closed: bool = False
 
     def add_participant(
@@ -196,6 +198,12 @@ class FakeCall:
 
     def set_options(self, options: CallOptions) -> None:
         self.options = options
+
+    def forward(self, track_id: str, to: CallMedia) -> None:
+        self.forwarded.add((track_id, to.call_id))
+
+    def stop_forwarding(self, track_id: str, to: CallMedia) -> None:
+        self.forwarded.remove((track_id, to.call_id))
 
     async def close(self) -> None:
         self.closed = True

@@ -61,7 +61,7 @@ def test_media_outlives_a_leave_that_was_told_by_a_moment() -> None:
     world = World()
     alice, bob = world.join("alice"), world.join("bob")
     sid = alice.add_track()
-    moderation.remove(alice.me)
+    moderation.remove(alice.me, alice.me.room)
     assert not bob.media.subscriptions
     assert alice.me.room.publication(sid) is None
     alice.media.listener.on_data(Channel.RELIABLE, b"")

@@ -235,12 +235,57 @@ async def test_a_moved_participant_gets_the_new_room_and_reconnects(
     assert (claims.identity, claims.video.room) == ("alice", "next")
 
 
-async def test_forwarding_says_why_not(served: Served, livekit: api.LiveKitAPI) -> None:
-    with pytest.raises(api.TwirpError, match="MoveParticipant") as refused:
-        await livekit.room.forward_participant(
-            api.ForwardParticipantRequest(room="r", identity="a", destination_room="x")
+async def test_forwarding_shows_a_participant_in_another_room_as_well(
+    served: Served, livekit: api.LiveKitAPI
+) -> None:
+    alice = await served.join("alice")
+    sid = await publish(served, alice, "alice")
+    request = api.ForwardParticipantRequest(room="r", identity="alice", destination_room="next")
+    for _ in range(2):
+        await livekit.room.forward_participant(request)
+    who = api.RoomParticipantIdentity(room="next", identity="alice")
+    guest = await livekit.room.get_participant(who)
+    assert (guest.identity, [t.sid for t in guest.tracks]) == ("alice", [sid])
+    assert guest.kind_details == [models.ParticipantInfo.KindDetail.FORWARDED]
+    for room in ("r", "next"):
+        listed = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
+        assert [p.identity for p in listed.participants] == ["alice"]
+    with pytest.raises(api.TwirpError) as refused:
+        await livekit.room.update_participant(
+            api.UpdateParticipantRequest(room="next", identity="alice", name="Bob")
         )
-    assert (refused.value.code, refused.value.status) == ("unimplemented", 501)
+    assert refused.value.code == "failed_precondition"
+    await livekit.room.remove_participant(who)
+    with pytest.raises(api.TwirpError) as gone:
+        await livekit.room.get_participant(who)
+    assert gone.value.code == "not_found"
+    stays = api.RoomParticipantIdentity(room="r", identity="alice")
+    assert (await livekit.room.get_participant(stays)).identity == "alice"
+
+
+@pytest.mark.parametrize(
+    ("identity", "destination", "code"),
+    [
+        ("alice", "r", "invalid_argument"),
+        ("alice", "", "invalid_argument"),
+        ("alice", "x" * 257, "invalid_argument"),
+        ("nobody", "next", "not_found"),
+        ("alice", "taken", "already_exists"),
+        ("alice", "full", "resource_exhausted"),
+    ],
+)
+async def test_what_cannot_be_forwarded_is_said(
+    served: Served, livekit: api.LiveKitAPI, identity: str, destination: str, code: str
+) -> None:
+    await served.join("alice")
+    await served.join("alice", room="taken")
+    await served.join("carol", room="full")
+    await livekit.room.create_room(api.CreateRoomRequest(name="full", max_participants=1))
+    with pytest.raises(api.TwirpError) as refused:
+        await livekit.room.forward_participant(
+            api.ForwardParticipantRequest(room="r", identity=identity, destination_room=destination)
+        )
+    assert refused.value.code == code
 
 
 @pytest.mark.parametrize("service", sorted(ABSENT))
