@@ -77,7 +77,7 @@ def operations(deps: Deps) -> list[Operation]:
         Operation(
             "POST", "/access/call-tokens", "createCallTokenByAccessToken",
             "A call token for the bearer of an access token", Handlers(deps).issue,
-            body=PassWish, query=WhoQuery, answer=PassAnswer, status=201, auth=Auth.OPTIONAL,
+            body=PassWish, query=WhoQuery, answer=PassAnswer, status=201, auth=Auth.ACCESS,
             idempotent=False, tag="Access Manager",
             errors=(
                 Code.ACCESS_DENIED, Code.ACCESS_TOKEN_INVALID, Code.ACCESS_TOKEN_EXPIRED,

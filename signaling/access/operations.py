@@ -302,7 +302,7 @@ def _administration(handlers: KeySetHandlers) -> list[Operation]:
 
 def _planes(handlers: PlaneHandlers) -> list[Operation]:
     common: dict[str, Any] = {
-        "auth": Auth.OPTIONAL,
+        "auth": Auth.MANAGED,
         "query": WhoQuery,
         "tag": _TAG,
         "errors": (
@@ -313,7 +313,8 @@ def _planes(handlers: PlaneHandlers) -> list[Operation]:
     group = "/access/groups/{group}"
     return [
         Operation("POST", "/access/check", "checkAccess", "Ask whether one may", handlers.ask,
-                  body=Question, answer=Allowed, idempotent=False, **common),
+                  body=Question, answer=Allowed, idempotent=False,
+                  **{**common, "auth": Auth.OPTIONAL}),
         Operation("GET", group, "getGroup", "List the rooms of a group", handlers.group,
                   answer=GroupView, **common),
         Operation("POST", group, "changeGroup", "Add rooms to a group, or take them out",

@@ -236,7 +236,7 @@ def operations(deps: Deps) -> list[Operation]:
     """
     handlers = SignedRequests(deps)
     common: dict[str, Any] = {
-        "auth": Auth.NONE,
+        "auth": Auth.SIGNED,
         "base": "",
         "raw": True,
         "idempotent": False,
@@ -269,6 +269,6 @@ def operations(deps: Deps) -> list[Operation]:
             errors=(
                 Code.ACCESS_TOKEN_INVALID, Code.ACCESS_TOKEN_EXPIRED, Code.ACCESS_TOKEN_REVOKED,
             ),
-            **{**common, "recording": Recording.NOTE, "rate": "default"},
+            **{**common, "auth": Auth.NONE, "recording": Recording.NOTE, "rate": "default"},
         ),
     ]  # fmt: skip

@@ -97,6 +97,12 @@ def require_session(principal: Principal) -> Principal:
     return principal
 
 
+def require_either(principal: Principal) -> None:
+    """Raises Refused (401) for who has neither a session nor an access token."""
+    if not principal.known and principal.token is None:
+        raise Refused(Code.TOKEN_MISSING, 401, "Sign in first, or use an access token.")
+
+
 def require_scope(principal: Principal, scope: str) -> None:
     """Raises Refused: 401 without a session, 403 `insufficient_scope` with one that lacks it."""
     require_session(principal)

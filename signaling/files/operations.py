@@ -158,38 +158,38 @@ def operations(deps: Deps) -> list[Operation]:
     return [
         Operation(
             "POST", "/files", "createFile", "Begin a file in a room", h.create, body=NewFile,
-            query=WhoQuery, answer=FileInfo, status=201, auth=Auth.OPTIONAL, rate="write", tag=TAG,
+            query=WhoQuery, answer=FileInfo, status=201, auth=Auth.EITHER, rate="write", tag=TAG,
             idempotent=False,
             errors=(*ERRORS, Code.ROOM_NOT_FOUND, Code.QUOTA_EXCEEDED, Code.FILE_MODE_MISMATCH),
             description="Send the bytes with tus to `Location`, then complete the file.",
         ),
         Operation(
             "GET", "/files/{file_id}", "getFile", "What a file is and how far it came", h.info,
-            query=WhoQuery, answer=FileInfo, auth=Auth.OPTIONAL, tag=TAG, errors=found,
+            query=WhoQuery, answer=FileInfo, auth=Auth.EITHER, tag=TAG, errors=found,
         ),
         Operation(
             "POST", "/files/{file_id}/complete", "completeFile",
             "All bytes are there: check the file and make it ready", h.complete, query=WhoQuery,
-            answer=FileInfo, auth=Auth.OPTIONAL, rate="write", tag=TAG, idempotent=False,
+            answer=FileInfo, auth=Auth.EITHER, rate="write", tag=TAG, idempotent=False,
             errors=(*found, Code.UPLOAD_INCOMPLETE, Code.FILE_NOT_READY),
             description="202 while the checks go on: ask again. Repeating it is harmless.",
         ),
         Operation(
             "POST", "/files/{file_id}/links", "createFileLink", "A short-lived link to a file",
-            h.link, body=LinkWish, query=WhoQuery, answer=LinkAnswer, auth=Auth.OPTIONAL, tag=TAG,
+            h.link, body=LinkWish, query=WhoQuery, answer=LinkAnswer, auth=Auth.EITHER, tag=TAG,
             idempotent=False, errors=(*found, Code.FILE_NOT_READY, Code.FILE_QUARANTINED),
         ),
         Operation(
             "DELETE", "/files/{file_id}", "deleteFile", "Delete a file for everybody", h.delete,
-            query=WhoQuery, status=204, auth=Auth.OPTIONAL, rate="write", tag=TAG, errors=found,
+            query=WhoQuery, status=204, auth=Auth.EITHER, rate="write", tag=TAG, errors=found,
         ),
         Operation(
             "GET", "/rooms/{room}/files", "listRoomFiles", "Files that messages of a room hold",
-            h.of_room, query=WhoQuery, answer=FileInfo, paged=True, auth=Auth.OPTIONAL, tag=TAG,
+            h.of_room, query=WhoQuery, answer=FileInfo, paged=True, auth=Auth.EITHER, tag=TAG,
             errors=ERRORS,
         ),
         Operation(
             "GET", "/account/files/usage", "getFileUsage", "What your files take, and may take",
-            h.usage, query=WhoQuery, answer=Usage, auth=Auth.OPTIONAL, tag=TAG, errors=ERRORS,
+            h.usage, query=WhoQuery, answer=Usage, auth=Auth.EITHER, tag=TAG, errors=ERRORS,
         ),
     ]  # fmt: skip

@@ -154,17 +154,17 @@ def tus_operations(files: Files, door: Door) -> list[Operation]:
 
     def operation(
         method: str, where: str, ident: str, summary: str, handler: Handler, status: int,
-        errors: tuple[Code, ...], rate: str = "upload",
+        errors: tuple[Code, ...], rate: str = "upload", auth: Auth = Auth.EITHER,
     ) -> Operation:  # fmt: skip
         return Operation(
             method, where, ident, summary, resumable(handler), query=WhoQuery, status=status,
-            auth=Auth.OPTIONAL, rate=rate, raw=True, tag=TAG, idempotent=False, errors=errors,
+            auth=auth, rate=rate, raw=True, tag=TAG, idempotent=False, errors=errors,
             description="tus 1.0: https://tus.io/protocols/resumable-upload",
         )  # fmt: skip
 
     return [
         operation("OPTIONS", "/uploads", "describeUploads", "What tus can do here", h.options, 204,
-                  ()),
+                  (), auth=Auth.OPTIONAL),
         operation("POST", "/uploads", "createUpload", "Begin a file (tus creation)", h.create, 201,
                   (*adds, Code.ROOM_NOT_FOUND, Code.QUOTA_EXCEEDED, Code.FILE_MODE_MISMATCH),
                   "write"),

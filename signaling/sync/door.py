@@ -94,7 +94,7 @@ class Door:
         return [
             Operation(
                 "GET", PATH, "openSync", "The sync socket", self.open, query=SyncQuery, base="",
-                status=101, auth=Auth.OPTIONAL, raw=True, recording=Recording.OWN, rate="socket",
+                status=101, auth=Auth.TICKET, raw=True, recording=Recording.OWN, rate="socket",
                 tag="Sync", errors=(Code.VERSION_UNSUPPORTED, Code.ORIGIN_REFUSED),
                 description="A WebSocket; its frames are in the AsyncAPI document.",
             )

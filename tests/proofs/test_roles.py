@@ -19,7 +19,14 @@ from livekit.protocol import models, rtc
 
 from signaling.accounts.principal import Role
 from signaling.delivery.push.webpush import private_key, public_point
-from signaling.http.api.role_table import CALL_CELLS, CALLS, PEOPLE, operations_of, others
+from signaling.http.api.role_table import (
+    BEARER,
+    CALL_CELLS,
+    CALLS,
+    PEOPLE,
+    operations_of,
+    others,
+)
 from tests.proofs.document import NOBODY, Shapes, operations, usual
 from tests.proofs.server import ROOT, Answered, Api, Installation
 from tests.signaling.accounts.authenticator import Authenticator, b64
@@ -261,7 +268,7 @@ class Doors:
 async def test_every_cell_of_the_table_of_calls(api: Api) -> None:
     doors = Doors(api)
     await doors.furnish()
-    assert set(doors.calls) | {"anonymous", "revoked"} == set(PEOPLE)
+    assert set(doors.calls) | {"anonymous", "revoked", BEARER} == set(PEOPLE)
     wrong = []
     for surface, kind in CALLS.items():
         own, none, revoked, other, by_session = CALL_CELLS[kind]

@@ -298,7 +298,7 @@ def operations(
                   "Say what came of a report", do.resolve, body=OutcomeWish, answer=Report,
                   errors=errors, **lasting),
         Operation("POST", room + "/typing", "type", "Say that you are writing", do.typing,
-                  body=TypingWish, query=Uuid, status=204, auth=Auth.OPTIONAL, rate="messages",
+                  body=TypingWish, query=Uuid, status=204, auth=Auth.EITHER, rate="messages",
                   errors=ROOM_ERRORS, tag=TAG),
         Operation("POST", room + "/scheduled", "schedulePost", "Post at a time", do.schedule,
                   body=ScheduleWish, answer=Scheduled, status=201, max_body=MAX_BODY,

@@ -431,7 +431,7 @@ def _invalid(pointer: str, message: str) -> ClientError:
 
 def operations(deps: Deps) -> list[Operation]:
     do = Handlers(deps)
-    either: dict[str, Any] = {"auth": Auth.OPTIONAL, "query": Uuid, "tag": MESSAGES}
+    either: dict[str, Any] = {"auth": Auth.EITHER, "query": Uuid, "tag": MESSAGES}
     gone = (*ROOM_ERRORS, Code.MESSAGE_NOT_FOUND)
     write = {"rate": "messages", "errors": (*WRITE_ERRORS, Code.MESSAGE_NOT_FOUND), **either}
     at = "/rooms/{room_id}/messages"

@@ -222,7 +222,7 @@ def _page(found: Sequence[Any], call: Call[Any], key: Any, show: Any) -> Page:
 
 def operations(deps: Deps) -> list[Operation]:
     do = Handlers(deps)
-    either: dict[str, Any] = {"auth": Auth.OPTIONAL, "query": Uuid, "tag": TAG}
+    either: dict[str, Any] = {"auth": Auth.EITHER, "query": Uuid, "tag": TAG}
     return [
         Operation(
             "POST", "/rooms", "createRoom", "Begin a room", do.create, body=NewRoom,

@@ -261,7 +261,7 @@ def _tried(do: Handlers, either: dict[str, Any], asked: dict[str, Any]) -> list[
 
 def operations(deps: Deps, erasures: Erasures, administration: Administration) -> list[Operation]:
     do = Handlers(deps, erasures, administration)
-    either: dict[str, Any] = {"auth": Auth.OPTIONAL, "query": Uuid}
+    either: dict[str, Any] = {"auth": Auth.EITHER, "query": Uuid}
     asked: dict[str, Any] = {
         "answer": ErasureAnswer, "status": 202, "recording": Recording.DURABLE, "tag": TAG,
         "idempotent": False,

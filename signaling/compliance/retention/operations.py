@@ -119,7 +119,7 @@ def operations(deps: Deps, policies: Policies, holds: Holds, sweep: Sweep) -> li
         "scope": "admin", "tag": TAG,
     }  # fmt: skip
     either: dict[str, Any] = {
-        "auth": Auth.OPTIONAL, "query": Uuid, "tag": TAG, "answer": RetentionAnswer,
+        "auth": Auth.EITHER, "query": Uuid, "tag": TAG, "answer": RetentionAnswer,
         "errors": ROOM_ERRORS,
     }  # fmt: skip
     change: dict[str, Any] = {"body": RetentionWish, "recording": Recording.DURABLE}

@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from signaling.accounts.principal import (
     Authenticator,
     Principal,
+    require_either,
     require_recent,
     require_role,
     require_scope,
@@ -75,7 +76,8 @@ class Endpoint:
         self._encode = msgspec.json.Encoder().encode
         self._nobody = Principal(app=ports.app)
         self._route = operation.route
-        self._checks_caller = operation.auth not in (Auth.NONE, Auth.OPTIONAL)
+        self._reads_credentials = operation.reads_credentials
+        self._checks_caller = operation.auth in (Auth.EITHER, Auth.SESSION, Auth.ROLE)
         self._checks_origin = operation.unsafe and not operation.any_origin
         # Other hooks of aiohttp add to answers elsewhere (CORS), which `Ready` would not hear of.
         self._in_one_piece = operation.ours
@@ -103,7 +105,7 @@ class Endpoint:
         except Exception as error:
             refusal = error
             response = from_exception(error, call.request_id, operation.problem_type)
-            if operation.auth is Auth.NONE and _asks_for_bearer(response):
+            if not self._reads_credentials and _asks_for_bearer(response):
                 # Such an operation takes no bearer token, so none is asked for.
                 del response.headers["WWW-Authenticate"]
         recording = operation.recording
@@ -119,7 +121,7 @@ class Endpoint:
     async def _answer(self, call: Call[Any]) -> web.StreamResponse:
         operation, request = self._operation, call.request
         self._check_edge(request)
-        if operation.auth is not Auth.NONE:
+        if self._reads_credentials:
             call.principal = await self._ports.authenticator.authenticate(request)
         fields = await self._ports.rates.take(operation.rate, operation.id, _caller(call))
         call.fields = fields
@@ -148,7 +150,10 @@ class Endpoint:
         operation, principal = self._operation, call.principal
         if not self._checks_caller:
             return
-        require_session(principal)
+        if operation.auth is Auth.EITHER:
+            require_either(principal)
+        else:
+            require_session(principal)
         if operation.auth is Auth.ROLE:
             require_role(principal, *operation.roles)
         if operation.scope is not None:

@@ -43,6 +43,18 @@ SESSION: dict[str, int] = {
     Code.TOKEN_REVOKED: 401,
     Code.ORIGIN_REFUSED: 403,
 }
+# The credentials of which one will do (OpenAPI 3.1, section 4.8.30).
+SECURITY: dict[Auth, tuple[tuple[str, ...], ...]] = {
+    Auth.NONE: (),
+    Auth.OPTIONAL: ((), ("bearer",), ("cookie",), ("access",)),
+    Auth.EITHER: (("bearer",), ("cookie",), ("access",)),
+    Auth.TICKET: (("bearer",), ("cookie",), ("access",), ("ticket",)),
+    Auth.MANAGED: (("bearer",), ("cookie",), ("access",)),
+    Auth.ACCESS: (("access",),),
+    Auth.SIGNED: (("signature",),),
+    Auth.SESSION: (("bearer",), ("cookie",)),
+    Auth.ROLE: (("bearer",), ("cookie",)),
+}
 BODY: dict[str, int] = {
     Code.TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
@@ -76,7 +88,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 def codes_of(operation: Operation) -> dict[str, int]:
     """Every code that the operation may answer, with its status."""
     found: dict[str, int] = dict(ALWAYS)
-    if operation.auth is not Auth.NONE:
+    if operation.reads_credentials:
         found.update(SESSION)
     if operation.unsafe and not operation.any_origin:
         found[Code.ORIGIN_REFUSED] = 403
@@ -124,6 +136,13 @@ def document(operations: Sequence[Operation], server: str = "/") -> dict[str, An
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": "__Host-sotto"},
+                "access": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of the Access Manager, am_...",
+                },
+                "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+                "signature": {"type": "apiKey", "in": "query", "name": "signature"},
             },
         },
         "x-sotto-rates": {name: _rate(name) for name in RATES},
@@ -175,12 +194,7 @@ def _operation(
         shown["description"] = operation.description
     if operation.tag:
         shown["tags"] = [operation.tag]
-    if operation.auth is Auth.NONE:
-        shown["security"] = []
-    elif operation.auth is Auth.OPTIONAL:
-        shown["security"] = [{}, {"bearer": []}, {"cookie": []}]
-    else:
-        shown["security"] = [{"bearer": []}, {"cookie": []}]
+    shown["security"] = [{name: [] for name in one} for one in SECURITY[operation.auth]]
     if operation.body is not None:
         kind = "application/x-www-form-urlencoded" if operation.form else "application/json"
         content = {kind: {"schema": by_type[_name(operation.body)]}}

@@ -28,7 +28,12 @@ class Auth(StrEnum):
     """Who may call. What else decides (whose object it is, say) is the handler's."""
 
     NONE = "none"  # nobody is asked; a credential is not even looked at
-    OPTIONAL = "optional"  # a credential that is there must be good
+    OPTIONAL = "optional"  # anybody, but a credential that is there must be good
+    EITHER = "either"  # who is signed in, and whoever has an access token
+    TICKET = "ticket"  # as EITHER, or whoever has a one-time ticket; its handler asks
+    MANAGED = "managed"  # as EITHER, but its handler asks the Access Manager, whose no is 403
+    ACCESS = "access"  # as MANAGED, but an access token alone will do
+    SIGNED = "signed"  # whoever signs with a key set's secret; its handler looks
     SESSION = "session"  # anybody who is signed in
     ROLE = "role"  # one of `roles`
 
@@ -185,6 +190,11 @@ class Operation:
     def ours(self) -> bool:
         """Is its path of our own choosing, or does a protocol fix it?"""
         return self.base == PREFIX
+
+    @property
+    def reads_credentials(self) -> bool:
+        """Is a session or a token of whoever calls looked at?"""
+        return self.auth not in (Auth.NONE, Auth.SIGNED)
 
     @property
     def unsafe(self) -> bool:

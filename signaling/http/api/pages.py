@@ -50,7 +50,12 @@ def operation_table(operations: Sequence[Operation]) -> str:
 def _who(operation: Operation) -> str:
     who = {
         Auth.NONE: "anybody",
-        Auth.OPTIONAL: "anybody; more when signed in",
+        Auth.OPTIONAL: "anybody; a credential that is there must be good",
+        Auth.EITHER: "signed in, or with an access token",
+        Auth.TICKET: "signed in, or with an access token or a ticket",
+        Auth.MANAGED: "signed in, or with an access token; others 403",
+        Auth.ACCESS: "with an access token; others 403",
+        Auth.SIGNED: "signed with a key set's secret",
         Auth.SESSION: "signed in",
         Auth.ROLE: ", ".join(role.value for role in operation.roles),
     }[operation.auth]

@@ -24,7 +24,8 @@ class Cell(StrEnum):
     SIGNED = "signature"  # a request signed with a key set's secret, whoever sends it
 
 
-# Whom the table asks about, and the roles that they have. None: no session that holds.
+# Whom the table asks about, and the roles that they have. None: no session that holds; the last one
+# brings a token of the Access Manager instead.
 PEOPLE: Mapping[str, frozenset[Role] | None] = {
     "anonymous": None,
     "guest": frozenset({Role.GUEST}),
@@ -34,25 +35,32 @@ PEOPLE: Mapping[str, frozenset[Role] | None] = {
     "administrator": frozenset({Role.ADMINISTRATOR}),
     "owner": frozenset({Role.OWNER}),
     "revoked": None,
+    "access token": None,
 }
 
 
-# The Access Manager's own plane: who asks is whoever has the secret key.
-SIGNED = "/v3/pam/"
+BEARER = "access token"
+# Where an access token is as good as a session, or the only way in.
+_BY_TOKEN = frozenset({Auth.OPTIONAL, Auth.EITHER, Auth.TICKET, Auth.MANAGED, Auth.ACCESS})
+_PLANE = frozenset({Auth.MANAGED, Auth.ACCESS})  # nobody is 403 there (row B23)
 
 
-def cell(path: str, access: Mapping[str, Any], person: str) -> Cell:
+def cell(access: Mapping[str, Any], person: str) -> Cell:
     """`access` is `x-sotto-access` of the OpenAPI document."""
-    if path.startswith(SIGNED):
-        return Cell.SIGNED
     auth, roles = Auth(access["auth"]), PEOPLE[person]
+    if auth is Auth.SIGNED:
+        return Cell.SIGNED
     if auth is Auth.NONE:
         return Cell.ADMITTED
+    if person == BEARER:
+        return Cell.ADMITTED if auth in _BY_TOKEN else Cell.UNKNOWN
+    if person == "anonymous" and auth in _PLANE:
+        return Cell.DENIED
     if roles is None:
         # A credential that is there must hold, also where none is needed.
         optional = auth is Auth.OPTIONAL and person == "anonymous"
         return Cell.ADMITTED if optional else Cell.UNKNOWN
-    if auth is Auth.ROLE and roles.isdisjoint(access["roles"]):
+    if auth is Auth.ACCESS or (auth is Auth.ROLE and roles.isdisjoint(access["roles"])):
         return Cell.DENIED
     return Cell.ADMITTED
 
@@ -68,11 +76,10 @@ ABOUT = (
 def others(path: str, access: Mapping[str, Any]) -> str:
     """A member asks for what is another's: refused like everybody without the role, told that it
     is not there, or there is nothing in the path that could be another's."""
-    if path.startswith(SIGNED) or "{" not in path or Auth(access["auth"]) is Auth.NONE:
+    open_to_all = Auth(access["auth"]) in (Auth.NONE, Auth.SIGNED)
+    if open_to_all or "{" not in path or path in ABOUT:
         return ""
-    if path in ABOUT:
-        return ""
-    return "403" if cell(path, access, "member") is Cell.DENIED else "as nobody's"
+    return "403" if cell(access, "member") is Cell.DENIED else "as nobody's"
 
 
 # What is no operation: LiveKit's sockets and server API, WHIP and WHEP. Cells by the token that
@@ -119,6 +126,7 @@ HEAD = """# Endpoint by role
 Made by `python -m signaling.http.api.pages` from what the operations declare; every cell is checked
 against a server by `tests/signaling/http/test_roles.py`. `yes`: admitted to the operation, which
 then decides by whose object it is. `signature`: signed with a key set's secret, whoever sends it.
+`access token`: a bearer of one of the Access Manager's, with every permission.
 `other's`: a member asks for what another has; `as nobody's`, the answer for an id that nothing has,
 is checked by `tests/proofs/test_roles.py`.
 A first-party session has every scope; tokens of other clients also meet 403 `insufficient_scope`.
@@ -134,7 +142,7 @@ def table(document: Mapping[str, Any]) -> str:
     for path, methods in document["paths"].items():
         for method, operation in sorted(methods.items()):
             access = operation["x-sotto-access"]
-            cells = [_shown(cell(path, access, person)) for person in PEOPLE]
+            cells = [_shown(cell(access, person)) for person in PEOPLE]
             scope = f"`{access['scope']}`" if access["scope"] else ""
             proved = "proved" if access["reauthentication"] else ""
             name = f"`{method.upper()} {path}`"
