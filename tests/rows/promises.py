@@ -300,8 +300,10 @@ PROMISES = (
     Promise(
         "1.D",
         "The acceptance matrix of the Access Manager",
-        missing="Message counts and push by access token: only sessions have those; their cells"
-        " are decided already",
+        missing="By access token there is no signal, message count, push, presence state, where-now"
+        " or time, no metadata of users (get, set, remove), no memberships of a uuid and no list of"
+        " all users or rooms: sessions have what there is of those; here their cells are decided"
+        " alone",
         elsewhere=(
             "tests/signaling/access/test_matrix.py::test_b22_every_cell",
             "tests/signaling/access/test_wire.py::test_b22_every_cell_over_http",

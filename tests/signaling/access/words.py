@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tests.signaling.access.rig import Answer
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 SERVICE = "Access Manager"
 ROOM: dict[str, Any] = {"resources": {"channels": {"room": 3}}}
 PROBLEM = {"type", "title", "code", "detail", "request_id"}
+
+
+class Answer(Protocol):
+    """As the rig gives it, or the houses of the rows."""
+
+    @property
+    def body(self) -> Any: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def text(self) -> str: ...
 
 
 def members(answer: Answer) -> dict[str, Any]:
