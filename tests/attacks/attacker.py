@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from google_crc32c import value as crc32c
 from livekit.protocol import rtc
 
+from tests.attacks.hello import Said, read
 from tests.interop.servers import Server
 from tests.interop.signal_driver import CHANNELS, SignalDriver
 from tests.interop.whip_client import WhipSession
@@ -119,6 +120,23 @@ class Attacker:
         """From the validated address, as it is."""
         with contextlib.suppress(ConnectionError, OSError):
             await self.dtls.transport._connection.send(datagram)
+
+    async def received(self, within: float) -> AsyncGenerator[bytes]:
+        """What comes from the server while aiortc has not begun DTLS (with `handshake` cleared)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while True:
+                    yield await self.dtls.transport._recv()
+
+    async def told(self, *hellos: bytes, within: float) -> Said:
+        """The answer to these, as soon as there is one."""
+        for datagram in hellos:
+            await self.raw(datagram)
+        async with contextlib.aclosing(self.received(within)) as datagrams:
+            async for datagram in datagrams:
+                if (said := read([datagram])) != Said():
+                    return said
+        return Said()
 
     def foreign(self, datagram: bytes) -> None:
         with contextlib.suppress(OSError):

@@ -7,24 +7,26 @@ import os
 import re
 import struct
 from pathlib import Path
-from typing import Any
 
-import aiortc.rtcdtlstransport as dtls_module
 import pytest
-from OpenSSL import SSL
 
 from tests.attacks.attacker import Attacker
 from tests.attacks.bystanders import Bystanders
+from tests.attacks.hello import (
+    AES128_CM_SHA1_32,
+    AES128_CM_SHA1_80,
+    DTLS_1_0,
+    DTLS_1_2,
+    NULL_SHA1_32,
+    NULL_SHA1_80,
+    STRONG,
+    SUITES,
+    Said,
+    client_hello,
+)
 from tests.interop import clients, scenario
 from tests.interop.peer import running
 from tests.interop.servers import Server, serving
-
-
-async def never_connects(attacker: Attacker, within: float = 6) -> None:
-    await attacker.connect(wait=False)
-    for _ in range(int(within / 0.1)):
-        assert attacker.pc.connectionState != "connected"
-        await asyncio.sleep(0.1)
 
 
 def _another(offer: str) -> str:
@@ -95,22 +97,62 @@ async def test_the_key_of_dtls_is_of_this_process_and_in_memory_only(
                 assert second.encode() not in content
 
 
+WEAK = [suite for suite in SUITES if suite not in STRONG]
+# A list that holds everything, and what is wrong with how it is offered.
+WRONG_VERSIONS = {"DTLS 1.0": DTLS_1_0, "DTLS before its RFC": 0x0100, "TLS 1.2": 0x0303}
+
+
+async def answers(
+    server: Server, room: str, name: str, *hellos: bytes, within: float = 1.0
+) -> tuple[Said, Said]:
+    """What each of these gets, and then a good one from the same client; silence is a refusal."""
+    async with Attacker(server, room, name.replace(" ", "-")) as attacker:
+        attacker.handshake.clear()
+        await attacker.connect(wait=False, live=False)
+        await attacker.checked()
+        first = await attacker.told(*hellos, within=within)
+        return first, await attacker.told(client_hello(), within=5)
+
+
+async def test_weak_suites_are_refused(server: Server, room: str, bystanders: Bystanders) -> None:
+    """Each alone, and old versions with every suite; then a good hello of the same is taken."""
+    hellos = {suite: client_hello([suite]) for suite in WEAK}
+    everything = list(SUITES)
+    hellos |= {name: client_hello(everything, v) for name, v in WRONG_VERSIONS.items()}
+    async with bystanders.unharmed():
+        said = await asyncio.gather(
+            *(answers(server, room, name, hello) for name, hello in hellos.items())
+        )
+        for name, (refused, taken) in zip(hellos, said, strict=True):
+            assert refused.suite == 0, f"{name}: {refused}"
+            assert taken.version == DTLS_1_2, f"{name}: no answer to a good hello either"
+            assert taken.suite in {SUITES[suite] for suite in STRONG}, name
+        mixed = [*WEAK, "ECDHE-ECDSA-AES256-GCM-SHA384"]
+        async with Attacker(server, room, "mixed") as attacker:
+            attacker.handshake.clear()
+            await attacker.connect(wait=False, live=False)
+            await attacker.checked()
+            chosen = await attacker.told(client_hello(mixed), within=5)
+            assert chosen.suite == SUITES["ECDHE-ECDSA-AES256-GCM-SHA384"], "the strong one"
+
+
 @pytest.mark.parametrize(
-    "suites", ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-NULL-SHA"]
+    ("offered", "chosen"),
+    [
+        ([NULL_SHA1_80, NULL_SHA1_32], 0),
+        ([AES128_CM_SHA1_32], 0),
+        ([NULL_SHA1_80, AES128_CM_SHA1_80], AES128_CM_SHA1_80),
+    ],
 )
-async def test_weak_suites_are_refused(
-    server: Server, room: str, bystanders: Bystanders, monkeypatch: pytest.MonkeyPatch, suites: str
+async def test_weak_srtp_profiles_are_refused(
+    server: Server, room: str, offered: list[int], chosen: int
 ) -> None:
-    original = dtls_module.RTCCertificate._create_ssl_context
-
-    def weak(self: Any, *args: Any, **named: Any) -> SSL.Context:
-        context = original(self, *args, **named)
-        context.set_cipher_list((suites + ":@SECLEVEL=0").encode())
-        return context
-
-    async with bystanders.unharmed(), Attacker(server, room, "weak") as attacker:
-        monkeypatch.setattr(dtls_module.RTCCertificate, "_create_ssl_context", weak)
-        await never_connects(attacker, 4)
+    async with Attacker(server, room, "weak") as attacker:
+        attacker.handshake.clear()
+        await attacker.connect(wait=False, live=False)
+        await attacker.checked()
+        said = await attacker.told(client_hello(profiles=offered), within=5)
+        assert said.version == DTLS_1_2 and said.srtp == chosen
 
 
 def _fragment(sequence: int, total: int, offset: int, length: int, body: bytes) -> bytes:
