@@ -3,6 +3,7 @@
 Three devices (two of one account), each of the Python or the TypeScript client, and the processes
 of a server over a bus that loses, repeats and reorders (`grounds`). `tests/sync/test_machine.py`
 runs it, and plants bugs to see that it catches them. At rest it asks what reliability.md 2.3 asks.
+Long because the rules of one machine share its state.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signaling.chat.ops import Erased, Post
+from tests.sync.findings import What, must
 from tests.sync.grounds import Ground, PlainGround
 from tests.sync.nodes import Node, NodeDevice
 from tests.sync.wire import Crash, Device, settle, spelled
@@ -47,12 +50,23 @@ class SyncMachine(RuleBasedStateMachine):
         indexeddb=st.integers(0, 3),
     )
     def begin(self, seed: int, loss: float, mask: int, indexeddb: int) -> None:
+        self.over = contextlib.ExitStack()
+        """What is to be done at the end, whatever came before it."""
         self.loop = asyncio.new_event_loop()
-        self.folder = tempfile.TemporaryDirectory(prefix="sotto-machine-", dir=MEMORY)
-        self.ground = type(self).standing(seed, loss, Path(self.folder.name))
+        self.over.callback(self.loop.close)
+        made = tempfile.TemporaryDirectory(prefix="sotto-machine-", dir=MEMORY)
+        self.folder = Path(self.over.enter_context(made))
+        self.ground = type(self).standing(seed, loss, self.folder)
+        self.over.callback(lambda: self.run(self.ground.close()))
         self.run(self.ground.begin())
         self.mask = self.masks[mask % len(self.masks)]
-        self.devices = [self._device(place, indexeddb == 0) for place in range(DEVICES)]
+        if self.node is not None:
+            self.over.callback(self.node.ask, "forget")
+        self.devices: list[Device] = []
+        for place in range(DEVICES):
+            device = self._device(place, indexeddb == 0)
+            self.devices.append(device)
+            self.over.callback(self._leave, device)
         self.made: dict[str, int] = {}
         """What was done, by its text; the device that did it."""
         self.voidable: set[str] = set()
@@ -71,25 +85,20 @@ class SyncMachine(RuleBasedStateMachine):
         if self.mask >> place & 1:
             assert self.node is not None
             return NodeDevice(server, account, self.node, indexeddb=indexeddb, clock=clock)
-        return Device(server, account, str(Path(self.folder.name) / f"{place}.db"), clock)
+        return Device(server, account, str(self.folder / f"{place}.db"), clock)
+
+    def _leave(self, device: Device) -> None:
+        self.run(device.drop())
+        device.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
 
     def teardown(self) -> None:
-        if not hasattr(self, "count"):
-            return
-        try:
-            self.run(self._at_rest())
-        finally:
-            for device in self.devices:
-                self.run(device.drop())
-                device.close()
-            self.run(self.ground.close())
-            self.loop.close()
-            self.folder.cleanup()
-            if self.node is not None:
-                self.node.ask("forget")
+        if hasattr(self, "over"):
+            with self.over:
+                if sys.exception() is None:  # else a step found something: that is what is told
+                    self.run(self._at_rest())
 
     # What people do
 
@@ -127,10 +136,20 @@ class SyncMachine(RuleBasedStateMachine):
         """One's own change is there at once, whatever the clocks say."""
         view = device.view()
         if op["type"] == "set":
-            assert text in (view["state"].get("name"), view["state"].get("topic"))
+            shown = text in (view["state"].get("name"), view["state"].get("topic"))
+            must(What.HIDDEN, shown, text)
         elif op["type"] in ("post", "edit"):
             found = next((m for m in view["messages"] if m["id"] == op["id"]), None)
-            assert found is not None and found["body"]["text"] == text
+            must(What.HIDDEN, found is not None and found["body"]["text"] == text, text)
+
+    @rule(who=WHO, other=WHO)
+    def follow(self, who: int, other: int) -> None:
+        """Changes what another changed just now, whatever that one's clock said."""
+        self.act(other, "topic")
+        for at in (other, who):
+            self.run(self.devices[at].rest())
+        self._look()
+        self.act(who, "topic")
 
     @rule(who=WHO)
     def connect(self, who: int) -> None:
@@ -311,9 +330,9 @@ class SyncMachine(RuleBasedStateMachine):
         room = self.ground.log
         if room is None:
             return
-        assert [op.seq for op in room.ops] == list(range(room.floor + 1, room.seq + 1))
+        must(What.GAP, [op.seq for op in room.ops] == list(range(room.floor + 1, room.seq + 1)))
         places = [(op.ident, op.version) for op in room.ops]
-        assert len(set(places)) == len(places)
+        must(What.TWICE, len(set(places)) == len(places))
         fresh = [op for op in room.ops if op.seq not in self.seen and not op.erased]
         if fresh:
             for entry in self.run(self.ground.opened(fresh)):
@@ -325,7 +344,7 @@ class SyncMachine(RuleBasedStateMachine):
         for place, device in enumerate(getattr(self, "devices", [])):
             now = (device.replica.file.cursor, device.replica.resets, id(device.replica))
             before = self.cursors[place]
-            assert now[0] >= before[0] or now[1:] != before[1:]
+            must(What.CURSOR, now[0] >= before[0] or now[1:] != before[1:])
             self.cursors[place] = now
 
     @invariant()
@@ -337,7 +356,7 @@ class SyncMachine(RuleBasedStateMachine):
             mine = {t for t, who in self.made.items() if who == place and t not in self.voidable}
             posts = {text for text in mine if json.loads(text)["type"] == "post"}
             there = device.held() | {spelled(entry["op"]) for entry in device.replica.entries()}
-            assert posts <= there, "a post vanished from the device that made it"
+            must(What.VANISHED, posts <= there)
 
     def _has_sunk(self) -> bool:
         room = self.ground.log
@@ -350,12 +369,13 @@ class SyncMachine(RuleBasedStateMachine):
                 await device.rest()
         room = self.ground.log
         for device in self.devices:
-            assert not device.replica.pending()
-            assert device.replica.file.cursor == (room.seq if room is not None else 0)
+            must(What.UNREST, not device.replica.pending(), "something is pending")
+            seq = room.seq if room is not None else 0
+            must(What.UNREST, device.replica.file.cursor == seq, "it is not at the head")
         views = [device.view() for device in self.devices]
         views += await self._readers()
         for shown in views:
-            assert shown == views[0], f"{shown} is not {views[0]}"[:2000]
+            must(What.DIFFERENT, shown == views[0], f"{shown} is not {views[0]}"[:2000])
         await self._counted(room)
 
     async def _readers(self) -> list[Any]:
@@ -385,11 +405,12 @@ class SyncMachine(RuleBasedStateMachine):
         for text in self.made:
             times = len(places.get(text, ()))
             may_miss = text in self.excused or text in self.voidable
-            assert times == 1 or (times == 0 and may_miss) or text in self.excused, (text, times)
+            right = times == 1 or (times == 0 and may_miss) or text in self.excused
+            must(What.MISCOUNTED, right, f"{text} {times} times")
         for who in range(DEVICES):
             mine = [t for t, by in self.made.items() if by == who and t not in self.excused]
             seqs = [places[text][0] for text in mine if text in places]
-            assert seqs == sorted(seqs), f"device {who}'s changes are out of order"
+            must(What.DISORDER, seqs == sorted(seqs), f"device {who}")
 
 
 def _body(text: str) -> dict[str, str]:

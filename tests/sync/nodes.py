@@ -6,6 +6,7 @@ for, which holds up the loop: a machine does one thing at a time.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -18,6 +19,14 @@ from sotto_client.local import Pending
 from sotto_client.replica import Frame, Phase
 from tests.sync.seats import WEB
 from tests.sync.wire import PATH, Crash, Device, Server, without_progress
+
+
+class NodeGone(Exception):  # noqa: N818 - names what happened
+    """The process is no more. That says nothing of what it was asked."""
+
+
+class NodeFailed(Exception):  # noqa: N818 - names what happened
+    """What one of its devices threw."""
 
 
 class Node:
@@ -33,14 +42,25 @@ class Node:
         self._numbers = itertools.count(1)
 
     def ask(self, do: str, **words: Any) -> Any:
-        """Raises AssertionError with what it says went wrong."""
+        """Raises NodeGone, and NodeFailed with what it says went wrong."""
         to, back = self._process.stdin, self._process.stdout
         assert to is not None and back is not None
-        to.write(json.dumps({"do": do, **words}).encode() + b"\n")
-        to.flush()
-        said = json.loads(back.readline() or b'{"error": "the Node process is gone"}')
-        assert "error" not in said, said["error"]
+        try:
+            to.write(json.dumps({"do": do, **words}).encode() + b"\n")
+            to.flush()
+        except OSError as error:
+            raise NodeGone from error
+        line = back.readline()
+        if not line.endswith(b"\n"):
+            raise NodeGone
+        said = json.loads(line)
+        if "error" in said:
+            raise NodeFailed(said["error"])
         return said["answer"]
+
+    def ping(self) -> None:
+        """Raises NodeGone."""
+        self.ask("ping")
 
     def device(self, account: str, *, indexeddb: bool) -> int:
         number = next(self._numbers)
@@ -51,9 +71,14 @@ class Node:
         """This bug from here on, and no other."""
         self.ask("plant", bug=bug)
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # what was written last, to one that is gone
+            self._process.stdin.close()
         try:
             self._process.wait(60)
         except subprocess.TimeoutExpired:

@@ -29,6 +29,7 @@ from sotto_client.room import advanced, view_of
 from tests.signaling.sync.documented import typed
 from tests.signaling.sync.partitions import PlainRooms, actor_of
 from tests.signaling.sync.test_sessions import blind
+from tests.sync.findings import What, Wrong
 
 APP, ROOM = "default", "0192aaaa-0000-7000-8000-00000000aaaa"
 PATH = f"room:{ROOM}"
@@ -244,7 +245,7 @@ class Device:
             await self.receive()
             if self.replica.phase is Phase.SYNCED and not self.replica.pending():
                 return
-        raise AssertionError(f"{self.account} does not come to rest")
+        raise Wrong(What.UNREST, self.account)
 
 
 class Dying:

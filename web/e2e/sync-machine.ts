@@ -188,6 +188,7 @@ const devices = new Map<number, Device>();
 
 async function answered(line: string): Promise<object> {
   const request = v.parse(Request, JSON.parse(line));
+  if (request.do === 'ping') return {};
   if (request.do === 'plant') {
     planted(v.parse(Plant, request).bug);
     return {};

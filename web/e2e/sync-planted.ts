@@ -6,7 +6,7 @@ import type { Incoming } from '../src/client/sync/frames';
 import { Replica } from '../src/client/sync/replica';
 
 /** What of a replica is private, and there for who patches it. */
-interface Inside extends Pick<Replica, 'copy' | 'phase' | 'file'> {
+interface Inside extends Pick<Replica, 'copy' | 'phase' | 'file' | 'resets'> {
   sent: number;
   write: (write: Write) => void;
   keep: (change: Partial<File>) => void;
@@ -17,6 +17,14 @@ const methods = Replica.prototype as unknown as Record<string, Method>;
 
 /** The bug's version of some methods, each made of the right one. */
 type Patch = Readonly<Record<string, (right: Method) => Method>>;
+
+const deaf = (hearing: Method): Method =>
+  function heard(frame) {
+    const { clock } = this.file;
+    const isNews = hearing.call(this, frame);
+    this.keep({ clock });
+    return isNews;
+  };
 
 const BUGS: Readonly<Record<string, Patch>> = {
   /** Pending changes that the server has already survive a reset. */
@@ -40,19 +48,18 @@ const BUGS: Readonly<Record<string, Patch>> = {
   ident_is_used_again: {
     rename: () =>
       function rename() {
+        this.resets += 1;
         this.keep({ cursor: 0, chain: '', acked: 0 });
         this.sent = 0;
       },
   },
   /** What a device hears does not move its own clock: its next change loses to the past. */
   clock_is_not_taken_along: {
-    pend: (right) =>
-      function pend(op, now) {
-        this.keep({ clock: 0 });
-        return right.call(this, op, now);
-      },
+    bootstrap: deaf,
+    follow: deaf,
   },
-  /** Too early: what one wrote flickers, or is gone when its place comes. */
+  /** Too early: what one wrote is gone when its place comes. It is taken as it is: a client that begins
+   *  anew whenever it misses something heals itself of this. */
   pending_leaves_at_the_acknowledgement: {
     download: (right) =>
       function download(frame) {
