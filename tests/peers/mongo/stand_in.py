@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -26,14 +26,17 @@ class StandIn:
     port: int
 
     @classmethod
-    def start(cls, *words: str) -> StandIn:
-        """With the word "oplog" it has change streams, as a replica set does."""
+    def start(cls, *words: str, inside: Sequence[str] = ()) -> StandIn:
+        """With the word "oplog" it has change streams, as a replica set does. `inside`: what the
+        command line begins with, in a network namespace say.
+        """
         built = subprocess.run(
             [HERE / "build"], check=True, stdout=subprocess.PIPE, text=True, timeout=600
         )
         directory = built.stdout.strip()
         process = subprocess.Popen(
             [
+                *inside,
                 "java",
                 "-Xmx256m",
                 "-XX:TieredStopAtLevel=1",
