@@ -25,7 +25,9 @@ PROMISES = (
         "A3",
         "Data on encrypted volumes, and attachments sealed by the server as well",
         missing="An encrypted disk itself: a machine with LUKS; here a recorded device tree",
-        elsewhere=("tests/signaling/files/test_stripped.py::test_nothing_of_them_lies_on_a_disk",),
+        elsewhere=(
+            "tests/signaling/files/test_stripped.py::test_a03_nothing_of_them_lies_on_a_disk",
+        ),
     ),
     Promise(
         "A4",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ class Person:
         wish = {"room": room, "size": len(data), "name": name, **more}
         made = await self.must("POST", "/files", wish)
         patched = await self.there.send(
-            "PATCH", f"/api/v1/uploads/{made['id']}", data=data,
+            "PATCH", f"/api/v1/uploads/{made['id']}", data=io.BytesIO(data),
             headers={**TUS, "Upload-Offset": "0", "Authorization": f"Bearer {self.token}"},
         )  # fmt: skip
         assert patched.status == 204, patched.text
