@@ -1,7 +1,8 @@
 """Two servers, started apart, on one MongoDB stand-in and one real Redis: who ends in one has ended
 in the other within a second, sockets and calls alike; a role that changes is told to open sockets.
 
-`test_two_processes` tells the bus from the log; here is what people notice.
+`test_two_processes` tells the bus from the log; here is what people notice. Without Redis nobody
+signs in, since guesses cannot be counted, and calls go on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from livekit.protocol import models, rtc
 
 from tests.peers.mongo.stand_in import StandIn
 from tests.peers.redis_server import USER, WORD, RedisServer
-from tests.rows.house import House, Visit, closed, visiting
+from tests.rows.house import PASSWORD, House, Visit, closed, visiting
 from tests.slack import within
 
 # aiohttp leaves closing a TLS connection to its loop, which ends with the test.
@@ -32,7 +33,9 @@ HELD = 20
 
 
 @pytest.fixture(scope="module")
-def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, House]]:
+def houses(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[House, House, RedisServer]]:
     """Of one installation: the state directory, thus the keys, are the same."""
     folder = tmp_path_factory.mktemp("two")
     mongo = StandIn.start()
@@ -55,7 +58,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Ho
     try:
         one.start().setup()
         other.start()
-        yield one, other
+        yield one, other, redis
     finally:
         other.stop()
         one.stop()
@@ -69,12 +72,14 @@ class Two:
 
     here: Visit
     there: Visit
+    redis: RedisServer
 
 
 @pytest.fixture
-async def two(houses: tuple[House, House]) -> AsyncIterator[Two]:
-    async with visiting(houses[0]) as here, visiting(houses[1]) as there:
-        yield Two(here, there)
+async def two(houses: tuple[House, House, RedisServer]) -> AsyncIterator[Two]:
+    one, other, redis = houses
+    async with visiting(one) as here, visiting(other) as there:
+        yield Two(here, there, redis)
 
 
 async def told(socket: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
@@ -198,3 +203,28 @@ async def gone(socket: aiohttp.ClientWebSocketResponse, identity: str) -> bool:
         for one in (await answered(socket, "update")).participants:
             if one.identity == identity and one.state == models.ParticipantInfo.DISCONNECTED:
                 return True
+
+
+async def test_without_redis_nobody_signs_in_and_calls_go_on(two: Two) -> None:
+    """Class 30. Last in this file: it takes Redis away and brings it back."""
+    token, login = await two.here.joined()
+    room = f"room-{secrets.token_hex(4)}"
+    right = {"login": login, "password": PASSWORD}
+    async with inside(two.there, (await call_token(two.there, token, room))["token"]) as (stays, _):
+        two.redis.stop()
+        try:
+            for visit in (two.here, two.there):
+                for body in (right, {**right, "password": "a wrong one"}):
+                    answer = await visit.ask("POST", "/sign-in/password", body)
+                    assert answer.status == 503 and "Retry-After" in answer.headers, answer.text
+                assert (await visit.ask("GET", "/session", token=token)).status == 200
+            made = await call_token(two.there, token, room)
+            async with inside(two.there, made["token"]) as (_, identity):
+                assert identity
+            assert not stays.closed
+        finally:
+            await asyncio.to_thread(two.redis.start)
+        async with asyncio.timeout(60):
+            while (await two.here.ask("POST", "/sign-in/password", right)).status != 200:
+                await asyncio.sleep(0.2)
+        assert not stays.closed
