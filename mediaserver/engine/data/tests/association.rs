@@ -175,7 +175,7 @@ fn our_channel_is_up_when_the_peer_acknowledges_it_and_survives_loss() {
         seed = seed
             .wrapping_mul(6364136223846793005)
             .wrapping_add(1442695040888963407);
-        (seed >> 33) % 5 == 0
+        (seed >> 33).is_multiple_of(5)
     };
     let open = Open {
         label: "_reliable".into(),

@@ -94,7 +94,7 @@ impl<'b> Cursor<'b> {
     }
 
     pub fn zeros_to_multiple_of_4(&mut self) {
-        while self.at % 4 != 0 && !self.full {
+        while !self.at.is_multiple_of(4) && !self.full {
             self.put_u8(0);
         }
     }

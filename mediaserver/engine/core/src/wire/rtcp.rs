@@ -178,7 +178,7 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Result<Packet<'_>, Malformed
 }
 
 fn whole_words(bytes: &[u8]) -> Result<&[u8], Malformed> {
-    if bytes.len() % 4 == 0 {
+    if bytes.len().is_multiple_of(4) {
         Ok(bytes)
     } else {
         Err(Malformed::Length)

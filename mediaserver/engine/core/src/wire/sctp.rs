@@ -142,7 +142,7 @@ fn check_chunk(chunk: &[u8], facts: &mut Facts) -> Result<(), SctpError> {
         chunk::RECONFIG => check_reconfig(chunk),
         chunk::FORWARD_TSN => {
             need(chunk, 8)?;
-            if chunk.len() % 4 == 0 {
+            if chunk.len().is_multiple_of(4) {
                 Ok(())
             } else {
                 Err(SctpError::ChunkLength)

@@ -1,5 +1,6 @@
 //! STUN (RFC 8489) as ICE (RFC 8445) uses it: binding messages only. Parsing borrows the
-//! datagram; writing fills a caller's buffer. No agent, no retransmission: `ice` drives it.
+//! datagram; writing fills a caller's buffer. No agent, no retransmission: `ice` drives it. Long
+//! because reading, checking and writing share the attributes' numbers and layout.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -107,7 +108,7 @@ impl<'a> Message<'a> {
         if !is_stun(bytes) {
             return Err(Malformed::Version);
         }
-        if bytes.len() % 4 != 0 {
+        if !bytes.len().is_multiple_of(4) {
             return Err(Malformed::Length);
         }
         let kind = u16_at(bytes, 0)?;

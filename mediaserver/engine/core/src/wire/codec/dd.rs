@@ -249,7 +249,7 @@ impl<'b> BitWriter<'b> {
     fn put(&mut self, value: u32, count: u32) -> Option<()> {
         for bit in (0..count).rev() {
             let byte = self.out.get_mut(self.at / 8)?;
-            if self.at % 8 == 0 {
+            if self.at.is_multiple_of(8) {
                 *byte = 0;
             }
             *byte |= (((value >> bit) & 1) as u8) << (7 - self.at % 8);
