@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = re.compile(r"(_pb2|/gen/|/golden/|\.d\.ts$|/corpus/)")
 BOUNDS = {".py": 600, ".rs": 800, ".ts": 600, ".tsx": 300}
-FUNCTION_BOUND = 60
+FUNCTION_BOUND, FUNCTION_NINTH, FUNCTION_MEDIAN = 60, 30, 10
+"""The longest, the one that nine of ten are no longer than, and the middle one."""
 REASON_ABOVE = 400
+RUST_FUNCTION = re.compile(
+    r"(?P<indent> *)(pub(\([^)]*\))? )?((async|const|unsafe|extern \"C\") )*fn (?P<name>\w+)"
+)
+ENDS = ("{", ";", "}")
 
 
 def tracked(*suffixes: str) -> list[Path]:
@@ -46,27 +53,60 @@ def test_no_file_is_a_god_file(suffix: str) -> None:
     assert not [(size, str(path)) for size, path in sizes if size > BOUNDS[suffix]]
 
 
-def test_long_python_files_say_why() -> None:
-    unexplained = []
-    for path in tracked(".py"):
-        if lines_of(path) > REASON_ABOVE:
-            docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
-            if "ong because" not in docstring:
-                unexplained.append(str(path.relative_to(ROOT)))
-    assert not unexplained, "above 400 lines: say 'Long because ...' in the module docstring"
+def about(path: Path) -> str:
+    """What a module says of itself, in one line."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        return " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+    lines = itertools.takewhile(lambda line: line.startswith("//!"), text.split("\n"))
+    return " ".join(line.removeprefix("//!").strip() for line in lines)
 
 
-def test_no_function_is_longer_than_sixty_lines() -> None:
-    lengths: list[tuple[int, str]] = []
-    for path in tracked(".py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = node.body[0].lineno
-                name = f"{path.relative_to(ROOT)}:{node.name}"
-                lengths.append(((node.end_lineno or first) - first + 1, name))
-    lengths.sort(reverse=True)
+@pytest.mark.parametrize("suffix", [".py", ".rs"])
+def test_long_files_say_why(suffix: str) -> None:
+    unexplained = [
+        str(path.relative_to(ROOT))
+        for path in tracked(suffix)
+        if lines_of(path) > REASON_ABOVE and "ong because" not in about(path)
+    ]
+    assert not unexplained, "above 400 lines: say 'Long because ...' at the top of the module"
+
+
+def python_functions(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield (node.end_lineno or 0) - node.body[0].lineno + 1, node.name
+
+
+def rust_functions(path: Path) -> Iterator[tuple[int, str]]:
+    """By what rustfmt guarantees: a body ends at the first brace that stands below its `fn`."""
+    lines = path.read_text().split("\n")
+    for number, line in enumerate(lines):
+        if found := RUST_FUNCTION.match(line):
+            first = next(n for n in range(number, len(lines)) if lines[n].endswith(ENDS))
+            if lines[first].endswith("{"):
+                last = lines.index(found["indent"] + "}", first)
+                yield last - first - 1, found["name"]
+
+
+FUNCTIONS = {".py": python_functions, ".rs": rust_functions}
+
+
+@pytest.mark.parametrize("suffix", sorted(FUNCTIONS))
+def test_no_function_is_longer_than_sixty_lines(suffix: str) -> None:
+    """Those of TypeScript are oxlint's (`max-lines-per-function`)."""
+    lengths = sorted(
+        (
+            (length, f"{path.relative_to(ROOT)}:{name}")
+            for path in tracked(suffix)
+            for length, name in FUNCTIONS[suffix](path)
+        ),
+        reverse=True,
+    )
     print("\n".join(f"{length:4} {name}" for length, name in lengths[:5]))
     assert lengths[0][0] <= FUNCTION_BOUND, lengths[:5]
+    assert lengths[len(lengths) // 10][0] <= FUNCTION_NINTH
+    assert lengths[len(lengths) // 2][0] <= FUNCTION_MEDIAN
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -64,7 +64,6 @@ function Entry() {
 function JoinForm() {
   const client = useClient();
   const { invitation } = client;
-  const joining = useCall((state) => state.phase === 'joining');
   const account = useWho((state) => state.account);
   const [typed, setName] = useState<string | null>(null);
   const [room, setRoom] = useState(invitation.room);
@@ -77,9 +76,7 @@ function JoinForm() {
   const join = (bare: boolean) => {
     setChecked(true);
     if (!invited && (wrong.name ?? wrong.room) !== null) {
-      document
-        .querySelector<HTMLInputElement>(wrong.name === null ? '[name=room]' : '[name=name]')
-        ?.focus();
+      focus(wrong.name === null ? 'room' : 'name');
       return;
     }
     void client.join(tidy(room), tidy(name), bare);
@@ -94,12 +91,7 @@ function JoinForm() {
       <h1 className={styles['title']}>{t('lobby.title')}</h1>
       <Trouble onRetry={() => join(false)} />
       {invited ? (
-        <>
-          <p className={styles['room']}>
-            <bdi>{invitation.room}</bdi>
-          </p>
-          <p className={styles['note']}>{t('lobby.token.note')}</p>
-        </>
+        <Invitation room={invitation.room} />
       ) : (
         <>
           <Field
@@ -124,21 +116,41 @@ function JoinForm() {
           />
         </>
       )}
-      <div className={styles['actions']}>
-        <Button type="submit" look="primary" wide busy={joining} disabled={joining}>
-          {t(joining ? 'lobby.joining' : 'lobby.join')}
-        </Button>
-        {joining ? (
-          <Button look="quiet" wide onClick={() => void client.leave()}>
-            {t('lobby.cancel')}
-          </Button>
-        ) : (
-          <Button look="quiet" wide onClick={() => join(true)}>
-            {t('lobby.join.bare')}
-          </Button>
-        )}
-      </div>
+      <Actions onBare={() => join(true)} />
     </form>
+  );
+}
+
+/** A call token says which room. */
+function Invitation({ room }: { readonly room: string }) {
+  return (
+    <>
+      <p className={styles['room']}>
+        <bdi>{room}</bdi>
+      </p>
+      <p className={styles['note']}>{t('lobby.token.note')}</p>
+    </>
+  );
+}
+
+function Actions({ onBare }: { readonly onBare: () => void }) {
+  const client = useClient();
+  const joining = useCall((state) => state.phase === 'joining');
+  return (
+    <div className={styles['actions']}>
+      <Button type="submit" look="primary" wide busy={joining} disabled={joining}>
+        {t(joining ? 'lobby.joining' : 'lobby.join')}
+      </Button>
+      {joining ? (
+        <Button look="quiet" wide onClick={() => void client.leave()}>
+          {t('lobby.cancel')}
+        </Button>
+      ) : (
+        <Button look="quiet" wide onClick={onBare}>
+          {t('lobby.join.bare')}
+        </Button>
+      )}
+    </div>
   );
 }
 
@@ -165,6 +177,10 @@ function Trouble({ onRetry }: { readonly onRetry: () => void }) {
       )}
     </FailurePanel>
   );
+}
+
+function focus(field: 'name' | 'room'): void {
+  document.querySelector<HTMLInputElement>(`[name=${field}]`)?.focus();
 }
 
 function nameError(name: string): string | null {

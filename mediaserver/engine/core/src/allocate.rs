@@ -1,5 +1,4 @@
-//! Glue between a transport's estimate, the allocator, the selectors and the pacer; and the trains
-//! of packets that find out whether there is more.
+//! Glue between a transport's estimate, the allocator, the selectors and the pacer.
 
 use crate::bandwidth::Feedback;
 use crate::bandwidth::allocator::{Candidate, allocate};
@@ -7,7 +6,6 @@ use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::layers::{Layer, Mode};
 use crate::egress::pacer::Pace;
-use crate::egress::record::{FILL, PROBE, RTX, Record};
 use crate::egress::subscription::Subscription;
 use crate::event::Event;
 use crate::io::Io;
@@ -222,36 +220,8 @@ impl Core {
         let entry = &mut self.subscriptions[index];
         let before = entry.selector.target();
         let paused = candidate.chosen.is_none() && !candidate.choices.is_empty();
-        let target = match candidate.chosen {
-            Some(chosen) => {
-                let (layer, rate) = candidate.choices[chosen];
-                entry.allocated = rate;
-                // At the top of what flows, whatever more the stream grows is wanted too.
-                let whole = candidate.choices.last().is_some_and(|(l, _)| {
-                    l.spatial == layer.spatial && l.temporal == layer.temporal
-                });
-                let temporal = if whole {
-                    entry.settings.max_temporal
-                } else {
-                    layer.temporal
-                };
-                Some(Layer { temporal, ..layer })
-            }
-            None => {
-                entry.allocated = 0;
-                let svc = entry.selector.mode == Mode::Svc;
-                // An SVC stream is thinned without a keyframe, so it may begin with everything.
-                let first = if svc {
-                    Layer {
-                        spatial: entry.settings.max_spatial,
-                        ..LOWEST
-                    }
-                } else {
-                    LOWEST
-                };
-                if paused { None } else { before.or(Some(first)) }
-            }
-        };
+        let (target, rate) = target(entry, candidate);
+        entry.allocated = rate;
         entry.short = candidate.short.then(|| entry.short.unwrap_or(now));
         let fell = candidate
             .current
@@ -263,16 +233,7 @@ impl Core {
                 && self.feeds[entry.feed].outside(before.spatial) <= entry.settings.max_spatial
         });
         if (limited && fell) || gone {
-            let relapse = entry
-                .raised
-                .take()
-                .is_some_and(|at| now.since(at) < RELAPSE);
-            entry.settle = if relapse {
-                (entry.settle * 2).clamp(SETTLE, MAX_SETTLE)
-            } else {
-                SETTLE
-            };
-            entry.lowered = Some(now);
+            lower(entry, now);
         } else if before.map(|b| b.spatial) < target.map(|t| t.spatial) && before.is_some() {
             entry.raised = Some(now);
         }
@@ -348,71 +309,52 @@ impl Core {
             }
         }
     }
+}
 
-    /// Sends a probe train when the estimator wants to know: recent packets once more, as RTX.
-    fn probe(&mut self, now: Time, index: u32, desired: u64) {
-        let Core {
-            transports,
-            subscriptions,
-            feeds,
-            dirty,
-            counters,
-            ..
-        } = self;
-        let transport = &mut transports[index];
-        if !transport.bandwidth.can_probe() || !transport.can_send() {
-            return;
-        }
-        let able = |s: &u32, flows: bool| {
-            let entry = &subscriptions[*s];
-            entry.kind == Kind::Video
-                && entry.selector.current().is_some() == flows
-                && (flows || entry.paused_by_bandwidth)
-                && entry.spec.rtx_ssrc.is_some()
-                && !entry.identical
-                && entry.history.newest().is_some()
-        };
-        let mut all = transport.subscriptions.iter().copied();
-        let flowing = all.clone().find(|s| able(s, true));
-        let Some(source) = flowing.or_else(|| all.find(|s| able(s, false))) else {
-            return;
-        };
-        let paused = flowing.is_none();
-        let Some((bytes, small)) = transport.bandwidth.probe(now, desired, paused) else {
-            return;
-        };
-        counters.probes += 1;
-        let entry = &subscriptions[source];
-        // What a paused one sent is no longer in the ring: padding does as well.
-        let latest = |record: &Record| {
-            let encoding = feeds[entry.feed]
-                .encodings
-                .get(usize::from(record.encoding))?;
-            encoding.ring.latest()
-        };
-        let (mut queued, mut back) = (0, 0);
-        while queued < bytes && back < 256 {
-            // When the stream is short of packets, the newest go round again.
-            let record = entry.history.recent(now, source, back % 16);
-            let record = record.or_else(|| entry.history.recent(now, source, 0));
-            back += 1;
-            let Some(mut record) = record else { break };
-            record.flags |= RTX | PROBE;
-            if let (true, Some(source)) = (small, latest(&record)) {
-                record.flags |= FILL;
-                record.source = source;
-                record.size = 255;
-            }
-            queued += usize::from(record.size) + 60;
-            transport.queue.urgent.push_back(record);
-        }
-        transport.queue.first.get_or_insert(now);
-        transport.queue.complete = true;
-        if !transport.queue.dirty {
-            transport.queue.dirty = true;
-            dirty.push(index);
-        }
+/// The layer to aim at for what was chosen, and its rate; none is a pause.
+fn target(entry: &Subscription, candidate: &Candidate) -> (Option<Layer>, u64) {
+    let Some(chosen) = candidate.chosen else {
+        let paused = !candidate.choices.is_empty();
+        let stays = || entry.selector.target().or(Some(first(entry)));
+        return (if paused { None } else { stays() }, 0);
+    };
+    let (layer, rate) = candidate.choices[chosen];
+    // At the top of what flows, whatever more the stream grows is wanted too.
+    let whole = candidate
+        .choices
+        .last()
+        .is_some_and(|(l, _)| l.spatial == layer.spatial && l.temporal == layer.temporal);
+    let temporal = if whole {
+        entry.settings.max_temporal
+    } else {
+        layer.temporal
+    };
+    (Some(Layer { temporal, ..layer }), rate)
+}
+
+/// What to begin with: an SVC stream is thinned without a keyframe, so it may be everything.
+fn first(entry: &Subscription) -> Layer {
+    match entry.selector.mode {
+        Mode::Svc => Layer {
+            spatial: entry.settings.max_spatial,
+            ..LOWEST
+        },
+        _ => LOWEST,
     }
+}
+
+/// Nothing rises until the queue has drained, longer each time when it had only just risen.
+fn lower(entry: &mut Subscription, now: Time) {
+    let relapse = entry
+        .raised
+        .take()
+        .is_some_and(|at| now.since(at) < RELAPSE);
+    entry.settle = if relapse {
+        (entry.settle * 2).clamp(SETTLE, MAX_SETTLE)
+    } else {
+        SETTLE
+    };
+    entry.lowered = Some(now);
 }
 
 /// Rate of the smallest picture with all its frames.

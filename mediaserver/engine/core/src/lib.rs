@@ -22,6 +22,7 @@ pub mod packet;
 pub mod path;
 pub mod peer;
 mod peers;
+mod probing;
 mod publishing;
 mod rate;
 mod receive;

@@ -1,6 +1,6 @@
 //! From a datagram to facts: demultiplexing, ICE checks, SRTP, binding of SSRCs, loss recovery.
-//! What survives goes to `fanout`; everything else is a counted drop. A few lines above the
-//! usual size: it is one path, read from top to bottom.
+//! What survives goes to `fanout`; everything else is a counted drop. Long because it is
+//! one path, read from top to bottom.
 
 use crate::core::Core;
 use crate::drops::Drop;

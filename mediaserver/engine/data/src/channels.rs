@@ -2,6 +2,8 @@
 //!
 //! States: waiting for the peer's INIT -> up -> gone. The peer always initiates (every WebRTC stack
 //! does as ICE controlling side, and we are ICE-lite), so nothing is sent before its INIT.
+//! Long because a channel's life (opened by either side, its queue, its end) is bound to the streams
+//! of the one association.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

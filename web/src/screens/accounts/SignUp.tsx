@@ -127,17 +127,26 @@ function Form({ shortest, open }: FormProps) {
       <Button type="submit" look="primary" wide busy={busy} disabled={busy}>
         {t('sign-up.submit')}
       </Button>
-      {passkeysWork && (
-        <>
-          <Or />
-          <Button wide disabled={busy} onClick={withPasskey}>
-            <KeyRound size={18} aria-hidden />
-            {t('sign-up.passkey')}
-          </Button>
-          <p className={styles['soft']}>{t('sign-up.passkey.hint')}</p>
-        </>
-      )}
+      {passkeysWork && <WithPasskey busy={busy} onClick={withPasskey} />}
     </form>
+  );
+}
+
+interface WithPasskeyProps {
+  readonly busy: boolean;
+  readonly onClick: () => void;
+}
+
+function WithPasskey({ busy, onClick }: WithPasskeyProps) {
+  return (
+    <>
+      <Or />
+      <Button wide disabled={busy} onClick={onClick}>
+        <KeyRound size={18} aria-hidden />
+        {t('sign-up.passkey')}
+      </Button>
+      <p className={styles['soft']}>{t('sign-up.passkey.hint')}</p>
+    </>
   );
 }
 

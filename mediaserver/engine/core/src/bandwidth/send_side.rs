@@ -250,11 +250,7 @@ impl SendSide {
 
     fn overuse(&mut self, now: Time) {
         self.last_increase = now;
-        let show = if self.lenient {
-            0
-        } else {
-            2 * self.trend.standing()
-        };
+        let show = u64::from(!self.lenient) * 2 * self.trend.standing();
         if self
             .last_decrease
             .is_some_and(|at| now.since(at) < REACTION + show)
@@ -277,10 +273,14 @@ impl SendSide {
             return;
         }
         self.congested = Some(now);
-        let Some(acked) = self.acked.rate() else {
-            self.set((self.estimate as f64 * DECREASE) as u64);
-            return;
-        };
+        match self.acked.rate() {
+            Some(acked) => self.decrease(now, acked, calm),
+            None => self.set((self.estimate as f64 * DECREASE) as u64),
+        }
+    }
+
+    /// Below what arrives, so that the queue drains. `calm`: the last time was long ago.
+    fn decrease(&mut self, now: Time, acked: u64, calm: bool) {
         // All that is sent arrives: then little arrives because little is sent.
         let idle = self
             .sending
@@ -306,10 +306,9 @@ impl SendSide {
         if target < self.estimate {
             self.set(target);
         }
-        if idle {
-            return;
+        if !idle {
+            self.full(now, acked);
         }
-        self.full(now, acked);
     }
 
     /// The path was full at this rate.

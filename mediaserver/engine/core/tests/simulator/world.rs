@@ -1,5 +1,6 @@
 //! Cores, clients and links on one virtual clock. Event driven: nothing happens between two
-//! instants at which something is due.
+//! instants at which something is due. Long because the clock, the queue of what is due and all that
+//! it can be are one machine.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

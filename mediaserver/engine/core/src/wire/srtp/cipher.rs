@@ -1,6 +1,7 @@
 //! The transforms of one direction: key derivation (RFC 3711 section 4.3), AEAD GCM with its
 //! nonces (RFC 7714 sections 8 and 9), counter mode with HMAC-SHA1-80 (RFC 3711 section 4).
-//! Callers have checked that every buffer is long enough.
+//! Callers have checked that every buffer is long enough. Long because both transforms stand
+//! beside each other for both directions, and share the keys that are derived here.
 
 use aes::cipher::{BlockEncrypt, InnerIvInit, KeyInit, StreamCipher};
 use aes::{Aes128, Aes256};
