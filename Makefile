@@ -20,7 +20,7 @@ test:
 	@$(SETUP) test
 	@$(PY) .ci/suites.py test $(if $(ONLY),--only $(ONLY))
 
-## make test-long  soaks, long fuzzing and many seeds (PART=..., lists the parts without it)
+## make test-long  names its parts: soaks, long fuzzing, many seeds; PART=soak runs one
 test-long:
 	@$(SETUP) test
 	@$(PY) .ci/suites.py long $(if $(PART),--only $(PART),--list)

@@ -160,6 +160,9 @@ def network(*names: str) -> tuple[Command, ...]:
 RUNS = int(os.environ.get("SOTTO_SYNC_RUNS", "20"))
 """Of `make test-long` with 10,000 messages on each store, in two parts for each."""
 
+SOAK = int(float(os.environ.get("SOTTO_SOAK_MINUTES", "60")))
+"""Minutes that the soak goes on, beside its beginning and end."""
+
 
 def kills(store: str, half: int) -> Suite:
     """A half of the runs on one store, each some minutes long."""
@@ -205,6 +208,7 @@ LONG = (
     Suite("network-moves", 95, network("f09", "f14", "f15", "f19")),
     Suite("network-paths", 95, network("f05", "f11", "f12", "f13", "survives")),
     Suite("attacks", 12, all_of("tests/attacks", times=8)),
+    Suite("soak", SOAK + 30, (pytest("-s", "tests/soak", long=True),)),
 )
 
 
@@ -297,6 +301,7 @@ def main() -> int:
     names = [suite.name for suite in suites]
     if options.list:
         print("parts:", " ".join(names))
+        print("nothing was run: PART=name runs one, PART=one,other several")
         return 0
     wanted = options.only.split(",") if options.only else names
     seeded()

@@ -6,6 +6,7 @@ by `app`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 from collections.abc import Callable, Mapping, Sequence
@@ -144,7 +145,9 @@ class Operator:
             lag,
             counter("process_cpu_seconds_total", "CPU time, user and system.", seconds),
             gauge("process_resident_memory_bytes", "Memory in use.", _resident()),
-            gauge("process_open_fds", "Open file descriptors.", _descriptors()),
+            gauge("process_open_fds", "Open file descriptors.", _entries("fd")),
+            gauge("process_threads", "Threads, the engine's included.", _entries("task")),
+            gauge("sotto_tasks", "Tasks of the event loop.", len(asyncio.all_tasks())),
             gauge("sotto_ready", "1 while new calls are taken.", int(self._health.ready)),
         ]
         if self._turn_up is not None:
@@ -210,8 +213,8 @@ def _resident() -> int:
     return pages * resource.getpagesize()
 
 
-def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a Path for each would be made
+def _entries(folder: str) -> int:
+    return len(os.listdir(f"/proc/self/{folder}"))  # noqa: PTH208 - a Path for each would be made
 
 
 def _json(value: object) -> web.Response:

@@ -45,8 +45,12 @@ async def test_metrics_are_prometheus_text_without_names(house: Running) -> None
         "sotto_loop_lag_seconds",
         "sotto_http_requests_total",
         "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_threads",
+        "sotto_tasks",
     ):
         assert f"# TYPE {name} " in text
+    assert int(text.partition("\nsotto_tasks ")[2].partition("\n")[0]) >= 2
     assert 'route="/rtc/validate",status="401"' in text
     assert "tell-nobody" not in text
 
