@@ -13,6 +13,7 @@ from signaling.compose.people import People
 from signaling.delivery.configured import keep, routes_of
 from signaling.delivery.feed import Feed
 from signaling.delivery.inlets import Inlets
+from signaling.delivery.lanes import Limits
 from signaling.delivery.notices import Notices
 from signaling.delivery.operations import incoming, operations
 from signaling.delivery.operations.common import Deps
@@ -20,7 +21,6 @@ from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.sender import EventSender
 from signaling.delivery.sinks.open import open_sinks
 from signaling.delivery.subscriptions import Subscriptions
-from signaling.delivery.worker import Limits
 from signaling.egress import Egress
 from signaling.http.api.operation import Operation
 

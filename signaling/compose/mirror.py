@@ -12,9 +12,9 @@ from signaling.compliance.audit.port import AuditEvent
 from signaling.compliance.erasure.port import Eraser
 from signaling.compose.core import Core
 from signaling.compose.people import People
+from signaling.delivery.lanes import Limits
 from signaling.delivery.notices import MIRROR, Notices
 from signaling.delivery.outbox import DurableOutbox
-from signaling.delivery.worker import Limits
 from signaling.errors import Unavailable
 from signaling.mirror.database import MirrorDatabase
 from signaling.mirror.following import Follower

@@ -15,6 +15,7 @@ from signaling.chat.state import RANK
 from signaling.compose.core import Core
 from signaling.compose.people import People
 from signaling.config.push import Push as Settings
+from signaling.delivery.lanes import Limits
 from signaling.delivery.notify import Notice, NoticeKind, RoomFacts
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Outbox
@@ -29,7 +30,6 @@ from signaling.delivery.push.register import Register
 from signaling.delivery.push.sender import PushSender
 from signaling.delivery.push.ways import Way, WebPush
 from signaling.delivery.push.webpush import Vapid
-from signaling.delivery.worker import Limits
 from signaling.egress import Egress
 from signaling.errors import ConfigError, Refused
 from signaling.http.api.operation import Operation

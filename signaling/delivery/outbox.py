@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from signaling.delivery.lanes import State, fresh
 from signaling.delivery.port import Item
 from signaling.delivery.shelf import Lane, Letter, Shelf
-from signaling.delivery.worker import State, Worker, fresh
+from signaling.delivery.worker import Worker
 from signaling.storage.port import Conflict
 from signaling.storage.table import Missing, Row
 

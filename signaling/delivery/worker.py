@@ -4,7 +4,7 @@
 
 An item is removed after it was sent: what dies in between is done again, by this process or by
 another when the lease has ended. Ephemeral items live the same life in a store in memory. What is
-put and taken back is `outbox`'s. Long because the steps of one lane stand here in their order.
+put and taken back is `outbox`'s, what becomes of a batch `outcomes`'.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-import msgspec
 from msgspec.structs import replace
 
 from signaling.clock import Clock
-from signaling.delivery.gathering import Gathering
-from signaling.delivery.port import Dead, Delivered, Gone, Item, Outcome, Retry, Sender
-from signaling.delivery.shelf import Lane, Letter, Shelf
+from signaling.delivery.lanes import Limits, Pace, State
+from signaling.delivery.outcomes import Outcomes
+from signaling.delivery.port import Item, Outcome, Retry, Sender
+from signaling.delivery.shelf import Lane, Shelf
 from signaling.errors import ClientError, Unavailable
 from signaling.keys.port import Sealer
 from signaling.storage.memory import MemoryStore
 from signaling.storage.port import Conflict, Store
-from signaling.storage.table import Missing, Row
+from signaling.storage.table import Missing
 
 log = logging.getLogger(__name__)
 
@@ -35,66 +34,6 @@ log = logging.getLogger(__name__)
 ROUNDS = 100
 PAGES = 10
 LEAST_READ = 20
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Of one kind. Fewer than `size` wait up to `window` seconds for more. What fails for
-    `give_up_s` becomes a dead letter and is kept for `bury_s`. One send lasts at most `send_s`,
-    which must be at most half of a lease.
-    """
-
-    batch: int = 1
-    size: Callable[[str, str], int] | None = None
-    window: Callable[[str, str], float] | None = None
-    give_up_s: float = 3 * 86400.0
-    bury_s: float = 30 * 86400.0
-    send_s: float = 15.0
-    retry_s: float = 1.0
-    retry_most_s: float = 900.0
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """Of the whole outbox, in seconds: a lease, a look at all lanes; and lanes at once."""
-
-    lease_s: float = 30.0
-    look_s: float = 10.0
-    parallel: int = 16
-
-
-@dataclass(slots=True)
-class _Unsure:
-    """Sent to who may still lose it."""
-
-    settles: float
-    numbers: list[int]
-    epoch: int
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """A lane as this process knows it; `at` is when to look at it next, monotonic."""
-
-    shelf: Shelf
-    app: str
-    name: str
-    at: float = 0.0
-    row: Row[Lane] | None = None
-    held: float = 0.0
-    position: int = 0
-    done: int = 0
-    single: int = 0
-    again: bool = False
-    found: deque[tuple[int, Item]] = field(default_factory=deque)
-    unsure: deque[_Unsure] = field(default_factory=deque)
-    task: asyncio.Task[None] | None = None
-    putting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    gathering: Gathering = field(default_factory=Gathering)
-
-    def start_again(self) -> None:
-        """From the first item that is still there."""
-        self.position = 0
-        self.found.clear()
-        self.unsure.clear()
 
 
 class Worker:
@@ -113,13 +52,16 @@ class Worker:
         """`noise` gives numbers from 0 to 1, for jitter; `holder` names this process."""
         self._lasting = Shelf(store, sealer)
         self._passing = Shelf(MemoryStore(clock), None)
-        self._clock, self._noise, self._holder = clock, noise, holder
+        self._clock, self._holder = clock, holder
         self._apps, self._pace = apps, pace or Pace()
         self._senders: dict[str, tuple[Sender, Limits]] = {}
         self._lanes: dict[tuple[int, str, str], State] = {}
         self._wake = asyncio.Event()
         self._looked = float("-inf")
         self.counters: Counter[str] = Counter()
+        self._outcomes = Outcomes(
+            self._lasting, clock, noise, holder, self._sender, self.drop, self.counters
+        )
 
     def register(self, kind: str, sender: Sender, limits: Limits | None = None) -> None:
         """Before `run`."""
@@ -230,14 +172,14 @@ class Worker:
             if wait > 0:
                 return wait
             assert state.row is not None
-            self._watch_losses(state, state.row.value)
-            await self._settled(state)
+            self._outcomes.watch_losses(state, state.row.value)
+            await self._outcomes.settle(state)
             batch, later = await self._next(state, state.row.value)
             if batch and (wait := await self._gather(state, len(batch))) > 0:
                 return wait
             if batch:
                 outcome = await self._send(state.row.value, batch)
-                wait = await self._after(state, batch, outcome)
+                wait = await self._outcomes.judge(state, batch, outcome)
                 if wait > 0:
                     return wait
             elif state.unsure:
@@ -362,93 +304,9 @@ class Worker:
     def _sender(self, kind: str) -> tuple[Sender, Limits]:
         return self._senders.get(kind, (_NOBODY, Limits()))
 
-    # What became of a batch
-
-    async def _after(self, state: State, batch: list[tuple[int, Item]], outcome: Outcome) -> float:
-        """The seconds until the next batch."""
-        assert state.row is not None
-        lane = state.row.value
-        numbers = [number for number, _ in batch]
-        if isinstance(outcome, Delivered):
-            await self._delivered(state, numbers, outcome)
-            return 0.0
-        if isinstance(outcome, Gone):
-            log.info("a %s is gone: %s", lane.kind, outcome.reason)
-            self.counters["gone"] += await self.drop(state.app, target=lane.target)
-            raise Missing(state.name)
-        if isinstance(outcome, Dead):
-            if len(batch) > 1:
-                # One of them is to blame: each goes alone.
-                state.found.extendleft(reversed(batch))
-                state.single = len(batch)
-            else:
-                await self._bury(state, batch, outcome.reason)
-            return 0.0
-        return await self._failed(state, batch, outcome)
-
-    async def _delivered(self, state: State, numbers: list[int], outcome: Delivered) -> None:
-        assert state.row is not None
-        lane = state.row.value
-        self.counters["delivered"] += len(numbers)
-        state.single = max(0, state.single - 1)
-        if outcome.settle_s > 0:
-            settles = self._clock.monotonic() + outcome.settle_s
-            state.unsure.append(_Unsure(settles, numbers, self._epoch(state, lane)))
-            state.position = numbers[-1]
-        else:
-            await state.shelf.remove(state.app, state.name, numbers)
-            state.done = max(state.done, numbers[-1])
-        if lane.failures:
-            await self._update(state, fresh)
-
-    async def _failed(self, state: State, batch: list[tuple[int, Item]], outcome: Retry) -> float:
-        assert state.row is not None
-        lane, now = state.row.value, self._clock.unix()
-        _, limits = self._sender(lane.kind)
-        self.counters["retried"] += 1
-        since = lane.failing or now
-        if now - since >= limits.give_up_s:
-            await self._bury(state, batch, outcome.reason)
-            await self._update(state, fresh)
-            return 0.0
-        state.start_again()
-        wait = max(outcome.after_s, backoff(limits, lane.failures, self._noise()))
-        await self._update(
-            state,
-            lambda old: replace(
-                old, failures=old.failures + 1, failing=since, due=now + wait, holder="", until=0.0
-            ),
-        )
-        state.row = None
-        return wait
-
-    async def _bury(self, state: State, batch: list[tuple[int, Item]], reason: str) -> None:
-        """Kept first, removed then. Nothing of a transient room is ever kept."""
-        assert state.row is not None
-        _, limits = self._sender(state.row.value.kind)
-        if state.shelf is self._lasting:
-            for number, item in batch:
-                letter = Letter(item=item, number=number, reason=reason, at=self._clock.unix())
-                await state.shelf.bury(letter, limits.bury_s)
-        numbers = [number for number, _ in batch]
-        await state.shelf.remove(state.app, state.name, numbers)
-        state.done = max(state.done, numbers[-1])
-        state.single = max(0, state.single - 1)
-        self.counters["dead"] += len(batch)
-
-    async def _update(self, state: State, change: Callable[[Lane], Lane]) -> None:
-        """Raises Conflict when the lease went to somebody else meanwhile."""
-
-        def mine(lane: Lane) -> Lane:
-            if lane.holder != self._holder:
-                raise Conflict(state.name)
-            return replace(change(lane), done=max(lane.done, state.done))
-
-        state.row = await state.shelf.change(state.app, state.name, mine)
-
     async def _release(self, state: State) -> None:
         """Others may have the lane meanwhile."""
-        await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
+        await self._outcomes.update(state, lambda lane: replace(lane, holder="", until=0.0))
         state.row = None
 
     async def _rest(self, state: State) -> bool:
@@ -465,25 +323,6 @@ class Worker:
         state.held = 0.0
         return True
 
-    # Receivers that acknowledge nothing
-
-    def _epoch(self, state: State, lane: Lane) -> int:
-        epoch = getattr(self._sender(lane.kind)[0], "epoch", None)
-        return int(epoch(state.app, lane.target)) if epoch is not None else 0
-
-    def _watch_losses(self, state: State, lane: Lane) -> None:
-        """What went out before a loss and had not settled goes again."""
-        if state.unsure and state.unsure[-1].epoch != self._epoch(state, lane):
-            self.counters["again"] += sum(len(one.numbers) for one in state.unsure)
-            state.start_again()
-
-    async def _settled(self, state: State) -> None:
-        now = self._clock.monotonic()
-        while state.unsure and state.unsure[0].settles <= now:
-            one = state.unsure.popleft()
-            await state.shelf.remove(state.app, state.name, one.numbers)
-            state.done = max(state.done, one.numbers[-1])
-
     async def _end(self) -> None:
         tasks = [state.task for state in self._lanes.values() if state.task is not None]
         for task in tasks:
@@ -492,7 +331,9 @@ class Worker:
         for state in list(self._lanes.values()):
             if state.row is not None and state.shelf is self._lasting:
                 with contextlib.suppress(Unavailable, ClientError, Conflict, Missing):
-                    await self._update(state, lambda lane: replace(lane, holder="", until=0.0))
+                    await self._outcomes.update(
+                        state, lambda lane: replace(lane, holder="", until=0.0)
+                    )
 
 
 class _Nobody:
@@ -503,13 +344,3 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
-
-
-def backoff(limits: Limits, failures: int, noise: float) -> float:
-    """Doubles from `retry_s` to `retry_most_s`; half of it is left to chance (`noise`, 0 to 1)."""
-    whole = min(limits.retry_most_s, limits.retry_s * 2.0 ** min(failures, 30))
-    return whole * (0.5 + noise / 2)
-
-
-def fresh(lane: Lane) -> Lane:
-    return replace(lane, failures=0, failing=0.0, due=0.0)

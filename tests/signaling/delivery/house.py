@@ -18,13 +18,13 @@ from aiohttp.test_utils import TestServer
 
 from signaling.bus.port import Bus
 from signaling.delivery.feed import Feed
+from signaling.delivery.lanes import Limits, Pace
 from signaling.delivery.operations import routes, webhooks
 from signaling.delivery.operations.common import Deps
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.sender import EventSender
 from signaling.delivery.sinks.open import open_sinks
 from signaling.delivery.subscriptions import Subscriptions
-from signaling.delivery.worker import Limits, Pace
 from signaling.egress import Allow, Egress
 from signaling.http.api.operation import Operation
 from signaling.ids import SystemEntropy, SystemIds

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from signaling.clock import Clock
+from signaling.delivery.lanes import Limits, Pace
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Delivered, Item, Outcome
-from signaling.delivery.worker import Limits, Pace
 from signaling.keys.port import Sealer
 from signaling.storage.port import Store
 from tests.signaling.access.rig import APP, Ground

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from signaling.delivery import shelf
+from signaling.delivery.lanes import Limits, backoff
 from signaling.delivery.port import Dead, Delivered, Gone, Item, Retry
-from signaling.delivery.worker import Limits, backoff
 from tests.signaling.access.rig import APP, Ground
 from tests.signaling.delivery.rig import Recorder, ids, item, items, numbered, outbox, rows_of
 

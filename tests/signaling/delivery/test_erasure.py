@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from signaling.delivery import shelf
+from signaling.delivery.lanes import Limits
 from signaling.delivery.outbox import MOST_EPHEMERAL
 from signaling.delivery.port import Dead, Delivered, Retry
-from signaling.delivery.worker import Limits
 from signaling.keys import header
 from tests.signaling.access.rig import APP, Ground, ground
 from tests.signaling.delivery.rig import (

@@ -14,9 +14,9 @@ import pytest
 from signaling.clock import FakeClock
 from signaling.delivery import shelf
 from signaling.delivery.gathering import Gathering
+from signaling.delivery.lanes import Limits, Pace
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Delivered, Item, Retry
-from signaling.delivery.worker import Limits, Pace
 from signaling.storage.memory import MemoryStore
 from tests.signaling.access.rig import APP, Ground, ground
 from tests.signaling.delivery.rig import (
