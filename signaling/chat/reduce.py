@@ -251,13 +251,14 @@ def _said(entry: Entry) -> Said:
 
 def _deleted(first: Entry, about: list[Entry]) -> Deleted | None:
     for entry in about:
-        if isinstance(entry.op, Delete) and _may(first, entry):
+        if isinstance(entry.op, Delete) and may_end(entry, first.account):
             return Deleted(by=entry.account, at=entry.at, reason=entry.op.reason)
     return None
 
 
-def _may(first: Entry, entry: Entry) -> bool:
-    return entry.account == first.account or entry.part in MODERATES or entry.account is None
+def may_end(entry: Entry, author: str | None) -> bool:
+    """Who deletes a message, or closes its poll: its author, a moderator, the server itself."""
+    return entry.account in (author, None) or entry.part in MODERATES
 
 
 def _reactions(about: list[Entry]) -> tuple[Reaction, ...]:
@@ -293,7 +294,7 @@ def _poll(first: Entry, post: Post, about: list[Entry]) -> PollView | None:
     poll = post.poll
     if poll is None:
         return None
-    closes = [e.seq for e in about if isinstance(e.op, Close) and _may(first, e)]
+    closes = [e.seq for e in about if isinstance(e.op, Close) and may_end(e, first.account)]
     newest: dict[str, Entry] = {}
     for entry in about:
         late = poll.closes_at is not None and entry.at > poll.closes_at

@@ -21,7 +21,7 @@ import msgspec
 
 from signaling.chat.bodies import UUID7
 from signaling.chat.ops import CallOp, CallState, Delete, Entry, Mode, Post
-from signaling.chat.reduce import Messages, MessageView, ThreadView, subject_of
+from signaling.chat.reduce import Messages, MessageView, ThreadView, may_end, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
 from signaling.chat.sealing import Sealing, to_ms
 from signaling.chat.state import RoomState
@@ -295,10 +295,8 @@ class Rooms:
             entry = room.unresolved.pop()
             assert isinstance(entry.op, Delete)
             known = await self.known(room, entry.op.id)
-            if known is not None and known.parent is not None:
-                moderates = entry.part.value in ("owner", "moderator") or entry.account is None
-                if moderates or known.account == entry.account:
-                    room.left(known.parent, known.seq)
+            if known is not None and known.parent is not None and may_end(entry, known.account):
+                room.left(known.parent, known.seq)
 
     async def known(self, room: Room, ident: str) -> Known | None:
         """Where a message stands and whose it is."""

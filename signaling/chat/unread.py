@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from signaling.chat.account_state import AccountState
 from signaling.chat.ops import CallOp, CallState, Delete, Entry, Erase, Post
-from signaling.chat.reduce import MODERATES
+from signaling.chat.reduce import may_end
 from signaling.chat.room import time_of
 
 # What is counted exactly; more is shown as "1,000+".
@@ -90,7 +90,7 @@ class Tail:
             self._call(entry.seq, op)
         elif isinstance(op, Delete):
             found = self._posts.get(op.id)
-            if found and (entry.account in (found.account, None) or entry.part in MODERATES):
+            if found and may_end(entry, found.account):
                 del self._posts[op.id]
         elif isinstance(op, Erase):
             for ident in op.ids:

@@ -57,8 +57,8 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None
     device: str | None
     client: str | None
-    roles: list[str]
-    scopes: list[str]
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
     mfa: bool
     authenticated_at: float
     expires_at: float
@@ -86,9 +86,9 @@ def own(principal: Principal) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _in_order(names: frozenset[str]) -> list[str]:
-    """Most principals have one of a few sets. Nobody changes what this answers."""
-    return sorted(map(str, names))
+def _in_order(names: frozenset[str]) -> tuple[str, ...]:
+    """Most principals have one of a few sets."""
+    return tuple(sorted(map(str, names)))
 
 
 def _no_session() -> ClientError:

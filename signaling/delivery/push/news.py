@@ -17,8 +17,9 @@ from msgspec import Struct
 from signaling.chat.account_ops import Notify
 from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import Plain
-from signaling.chat.ops import Delete, Entry, Erase, Kind, Member, Part, Post, React
+from signaling.chat.ops import Delete, Entry, Erase, Kind, Member, Post, React
 from signaling.chat.ports import Actor
+from signaling.chat.reduce import may_end
 from signaling.chat.room import IMPORTS, Room
 from signaling.chat.rooms import Rooms
 from signaling.chat.state import RANK
@@ -31,7 +32,6 @@ from signaling.errors import ClientError, Unavailable
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 10_000
-_MODERATES = (Part.OWNER, Part.MODERATOR)
 _TELLS = Post | React | Member | Delete | Erase
 
 
@@ -184,10 +184,9 @@ class News:
         await self._devices.notify(room.app, op.account, notice)
 
     async def _deleted(self, room: Room, entry: Entry, op: Delete) -> None:
-        """An effective one: the author's own, or a moderator's."""
+        """An effective one."""
         known = await self._rooms.known(room, op.id)
-        own = known is not None and known.account == entry.account
-        if own or entry.account is None or entry.part in _MODERATES:
+        if may_end(entry, None if known is None else known.account):
             await self._gone(room, op.id)
 
     async def _gone(self, room: Room, ident: str) -> None:
