@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -52,8 +53,10 @@ class About(Struct, frozen=True):
             self.post or other.post,
         )
 
-    def thread(self) -> ThreadView | None:
-        replies = [reply for reply in self.replies if reply[0] not in self.gone]
+    def thread(self, erased: Collection[int] = ()) -> ThreadView | None:
+        """Without the replies at the places that are `erased`, too."""
+        left = {seq for seq, _ in self.replies}.difference(self.gone, erased)
+        replies = [reply for reply in self.replies if reply[0] in left]
         if not replies:
             return None
         accounts = tuple(sorted({account for _, account in replies if account}))

@@ -24,7 +24,10 @@ from signaling.mirror.port import Document, MirrorStore, Place, Reason
 log = logging.getLogger(__name__)
 
 STRETCH = 200
+MOST_ERASED = 50_000
+"""Places of a room that are remembered as erased; the log has emptied older ones long ago."""
 _OF_THE_ROOM = STATE_OPS | Pin
+_NOTHING: frozenset[int] = frozenset()
 
 Guarded = Callable[[RoomState], bool]
 Still = Callable[[], Awaitable[None]]
@@ -61,10 +64,13 @@ class Follower:
         self._bodies, self._phi = bodies, phi
         self._places: dict[str, Place] = {}
         self._refused: dict[str, Reason] = {}
+        # The log is told of an erasure before it is emptied: what it still gives then is gone.
+        self._erased: dict[str, set[int]] = {}
 
     async def begin(self, rooms: Sequence[str]) -> None:
         """Others wrote meanwhile; and what is named no longer leaves the mirror."""
         self._places.clear()
+        self._erased.clear()
         await self._store.prepare()
         for ident in await self._store.rooms():
             if ident not in rooms:
@@ -105,6 +111,7 @@ class Follower:
     async def _leave(self, ident: str) -> None:
         await self._still()
         self._places.pop(ident, None)
+        self._erased.pop(ident, None)
         count = await self._store.forget_room(ident)
         if count:
             log.info("%d messages of a room left the mirror", count)
@@ -134,6 +141,7 @@ class Follower:
             return  # it was cut meanwhile: the next look finds the floor
         entries = await self._chat.sealing.open(room.app, room.id, stored)
         upto, touched = stored[-1].seq, touched_by(entries)
+        self._remember(room.id, touched.seqs)
         ids = await self._affected(room, touched)
         documents: list[Document] = []
         vanished: list[str] = []
@@ -152,6 +160,13 @@ class Follower:
         await self._store.write(documents)
         place = replace(place, upto=upto, chain=stored[-1].chain.hex())
         await self._set(room, place, facts=touched.room)
+
+    def _remember(self, room: str, seqs: Sequence[int]) -> None:
+        if seqs:
+            erased = self._erased.setdefault(room, set())
+            if len(erased) > MOST_ERASED:
+                erased.clear()
+            erased.update(seqs)
 
     async def _set(self, room: Room, place: Place, *, facts: bool) -> None:
         given = room_document(room.state, bodies=self._bodies) if facts else None
@@ -183,11 +198,12 @@ class Follower:
             known = await rooms.known(room, ident)
             if known is not None:
                 seqs.add(known.seq)
-        entries = await rooms.entries(room, seqs)
+        erased = self._erased.get(room.id, _NOTHING)
+        entries = await rooms.entries(room, seqs - erased)
         view = Messages(entries).message(ident)
         if view is None:
             return None
-        return replace(view, thread=about.thread()), seqs
+        return replace(view, thread=about.thread(erased)), seqs - erased
 
 
 def touched_by(entries: Sequence[Entry]) -> Touched:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from signaling.chat.erasing import erase
+from signaling.chat.ops import Erase
 from signaling.mirror.documents import TOMBSTONE, place_of
 from signaling.mirror.port import Reason
 from tests.peers.mongo.stand_in import StandIn
@@ -73,6 +74,30 @@ async def test_it_goes_on_from_its_place_and_a_late_writer_changes_nothing(stage
     tomb = found[sent[1]["id"]]
     assert tomb["erased"] is True and set(tomb) <= {"_id", "erased", *TOMBSTONE}
     assert len(found) == 450
+
+
+async def test_what_is_told_erased_is_gone_though_the_log_still_has_it(stage: Scene) -> None:
+    ann, bob, writer = stage.served.ann, stage.served.bob, stage.writer
+    room = await stage.served.room("bob")
+    first = await ann.post(room, "one")
+    path = f"/rooms/{room}/messages/{first['id']}/reactions"
+    await bob.ask("PUT", f"{path}/x", {})
+    reply = await bob.post(room, "two", parent=first["id"])
+    await writer.all_of(room)
+    found = (await writer.messages(room))[first["id"]]
+    assert found["reactions"] and found["thread"]["replies"] == 1
+    chat = stage.served.house.chat
+    known = await chat.rooms.find(APP, room)
+    assert known is not None
+    seqs = (reply["seq"] - 1, reply["seq"])
+    await chat.say(known, Erase(seqs=seqs, ids=(reply["id"],), reason="erasure"))
+    await writer.all_of(room)
+    found = (await writer.messages(room))[first["id"]]
+    assert (found["reactions"], found["thread"], found["ops"]) == ([], None, [first["seq"]])
+    await ann.ask("PUT", f"{path}/y", {})
+    await writer.all_of(room)
+    (only,) = (await writer.messages(room))[first["id"]]["reactions"]
+    assert only == {"emoji": "y", "accounts": ["ann"]}
 
 
 async def test_erased_reactions_and_replies_leave_what_they_were_part_of(stage: Scene) -> None:
