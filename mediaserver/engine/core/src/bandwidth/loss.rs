@@ -11,6 +11,7 @@ const LOW: f64 = 0.02;
 /// Having reduced by this much without effect, loss is taken for the path's own.
 const REDUCED: f64 = 0.77;
 const UNCHANGED: f64 = 0.75;
+const LESS: f64 = 0.9;
 /// More than this is no radio: the path is full.
 const HOPELESS: f64 = 0.5;
 const INHERENT_LIFETIME: u64 = 20 * SECONDS;
@@ -25,22 +26,36 @@ pub enum Verdict {
     Fine,
 }
 
-/// bit/s: what may be sent, what is sent, what arrives.
+/// bit/s: what may be sent, and what is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
     pub estimate: u64,
     pub sent: u64,
-    pub acked: u64,
     /// Everything waits in a queue.
     pub queued: bool,
 }
 
-impl Rates {
+/// What some packets told: how many of them were lost, at which rates.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    rates: Rates,
+    fraction: f64,
+    /// One sigma of `fraction`, by chance alone.
+    chance: f64,
+}
+
+impl Sample {
+    /// bit/s. Not what feedback tells of: on such a path feedback is lost too, and then it says
+    /// that nothing arrived.
+    fn delivered(&self) -> f64 {
+        self.rates.sent as f64 * (1.0 - self.fraction)
+    }
+
     /// A bottleneck delivers the same however much less is sent; a bad radio delivers less.
     /// Nothing is proven before less was sent.
-    fn own_loss_since(&self, before: &Rates) -> bool {
-        let less = |now: u64, then: u64| (now as f64) < then as f64 * 0.9;
-        !self.queued && less(self.sent, before.sent) && less(self.acked, before.acked)
+    fn own_loss_since(&self, before: &Sample) -> bool {
+        let less = (self.rates.sent as f64) < before.rates.sent as f64 * LESS;
+        !self.rates.queued && less && self.delivered() < before.delivered() * LESS
     }
 }
 
@@ -50,8 +65,8 @@ pub struct LossController {
     lost: u64,
     at: Time,
     smoothed: f64,
-    /// Rates and loss when reducing began.
-    began: Option<(Rates, f64)>,
+    /// When reducing began.
+    began: Option<Sample>,
     inherent: f64,
     inherent_at: Time,
 }
@@ -95,23 +110,48 @@ impl LossController {
             return Some(Verdict::Fine);
         }
         // Three lost of twenty prove nothing: what is reacted to must exceed chance by two sigma.
-        let chance = 2.0 * (fraction * (1.0 - fraction) / total as f64).sqrt();
-        if excess - chance <= HIGH {
-            return Some(Verdict::Hold);
+        let sample = Sample {
+            rates,
+            fraction,
+            chance: (fraction * (1.0 - fraction) / total as f64).sqrt(),
+        };
+        let high = excess - 2.0 * sample.chance > HIGH;
+        if high {
+            self.remember(sample);
         }
-        Some(self.too_much(now, rates, fraction))
+        let reduced = if high {
+            Verdict::Decrease(1.0 - 0.5 * fraction)
+        } else {
+            Verdict::Hold
+        };
+        Some(self.own(now, &sample).unwrap_or(reduced))
     }
 
-    fn too_much(&mut self, now: Time, rates: Rates, fraction: f64) -> Verdict {
-        let (began, loss) = *self.began.get_or_insert((rates, fraction));
-        let reduced = (rates.estimate as f64) < began.estimate as f64 * REDUCED;
-        let unchanged = self.smoothed > loss * UNCHANGED && self.smoothed < HOPELESS;
-        if reduced && unchanged && rates.own_loss_since(&began) {
-            self.inherent = self.smoothed.max(fraction);
-            self.inherent_at = now;
-            self.began = None;
-            return Verdict::Restore(began.estimate);
+    /// When reducing began, by its estimate; of what was sent since, the time when it was most: a
+    /// call that just begins sends nothing yet.
+    fn remember(&mut self, sample: Sample) {
+        let began = self.began.get_or_insert(sample);
+        if sample.rates.sent > began.rates.sent {
+            let estimate = began.rates.estimate;
+            *began = sample;
+            began.rates.estimate = estimate;
         }
-        Verdict::Decrease(1.0 - 0.5 * fraction)
+    }
+
+    /// Less is sent since reducing began, and the same share of it is lost: that is the path's.
+    fn own(&mut self, now: Time, sample: &Sample) -> Option<Verdict> {
+        let began = self.began.as_ref()?;
+        let reduced = (sample.rates.estimate as f64) < began.rates.estimate as f64 * REDUCED;
+        // What began it was high by chance as well, or it would not have begun it.
+        let unchanged = self.smoothed > (began.fraction - 2.0 * began.chance) * UNCHANGED;
+        let hopeless = self.smoothed >= HOPELESS;
+        if !reduced || !unchanged || hopeless || !sample.own_loss_since(began) {
+            return None;
+        }
+        let restored = began.rates.estimate;
+        self.inherent = self.smoothed.max(sample.fraction);
+        self.inherent_at = now;
+        self.began = None;
+        Some(Verdict::Restore(restored))
     }
 }

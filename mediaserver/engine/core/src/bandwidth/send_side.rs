@@ -243,7 +243,6 @@ impl SendSide {
         Rates {
             estimate: self.estimate,
             sent: self.sending.rate().unwrap_or(0),
-            acked: self.acked.rate().unwrap_or(0),
             queued: self.trend.standing() >= STANDING,
         }
     }

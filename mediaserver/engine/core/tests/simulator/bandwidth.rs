@@ -361,3 +361,23 @@ fn video_comes_back_soon_after_a_pause() {
         assert!(got >= 60, "{got} frames in 6 s after the path healed");
     }
 }
+
+/// Feedback is lost as well: what it does not tell of must not pass for a path that is full.
+#[test]
+fn a_radio_that_loses_three_of_ten_keeps_its_video() {
+    for seed in seeds() {
+        let mut world = busy_receiver(seed);
+        world.run(4 * SECONDS);
+        for link in [&mut world.up[1], &mut world.down[1]] {
+            link.loss = 0.30;
+            link.delay += 15 * MILLIS;
+        }
+        world.run(26 * SECONDS);
+        assert_eq!(pauses(&world), 0);
+        let sink = &world.clients[1].sinks[&20];
+        let got = frames(sink, Time::from_millis(8_000), world.now);
+        assert!(got >= 400, "{got} frames in 22 s");
+        let gap = sink.longest_gap(Time::from_millis(6_000), world.now);
+        assert!(gap < SECONDS, "a gap of {} ms", gap / MILLIS);
+    }
+}

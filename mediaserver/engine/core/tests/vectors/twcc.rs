@@ -96,6 +96,22 @@ fn a_late_packet_is_reported_again() {
 }
 
 #[test]
+fn what_is_lost_between_two_feedbacks_is_reported() {
+    let mut log = ArrivalLog::default();
+    log.record(1, 10_000);
+    assert_eq!(drain(&mut log).len(), 1);
+    log.record(4, 90_000);
+    let told: Vec<(u16, bool)> = drain(&mut log)
+        .iter()
+        .map(|report| (report.sequence, report.arrival_us.is_some()))
+        .collect();
+    assert_eq!(told, [(2, false), (3, false), (4, true)]);
+    log.record(1_000, 110_000);
+    let told = drain(&mut log);
+    assert_eq!(told.len(), 1, "a gap of a thousand fills no feedback");
+}
+
+#[test]
 fn a_jump_starts_a_new_log() {
     let mut log = ArrivalLog::default();
     log.record(1, 1_000);

@@ -56,12 +56,9 @@ impl ArrivalLog {
     /// Writes the FCI of one feedback (`rtcp::Compound::transport_cc` frames it) and moves on.
     /// Call again while it answers `Some`. `None`: nothing to report, or no room.
     pub fn write(&mut self, out: &mut [u8]) -> Option<usize> {
-        self.skip_unreported();
-        if self.is_empty() {
-            return None;
-        }
+        let received = self.first_received()?;
         let first = self.next;
-        let reference = self.arrival(first)? as i64 / REFERENCE_US;
+        let reference = self.arrival(received)? as i64 / REFERENCE_US;
         let (statuses, count) = self.plan(first, reference);
         let mut cursor = Cursor::new(out);
         cursor.put_u16(first as u16);
@@ -109,13 +106,17 @@ impl ArrivalLog {
         Some(self.arrivals[unwrapped as usize % KEPT]).filter(|at| *at != NEVER)
     }
 
-    /// A feedback starts with a received packet: what is missing before it would be reported
-    /// against a time that is not known. It was implied by the gap to the last feedback, and
-    /// estimators treat it so.
-    fn skip_unreported(&mut self) {
-        while self.next < self.end && self.arrival(self.next).is_none() {
-            self.next += 1;
+    /// What is missing before it is reported lost with it, as libwebrtc does, unless it is so much
+    /// that it fills the feedback: else a loss between two feedbacks would be told by neither.
+    fn first_received(&mut self) -> Option<u64> {
+        let Some(received) = (self.next..self.end).find(|at| self.arrival(*at).is_some()) else {
+            self.next = self.end;
+            return None;
+        };
+        if received - self.next >= u64::from(MAX_REPORTED) / 2 {
+            self.next = received;
         }
+        Some(received)
     }
 
     /// Status symbols from `first` on, as far as one feedback reaches; ends with a received one.
