@@ -30,4 +30,5 @@ def test_every_case_of_the_protocol_has_a_transcript() -> None:
         player.play(load(name))
         sent |= player.sent
         expected |= player.expected
+    assert sorted(cases(rtc.SignalRequest) - sent) == []
     assert sorted(cases(rtc.SignalResponse) - expected) == []
