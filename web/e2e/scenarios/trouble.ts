@@ -4,7 +4,7 @@ import { launchChromium, launchFirefox } from '../browsers';
 import type { Tab } from '../browsers';
 import { seesAndHears } from '../media';
 import type { Scenarios, World } from '../world';
-import { join, pair } from './talk';
+import { join } from './talk';
 
 export const scenarios: Scenarios = {
   async 'devices denied in Chromium: the sentence, and the way without'(world: World) {
@@ -25,13 +25,14 @@ export const scenarios: Scenarios = {
     }
   },
 
-  async 'a wrong token is refused in words'(world: World) {
-    const tab = await world.chromium.open();
-    const forged = world.server.token('eve', 'secret', { secret: 'not-the-secret' });
-    await tab.goto(`${world.server.origin}/#token=${forged}`);
-    await tab.click('Join without camera and microphone');
-    await tab.sees('This invitation is not valid');
-    assert.doesNotMatch(await tab.text(), /undefined|\[object/);
+  async 'a wrong token is refused in words in Chromium'(world: World) {
+    await forged(world, await world.chromium.open());
+  },
+
+  async 'Firefox: a wrong token, then the server gone before joining'(world: World) {
+    const firefox = await world.firefox();
+    await forged(world, await firefox.open());
+    await goneBefore(world, await firefox.open());
   },
 
   async 'an expired token is refused in words'(world: World) {
@@ -44,37 +45,29 @@ export const scenarios: Scenarios = {
     );
   },
 
-  async 'the server is gone before joining'(world: World) {
-    const tab = await world.chromium.open();
-    await tab.goto(`${world.server.origin}/r/gone`);
-    await tab.fill('name', 'Ada');
-    world.server.gone();
-    try {
-      await tab.click('Join');
-      await tab.sees('The server does not answer', 20_000);
-    } finally {
-      await world.server.back();
-    }
-    await tab.click('Try again');
-    await tab.inCall();
+  async 'the server is gone before joining in Chromium'(world: World) {
+    await goneBefore(world, await world.chromium.open());
   },
 
-  async 'the server goes away in a call: banner, dialog, the last word, rejoin'(world: World) {
-    const [ada] = await pair(world, 'vanish');
-    const start = Date.now();
+  async 'the server leaves Chromium and Firefox alone: banner, dialog, the last word, rejoin'(
+    world: World,
+  ) {
+    const firefox = await world.firefox();
+    const [ada, fox] = await Promise.all([world.chromium.open(), firefox.open()]);
+    await join(ada, world.server.origin, 'vanish', 'Ada');
+    await join(fox, world.server.origin, 'vanish', 'Fox');
+    await Promise.all([seesAndHears(ada, 30_000), seesAndHears(fox, 30_000)]);
     world.server.gone();
     try {
-      await ada.sees('Reconnecting…', 10_000);
-      world.note(`banner after ${Date.now() - start} ms`);
-      await ada.sees('Trying to reach the call again', 15_000);
-      await reachableByKeyboard(ada);
-      await ada.sees('The connection was lost', 40_000);
-      world.note(`given up after ${Date.now() - start} ms`);
+      await Promise.all([leftAlone(world, ada, 'Chromium'), leftAlone(world, fox, 'Firefox')]);
     } finally {
       await world.server.back();
     }
-    await ada.click('Rejoin');
-    await ada.inCall();
+    for (const tab of [ada, fox]) {
+      await tab.click('Rejoin');
+      await tab.inCall();
+    }
+    await Promise.all([seesAndHears(ada, 30_000), seesAndHears(fox, 30_000)]);
   },
 
   async 'the same invitation twice: the first tab is told'(world: World) {
@@ -127,6 +120,39 @@ async function denied(world: World, tab: Tab): Promise<void> {
   const other = await world.chromium.open();
   await join(other, world.server.origin, 'denied', 'Ben');
   await seesAndHears(tab, 30_000);
+}
+
+async function forged(world: World, tab: Tab): Promise<void> {
+  const token = world.server.token('eve', 'secret', { secret: 'not-the-secret' });
+  await tab.goto(`${world.server.origin}/#token=${token}`);
+  await tab.click('Join without camera and microphone');
+  await tab.sees('This invitation is not valid');
+  assert.doesNotMatch(await tab.text(), /undefined|\[object/);
+}
+
+async function goneBefore(world: World, tab: Tab): Promise<void> {
+  await tab.goto(`${world.server.origin}/r/gone`);
+  await tab.fill('name', 'Ada');
+  world.server.gone();
+  try {
+    await tab.click('Join');
+    await tab.sees('The server does not answer', 20_000);
+  } finally {
+    await world.server.back();
+  }
+  await tab.click('Try again');
+  await tab.inCall();
+}
+
+/** In a call whose server has just gone, until the page gives up. */
+async function leftAlone(world: World, tab: Tab, browser: string): Promise<void> {
+  const start = Date.now();
+  await tab.sees('Reconnecting…', 10_000);
+  world.note(`${browser}: banner after ${Date.now() - start} ms`);
+  await tab.sees('Trying to reach the call again', 15_000);
+  await reachableByKeyboard(tab);
+  await tab.sees('The connection was lost', 40_000);
+  world.note(`${browser}: given up after ${Date.now() - start} ms`);
 }
 
 /** While the connection is lost, Tab goes from the header to the toolbar, and Leave can be reached. */
