@@ -16,15 +16,27 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "reference" / "interop.md"
 ABILITIES = ("publish", "subscribe", "layers", "data", "streams, RPC", "server API")
+FAILED = "**no**"
 HEAD = """# Clients that were tried
 
 Real clients, none of them ours, against this server. `python -m tests.interop.table` runs them and
 writes this page; `tests/interop/` holds the tests, `tests/peers/` the clients' pinned versions.
-"yes" is a passing test, "no" a failing one, "-" what the client cannot do or has no protocol for.
+"yes" is a passing test, "no" a failing one, "-" what the client cannot do or has no protocol for,
+"untried" what no test here asks of it.
 Each client publishes Opus and VP8 and subscribes to them; "layers" is simulcast, every layer chosen
 in turn; "data" is reliable and lossy packets both ways. Stacks without LiveKit's signalling publish
 by WHIP, watch by WHEP, and exchange data through a small LiveKit signalling client of the tests.
 
+"""
+CODECS = """
+## Codecs
+
+Who encodes, who decodes what the server forwarded. Opus and VP8 are in every row above. H.265 has
+no LiveKit client here: Debian's Chromium neither encodes nor decodes it, and the libwebrtc of the
+PyPI package publishes VP8 when it is asked for H.265.
+
+| codec | from | to | shown |
+| --- | --- | --- | --- |
 """
 
 
@@ -36,26 +48,32 @@ class Row:
     version: str
     way: str
     tests: Mapping[str, tuple[str, ...]]
+    untried: frozenset[str] = frozenset()
 
 
-def _call(file: str, name: str) -> tuple[str, ...]:
-    return (f"{file}::test_media_and_data_both_ways[{name}]",)
+@dataclass(frozen=True)
+class Coded:
+    """A codec beside Opus and VP8, and the tests in which a real encoder meets a real decoder."""
+
+    codec: str
+    sender: str
+    receiver: str
+    tests: tuple[str, ...]
 
 
-def _full(client: str, version: str, file: str, name: str, mode: str, layers: str) -> Row:
-    call = _call(file, name)
+def _full(client: str, version: str, file: str, name: str, mode: str) -> Row:
+    call = (f"{file}::test_media_and_data_both_ways[{name}]",)
     shown = dict.fromkeys(("publish", "subscribe", "data", "streams, RPC"), call)
-    if layers:
-        shown["layers"] = tuple(f"{file}::{test}" for test in layers.split())
+    shown["layers"] = (f"{file}::test_simulcast_layers_both_ways[{name}]",)
     return Row(client, version, mode, shown)
 
 
-def _stack(client: str, version: str, name: str) -> Row:
+def _stack(client: str, version: str, name: str, untried: str = "layers") -> Row:
     whip = f"test_whip_whep.py::test_publishes_by_whip[{name}]"
     whep = f"test_whip_whep.py::test_watches_by_whep[{name}]"
     data = f"test_driver.py::test_publishes_and_exchanges_data[{name}]"
     shown = {"publish": (whip, data), "subscribe": (whep,), "data": (data,)}
-    return Row(client, version, "WHIP, WHEP, driver", shown)
+    return Row(client, version, "WHIP, WHEP, driver", shown, frozenset(untried.split()))
 
 
 def _version(*words: str, take: int = -1) -> str:
@@ -75,31 +93,40 @@ def rows() -> list[Row]:
     ways = {"single": "/rtc/v1", "dual": "/rtc"}
     found = []
     for mode, path in ways.items():
-        layers = f"test_each_simulcast_layer_in_turn[{mode}]"
-        label = "libwebrtc (PyPI livekit)"
-        found.append(_full(label, "1.2.1", native, mode, path, layers))
+        found.append(_full("libwebrtc (PyPI livekit)", "1.2.1", native, mode, path))
     for name, version in (("chromium", chromium), ("firefox", firefox)):
         for mode, path in ways.items():
-            layers = f"test_receives_each_simulcast_layer[{name}]"
-            layers += f" test_publishes_each_simulcast_layer[{name}]"
             label = f"livekit-client 2.23.0 in {name.capitalize()}"
-            chosen = layers if mode == "single" else ""
-            found.append(_full(label, version, browser, f"{name}-{mode}", path, chosen))
+            found.append(_full(label, version, browser, f"{name}-{mode}", path))
     for mode, path in ways.items():
-        layers = "test_simulcast_layers_both_ways" if mode == "dual" else ""
-        row = _full("LiveKit Go SDK", "2.18.1", golang, mode, path, layers)
+        row = _full("LiveKit Go SDK", "2.18.1", golang, mode, path)
         calls = {"server API": (f"{golang}::test_server_calls",)}
         found.append(replace(row, tests={**row.tests, **calls}))
     api = {"server API": ("test_livekit_api.py::test_room_service",)}
     found.append(Row("livekit-api (PyPI)", "1.2.2", "Twirp", api))
     found.append(_stack("pion", "4.2", "pion"))
-    found.append(_stack("aiortc", "1.16.0", "aiortc"))
+    found.append(_stack("aiortc", "1.16.0", "aiortc", untried=""))
     found.append(_stack("GStreamer webrtcbin", gstreamer, "gstreamer"))
     found.append(_stack("libdatachannel (node-datachannel)", "0.33.4", "libdatachannel"))
     found.append(_stack("werift", "0.25.2", "werift"))
     whip = {"publish": ("test_whip_whep.py::test_ffmpeg_publishes_by_whip",)}
     found.append(Row("ffmpeg (imageio-ffmpeg 0.8.1)", "9.0.2", "WHIP", whip))
     return found
+
+
+def codecs() -> list[Coded]:
+    """Both ways of joining for what a browser encodes."""
+    svc = "test_codecs.py::test_chromium_encodes_svc_and_chromium_decodes_each_layer"
+    h264 = "test_whip_whep.py::test_ffmpeg_publishes_by_whip"
+    h265 = "test_codecs.py::test_gstreamer_encodes_h265_and_gstreamer_decodes_it"
+    found = [Coded("H.264", "ffmpeg (x264), WHIP", "libwebrtc, /rtc/v1", (h264,))]
+    for name in ("VP9", "AV1"):
+        for mode, path in {"single": "/rtc/v1", "dual": "/rtc"}.items():
+            sender = f"Chromium, {path}, SVC L3T3_KEY"
+            receiver = f"Chromium, {path}, each layer in turn"
+            found.append(Coded(name, sender, receiver, (f"{svc}[{mode}]",)))
+    sender, receiver = "GStreamer (x265), WHIP", "GStreamer (libav), WHEP"
+    return [*found, Coded("H.265", sender, receiver, (h265,))]
 
 
 class Outcomes:
@@ -117,12 +144,20 @@ def write(passed: set[str]) -> str:
     lines = [HEAD, "| client | version | by | " + " | ".join(ABILITIES) + " |\n"]
     lines.append("|" + " --- |" * (3 + len(ABILITIES)) + "\n")
     for row in rows():
-        cells = []
-        for ability in ABILITIES:
-            tests = row.tests.get(ability)
-            cells.append("-" if not tests else "yes" if set(tests) <= passed else "**no**")
+        cells = [_cell(row, ability, passed) for ability in ABILITIES]
         lines.append(f"| {row.client} | {row.version} | {row.way} | " + " | ".join(cells) + " |\n")
+    lines.append(CODECS)
+    for one in codecs():
+        shown = "yes" if set(one.tests) <= passed else FAILED
+        lines.append(f"| {one.codec} | {one.sender} | {one.receiver} | {shown} |\n")
     return "".join(lines)
+
+
+def _cell(row: Row, ability: str, passed: set[str]) -> str:
+    tests = row.tests.get(ability)
+    if tests:
+        return "yes" if set(tests) <= passed else FAILED
+    return "untried" if ability in row.untried else "-"
 
 
 def main() -> int:

@@ -34,28 +34,21 @@ async def test_media_and_data_both_ways(
         await scenario.streams_and_rpc(one, two)
 
 
+@MODES
 @BROWSERS
-async def test_receives_each_simulcast_layer(
-    server: Server, room: str, folder: Path, browser: str
+async def test_simulcast_layers_both_ways(
+    server: Server, room: str, folder: Path, browser: str, single: bool
 ) -> None:
     tab = clients.start(browser, folder)
     other = clients.start("libwebrtc", folder, name="bob")
     async with running(tab, other) as (one, two):
-        await scenario.join_all(server, room, [one, two])
-        await two.do("publish", kind="video", simulcast=True, width=960, height=540)
-        await scenario.layers_in_turn(one, (320, 640, 960))
-
-
-@BROWSERS
-async def test_publishes_each_simulcast_layer(
-    server: Server, room: str, folder: Path, browser: str
-) -> None:
-    tab = clients.start(browser, folder)
-    other = clients.start("libwebrtc", folder, name="bob")
-    async with running(tab, other) as (one, two):
-        await scenario.join_all(server, room, [one, two])
-        await one.do("publish", kind="video", simulcast=True, width=960, height=540)
-        await scenario.layers_in_turn(two, (320, 640, 960))
+        await scenario.join_all(server, room, [one, two], single=single)
+        for peer in (one, two):
+            await peer.do("publish", kind="video", simulcast=True, width=960, height=540)
+        await asyncio.gather(
+            scenario.layers_in_turn(one, (320, 640, 960)),
+            scenario.layers_in_turn(two, (320, 640, 960)),
+        )
 
 
 async def test_chromium_and_firefox_see_each_other_within_five_seconds(

@@ -38,17 +38,20 @@ async def test_media_and_data_both_ways(
         await scenario.streams_and_rpc(one, two)
 
 
+@MODES
 async def test_simulcast_layers_both_ways(
-    server: Server, room: str, folder: Path, files: media.Files
+    server: Server, room: str, folder: Path, files: media.Files, single: bool
 ) -> None:
     gopher = clients.start("go-sdk", folder)
     other = clients.start("libwebrtc", folder, name="bob")
     async with running(gopher, other) as (one, two):
-        await scenario.join_all(server, room, [one, two], single=False)
+        await scenario.join_all(server, room, [one, two], single=single)
         await one.do("publish", kind="video", layers=files.layers())
-        await scenario.layers_in_turn(two, (240, 480, 960))
         await two.do("publish", kind="video", simulcast=True, width=960, height=540)
-        await scenario.layers_in_turn(one, (320, 640, 960))
+        await asyncio.gather(
+            scenario.layers_in_turn(one, (320, 640, 960)),
+            scenario.layers_in_turn(two, (240, 480, 960)),
+        )
 
 
 async def test_server_calls(server: Server, room: str, folder: Path) -> None:

@@ -31,12 +31,16 @@ async def test_media_and_data_both_ways(
 
 
 @MODES
-async def test_each_simulcast_layer_in_turn(
+async def test_simulcast_layers_both_ways(
     server: Server, room: str, folder: Path, single: bool
 ) -> None:
     alice = clients.start("libwebrtc", folder, name="alice")
     bob = clients.start("libwebrtc", folder, name="bob")
     async with running(alice, bob) as (one, two):
         await scenario.join_all(server, room, [one, two], single=single)
-        await one.do("publish", kind="video", simulcast=True, width=960, height=540)
-        await scenario.layers_in_turn(two, (320, 640, 960))
+        for peer in (one, two):
+            await peer.do("publish", kind="video", simulcast=True, width=960, height=540)
+        await asyncio.gather(
+            scenario.layers_in_turn(one, (320, 640, 960)),
+            scenario.layers_in_turn(two, (320, 640, 960)),
+        )

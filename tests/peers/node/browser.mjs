@@ -60,7 +60,7 @@ page.on('console', (message) => process.stderr.write(`${message.type()}: ${messa
 page.on('pageerror', (error) => process.stderr.write(`page error: ${error}\n`));
 await page.goto(`http://127.0.0.1:${site.address().port}/`);
 
-const names = ['join', 'publish', 'unpublish', 'quality', 'subscribe', 'send', 'rpc', 'text', 'bytes', 'stats', 'transport', 'simulate', 'reset_gap'];
+const names = ['join', 'publish', 'encoder', 'unpublish', 'quality', 'subscribe', 'send', 'rpc', 'text', 'bytes', 'stats', 'transport', 'simulate', 'reset_gap'];
 const handlers = Object.fromEntries(
   names.map((name) => [name, (args) => page.evaluate((method, given) => window.peer[method](given), name, args)]),
 );

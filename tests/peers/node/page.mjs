@@ -8,13 +8,11 @@ const inbox = [];
 const events = [];
 let room;
 
-async function numbersOf(track) {
+/** The first such stream of a track, and its codec. */
+async function numbersOf(track, type = 'inbound-rtp') {
   const report = await track.getRTCStatsReport();
-  let found;
-  report?.forEach((stat) => {
-    if (stat.type === 'inbound-rtp' && !found) found = stat;
-  });
-  return found;
+  const found = [...(report?.values() ?? [])].find((stat) => stat.type === type);
+  return found && { ...found, mime: report.get(found.codecId)?.mimeType ?? '' };
 }
 
 async function sample() {
@@ -28,6 +26,7 @@ async function sample() {
     }
     entry.packets = stat.packetsReceived;
     entry.numbers = {
+      mime: stat.mime,
       packets: stat.packetsReceived ?? 0,
       bytes: stat.bytesReceived ?? 0,
       lost: stat.packetsLost ?? 0,
@@ -92,7 +91,7 @@ window.peer = {
     await room.connect(url, token, { rtcConfig: relay ? { iceTransportPolicy: 'relay' } : undefined });
     return { sid: room.localParticipant.sid, room: await room.getSid() };
   },
-  async publish({ kind, simulcast = false, width = 320, height = 180, codec = 'vp8' }) {
+  async publish({ kind, simulcast = false, width = 320, height = 180, codec = 'vp8', mode }) {
     if (kind === 'audio') {
       const microphone = await createLocalAudioTrack();
       const publication = await room.localParticipant.publishTrack(microphone, { dtx: false });
@@ -103,11 +102,19 @@ window.peer = {
     const publication = await room.localParticipant.publishTrack(camera, {
       simulcast,
       videoCodec: codec,
+      scalabilityMode: mode,
+      backupCodec: false,
       videoEncoding: { maxBitrate: 900_000, maxFramerate: 15 },
       videoSimulcastLayers: layers,
       source: Track.Source.Camera,
     });
     return { sid: publication.trackSid };
+  },
+  /** What the encoder of our own track says of itself. */
+  async encoder({ sid }) {
+    const publication = room.localParticipant.trackPublications.get(sid);
+    const { mime, scalabilityMode, frameWidth, framesEncoded } = await numbersOf(publication.track, 'outbound-rtp');
+    return { mime, mode: scalabilityMode ?? '', width: frameWidth ?? 0, frames: framesEncoded ?? 0 };
   },
   async unpublish({ sid }) {
     const publication = [...room.localParticipant.trackPublications.values()].find((p) => p.trackSid === sid);

@@ -19,20 +19,31 @@ from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
 from tests.peers.python.lines import serve  # noqa: E402
 
-VIDEO = (
-    "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! vp8enc"
-    " deadline=1 keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200"
-    " ! application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000 ! bin. "
-)
+PICTURES = "videotestsrc is-live=true ! video/x-raw,width=240,height=136,framerate=15/1 ! "
+# A key frame each second for VP8; for H.265 only those that the other side asks for.
+ENCODERS = {
+    "VP8": "vp8enc deadline=1 keyframe-max-dist=15 ! rtpvp8pay picture-id-mode=2 mtu=1200",
+    "H265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=9000"
+    " option-string=repeat-headers=1:open-gop=0:info=0 ! rtph265pay mtu=1200",
+}
+DECODERS = {"H265": "rtph265depay ! h265parse ! avdec_h265 ! fakesink name=end sync=false"}
 AUDIO = (
     "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! rtpopuspay !"
     " application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000 ! bin. "
 )
-CAPS = {
-    "video": "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000",
-    "audio": "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,"
-    "encoding-params=(string)2",
-}
+OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,"
+
+
+def caps(kind: str, codec: str) -> str:
+    if kind == "audio":
+        return OPUS + "encoding-params=(string)2"
+    return f"application/x-rtp,media=video,encoding-name={codec},payload=96,clock-rate=90000"
+
+
+def source(kind: str, codec: str) -> str:
+    return (
+        AUDIO if kind == "audio" else f"{PICTURES}{ENCODERS[codec]} ! {caps(kind, codec)} ! bin. "
+    )
 
 
 class Peer:
@@ -44,11 +55,15 @@ class Peer:
         self.offered: asyncio.Future[None] = self.loop.create_future()
 
     async def offer(
-        self, publish: list[str], subscribe: list[str], channels: list[str], **_: Any
+        self,
+        publish: list[str],
+        subscribe: list[str],
+        channels: list[str],
+        codec: str = "VP8",
+        **_: Any,
     ) -> Any:
-        sources = {"video": VIDEO, "audio": AUDIO}
         text = "webrtcbin name=bin bundle-policy=max-bundle " + "".join(
-            sources[kind] for kind in publish
+            source(kind, codec) for kind in publish
         )
         # One element alone would come back as itself, not in a pipeline.
         self.pipe = Gst.Pipeline.new("peer")
@@ -59,7 +74,7 @@ class Peer:
         self.pipe.set_state(Gst.State.READY)
         for kind in subscribe:
             direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
-            self.bin.emit("add-transceiver", direction, Gst.Caps.from_string(CAPS[kind]))
+            self.bin.emit("add-transceiver", direction, Gst.Caps.from_string(caps(kind, codec)))
         for label in channels:
             self.open(label)
         for at in range(len(publish)):
@@ -104,13 +119,20 @@ class Peer:
     def on_pad(self, _bin: Any, pad: Any) -> None:
         if pad.direction != Gst.PadDirection.SRC:
             return
-        kind = pad.get_current_caps().get_structure(0).get_string("media")
-        numbers = {"sid": pad.get_name(), "kind": kind, "packets": 0, "frames": 0, "lost": 0}
+        form = pad.get_current_caps().get_structure(0)
+        kind, codec = form.get_string("media"), form.get_string("encoding-name")
+        numbers = {"sid": pad.get_name(), "kind": kind, "mime": f"{kind}/{codec}", "lost": 0}
+        numbers |= {"packets": 0, "frames": 0, "decoded": 0, "width": 0}
         self.tracks[kind] = numbers
         pad.add_probe(Gst.PadProbeType.BUFFER, self.on_buffer, numbers)
-        sink = Gst.ElementFactory.make("fakesink")
-        sink.set_property("sync", False)
-        sink.set_property("async", False)  # else the first packet waits for the video to preroll
+        if codec in DECODERS:
+            sink = Gst.parse_bin_from_description(DECODERS[codec], True)
+            end = sink.get_by_name("end")
+            end.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self.on_picture, numbers)
+        else:
+            sink = end = Gst.ElementFactory.make("fakesink")
+            end.set_property("sync", False)
+        end.set_property("async", False)  # else the first packet waits for the video to preroll
         self.bin.get_parent().add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
@@ -120,6 +142,12 @@ class Peer:
         numbers["packets"] += 1
         marker = info.get_buffer().extract_dup(1, 1)[0] & 0x80  # RFC 3550 section 5.1
         numbers["frames"] += 1 if marker or numbers["kind"] == "audio" else 0
+        return Gst.PadProbeReturn.OK
+
+    @staticmethod
+    def on_picture(pad: Any, _info: Any, numbers: dict[str, Any]) -> Any:
+        numbers["decoded"] += 1
+        numbers["width"] = pad.get_current_caps().get_structure(0).get_int("width").value
         return Gst.PadProbeReturn.OK
 
     async def answer(self, sdp: str) -> None:

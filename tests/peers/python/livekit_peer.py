@@ -31,7 +31,9 @@ class Watched:
         self.freezes: list[float] = []
 
     async def sample(self) -> None:
-        for stat in await self.track.get_stats():
+        report = await self.track.get_stats()
+        codecs = [stat.codec.codec for stat in report if stat.WhichOneof("stats") == "codec"]
+        for stat in report:
             if stat.WhichOneof("stats") != "inbound_rtp":
                 continue
             inbound = stat.inbound_rtp.inbound
@@ -41,6 +43,7 @@ class Watched:
                 self.gap = max(self.gap, now - self.last_growth)
                 self.last_growth = now
             self.numbers = {
+                "mime": codecs[0].mime_type if codecs else "",
                 "packets": received.packets_received,
                 "lost": received.packets_lost,
                 "jitter": received.jitter,
