@@ -122,6 +122,7 @@ TEST = (
             tool("ruff", "check", "."),
             tool("ruff", "format", "--check", "."),
             tool("mypy"),
+            tool("stubtest", "mediaserver._engine"),
             tool("lint-imports"),
             cargo("fmt", "--check"),
             cargo("clippy", "-q", "--all-targets", "--locked", "--", "-D", "warnings"),
