@@ -20,6 +20,8 @@ from tools import Report, bare, client
 VIDEO, AUDIO = 1100, 80
 # A server that lost more than this was not measured at the load of the others.
 LOST_MOST = 0.05
+# Seconds until a server has forgotten those who left.
+GONE = 35
 
 
 @dataclass(frozen=True)
@@ -215,17 +217,23 @@ def loss(plan: Plan) -> None:
 
 
 def join(plan: Plan) -> None:
-    """From opening the socket to the first media packet, and joins per second."""
+    """From opening the socket to the first packet and the first whole picture; joins per second."""
     title("join: 100 subscribers at 20 a second")
     options = {**_media("video", 4, VIDEO, 1, 100), "join-rate": 20, "in-flight": 1000}
     for name, reports in alternate(plan, plan.servers, options).items():
-        values = [_floats(reports, "join_us", which) for which in ("p50", "p95")]
-        line(f"  {name} p50, p95 ms", *(spread([v / 1000 for v in part], 0) for part in values))
+        _joined(f"{name} first", reports)
     title("join: 300 joins and leaves as fast as they are served")
     options = {**_media("video", 1, VIDEO, 1, 0), "churn": 300, "join-rate": 500, "fps": 60}
     for name, reports in alternate(plan, plan.servers, options).items():
-        rate, p95 = _floats(reports, "joins_per_second"), _floats(reports, "join_us", "p95")
-        line(f"  {name} joins/s, p95 ms", spread(rate, 1), spread([v / 1000 for v in p95], 0))
+        line(f"  {name} joins/s", spread(_floats(reports, "joins_per_second"), 1))
+        _joined(f"{name} first", reports)
+
+
+def _joined(what: str, reports: Sequence[Report]) -> None:
+    for thing, name in (("packet", "join_us"), ("frame", "first_frame_us")):
+        values = [_floats(reports, name, which) for which in ("p50", "p95")]
+        times = (spread([v / 1000 for v in part], 0) for part in values)
+        line(f"  {what} {thing}, p50, p95 ms", *times)
 
 
 def data(plan: Plan) -> None:
@@ -265,13 +273,13 @@ def memory(plan: Plan) -> None:
             full = {**some, "subscribers": 200}
             peak = _peak_of(server.memory_kb, partial(client, server, full))
             line(f"  {kind.name} idle MB, KB/participant", idle // 1024, (peak - before) // 200)
-            base = (server.memory_kb(), server.descriptors(), server.threads())
+            time.sleep(GONE)
+            base = server.holds()
             many = {**flags, "publishers": 1, "subscribers": 0, "churn": churn, "join-rate": 200}
             done = client(server, many, timeout=3600)
-            time.sleep(35)
-            after = (server.memory_kb(), server.descriptors(), server.threads())
-            names = ("memory KB", "descriptors", "threads")
-            change = (f"{n} {a} -> {b}" for n, a, b in zip(names, base, after, strict=True))
+            time.sleep(GONE)
+            after = server.holds()
+            change = (f"{name} {base[name]} -> {after[name]}" for name in base)
             line(f"  {kind.name} after {done['joins']} joins", *change)
 
 

@@ -50,12 +50,13 @@ BATCHED = """\
   congestion_control:
     use_send_side_bwe: true
 """
+SOTTO_OPERATOR = "127.0.0.1:18889"
 SOTTO = """\
 [http]
 listen = []
 plain = ["127.0.0.1:18880"]
 [operator]
-listen = "127.0.0.1:18889"
+listen = "{operator}"
 [media]
 udp_port = 18882
 tcp_port = 18881
@@ -118,6 +119,21 @@ class Running:
 
     def descriptors(self) -> int:
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids())
+
+    def tasks(self) -> int:
+        """Of Sotto's event loop, as its metrics tell."""
+        with urllib.request.urlopen(f"http://{SOTTO_OPERATOR}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return int(text.partition("\nsotto_tasks ")[2].partition("\n")[0])
+
+    def holds(self) -> dict[str, int]:
+        """What must not grow with joins and leaves; tasks are counted where the server tells."""
+        found = {
+            "memory KB": self.memory_kb(),
+            "descriptors": self.descriptors(),
+            "threads": self.threads(),
+        }
+        return {**found, "tasks": self.tasks()} if self.kind == SOTTO_SERVER else found
 
 
 def _read(path: Path) -> str:
@@ -187,7 +203,9 @@ def _sotto_command() -> list[str]:
 def _command(kind: Kind, directory: Path, media: str) -> list[str]:
     if kind == SOTTO_SERVER:
         path = directory / "sotto.toml"
-        path.write_text(SOTTO.format(state=directory, key=KEY, address=media))
+        path.write_text(
+            SOTTO.format(state=directory, key=KEY, address=media, operator=SOTTO_OPERATOR)
+        )
         secret = directory / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)

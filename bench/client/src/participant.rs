@@ -83,6 +83,18 @@ impl Participant {
         self.pcs[if self.single { PUBLISHER } else { SUBSCRIBER }].as_ref()
     }
 
+    /// Microseconds from opening the socket to the first packet.
+    pub fn joined(&self) -> Option<u32> {
+        let at = self.sink.first_us?;
+        Some(at.saturating_sub(self.started_us) as u32)
+    }
+
+    /// And to the first whole picture, or sound.
+    pub fn shown(&self) -> Option<u32> {
+        let at = self.sink.first_frame.at_us?;
+        Some(at.saturating_sub(self.started_us) as u32)
+    }
+
     pub fn sending_ready(&self) -> bool {
         self.sources.is_empty()
             || self.pcs[PUBLISHER]

@@ -6,6 +6,10 @@ use sotto_engine_core::wire::rtp::{Header, split_rtx};
 use sotto_engine_core::wire::srtp::{Receiver, ReplayWindow, estimate_index};
 use sotto_engine_core::wire::twcc::ArrivalLog;
 
+use self::first_frame::FirstFrame;
+
+mod first_frame;
+
 const NACK_AFTER_US: u64 = 5_000;
 const NACK_AGAIN_US: u64 = 100_000;
 const NACK_TRIES: u8 = 10;
@@ -52,7 +56,9 @@ pub struct Sink {
     pub runs: [u64; 65],
     pub loss_percent: f64,
     pub delays_us: Vec<u32>,
+    /// When the first packet came.
     pub first_us: Option<u64>,
+    pub first_frame: FirstFrame,
     pub transport_cc: Option<u8>,
     pub remb: bool,
     pub rtx_payload_types: [bool; 128],
@@ -74,6 +80,7 @@ impl Sink {
             loss_percent,
             delays_us: Vec::new(),
             first_us: None,
+            first_frame: FirstFrame::default(),
             transport_cc: None,
             remb: false,
             rtx_payload_types: [false; 128],
@@ -156,18 +163,30 @@ impl Sink {
         }
         self.first_us.get_or_insert(now_us);
         self.on_sequence(header.ssrc, header.sequence, now_us);
-        if let Some(arrived) = arrived_us.filter(|_| self.sampled) {
-            let Ok(opened) = keys.unprotect_rtp(packet) else {
-                return;
-            };
-            let payload = opened
-                .header
-                .payload(&packet[..opened.len])
-                .unwrap_or_default();
-            if let Some(sent) = crate::source::sent_us(payload) {
-                self.delays_us
-                    .push(arrived.saturating_sub(sent).min(u64::from(u32::MAX)) as u32);
-            }
+        if self.sampled || self.first_frame.at_us.is_none() {
+            self.on_media(packet, now_us, arrived_us, keys);
+        }
+    }
+
+    fn on_media(
+        &mut self,
+        packet: &mut [u8],
+        now_us: u64,
+        arrived_us: Option<u64>,
+        keys: &mut Receiver,
+    ) {
+        let Ok(opened) = keys.unprotect_rtp(packet) else {
+            return;
+        };
+        let header = &opened.header;
+        let payload = header.payload(&packet[..opened.len]).unwrap_or_default();
+        if self.first_frame.at_us.is_none() {
+            self.first_frame.on_packet(header, payload, now_us);
+        }
+        let sent = crate::source::sent_us(payload);
+        if let (true, Some(arrived), Some(sent)) = (self.sampled, arrived_us, sent) {
+            let delay = arrived.saturating_sub(sent).min(u64::from(u32::MAX));
+            self.delays_us.push(delay as u32);
         }
     }
 

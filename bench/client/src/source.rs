@@ -172,6 +172,27 @@ impl Source {
     }
 }
 
+/// What a decrypted payload that `Source` wrote is a part of.
+pub enum Part {
+    /// Of a picture: whether it is the first one, and whether of a key frame.
+    Video {
+        first: bool,
+        keyframe: bool,
+    },
+    Audio,
+}
+
+pub fn part(payload: &[u8]) -> Option<Part> {
+    let stamped = |kind| payload.get(stamp_at(kind)..stamp_at(kind) + 4) == Some(MAGIC.as_slice());
+    if stamped(Kind::Video) {
+        return Some(Part::Video {
+            first: payload[0] & 0x10 != 0,
+            keyframe: payload[6] & 1 == 0,
+        });
+    }
+    stamped(Kind::Audio).then_some(Part::Audio)
+}
+
 /// The time in a decrypted payload that `Source` wrote.
 pub fn sent_us(payload: &[u8]) -> Option<u64> {
     [Kind::Video, Kind::Audio].into_iter().find_map(|kind| {

@@ -13,7 +13,7 @@ impl World {
         self.options.subscribers = 0;
         self.join_all()?;
         let publishers = self.participants.len();
-        let mut joins: Vec<u32> = Vec::new();
+        let (mut joins, mut frames): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut started = 0;
         let at = now_us();
         let gap_us = (1e6 / self.options.join_rate) as u64;
@@ -34,30 +34,37 @@ impl World {
             if let Some(failure) = self.failure() {
                 return Err(failure);
             }
-            self.reap(publishers, &mut joins)?;
+            self.reap(publishers, &mut joins, &mut frames)?;
         }
         let elapsed = now_us() - at;
         Ok(json!({
             "joins": joins.len(), "elapsed_us": elapsed,
             "joins_per_second": joins.len() as f64 * 1e6 / elapsed as f64, "join_us": percentiles(&mut joins),
+            "first_frame_us": percentiles(&mut frames),
         }))
     }
 
-    /// Those with media leave. Slots are reused only when all are empty, so tokens stay right.
-    fn reap(&mut self, publishers: usize, joins: &mut Vec<u32>) -> Result<(), String> {
+    /// Who saw a picture leaves. Slots are reused only when all are empty, so tokens stay right.
+    fn reap(
+        &mut self,
+        publishers: usize,
+        joins: &mut Vec<u32>,
+        frames: &mut Vec<u32>,
+    ) -> Result<(), String> {
         let now = now_us();
         let mut busy = false;
         for participant in &mut self.participants[publishers..] {
-            match participant.sink.first_us {
-                Some(first) if participant.signal.is_some() => {
-                    joins.push(first.saturating_sub(participant.started_us) as u32);
+            match participant.shown() {
+                Some(shown) if participant.signal.is_some() => {
+                    joins.extend(participant.joined());
+                    frames.push(shown);
                     participant.leave();
                     participant.signal = None;
                     participant.pcs = [None, None];
                 }
                 Some(_) => {}
                 None if now - participant.started_us > (self.options.timeout * 1e6) as u64 => {
-                    return Err(format!("participant {} got no media", participant.number));
+                    return Err(format!("participant {} saw no picture", participant.number));
                 }
                 None => busy = true,
             }

@@ -103,7 +103,6 @@ impl World {
     fn report(&self, elapsed_us: u64, sent: u64, cpu: (u64, u64)) -> Value {
         let mut total = Counts::default();
         let mut delays: Vec<u32> = Vec::new();
-        let mut joins: Vec<u32> = Vec::new();
         for participant in self.subscribers() {
             let counts = participant.sink.counts();
             total.packets += counts.packets;
@@ -113,13 +112,9 @@ impl World {
             total.retransmitted += counts.retransmitted;
             total.dropped_on_purpose += counts.dropped_on_purpose;
             delays.extend(&participant.sink.delays_us);
-            joins.extend(
-                participant
-                    .sink
-                    .first_us
-                    .map(|first| first.saturating_sub(participant.started_us) as u32),
-            );
         }
+        let mut packets: Vec<u32> = self.subscribers().filter_map(Participant::joined).collect();
+        let mut frames: Vec<u32> = self.subscribers().filter_map(Participant::shown).collect();
         let profile = self
             .participants
             .iter()
@@ -132,7 +127,8 @@ impl World {
             "cpu_user_us": cpu.0, "cpu_system_us": cpu.1,
             "cpu_us_per_packet": cpu_total as f64 / total.packets.max(1) as f64,
             "cpu_share": cpu_total as f64 / elapsed_us as f64,
-            "delay_us": percentiles(&mut delays), "join_us": percentiles(&mut joins),
+            "delay_us": percentiles(&mut delays), "join_us": percentiles(&mut packets),
+            "first_frame_us": percentiles(&mut frames),
             "subscribers": self.subscribers().count(), "retried": self.retried, "profile": profile.map(|profile| format!("{profile:?}")),
             "transport_cc": self.subscribers().any(|p| p.sink.transport_cc.is_some()),
             "keyframes": self.participants.iter().flat_map(|p| &p.sources).map(|s| s.keyframes).sum::<u64>(),
