@@ -246,7 +246,7 @@ class Accounts:
         now, name = int(self._clock.unix() * 1000), _name(account)
         ops, made = [], []
         for version, asked, op in said:
-            clock = checks.clamp(asked, now)
+            clock = checks.clamp(asked, now, held.state.clock)
             plain = msgspec.msgpack.encode(_Said(now, clock, op))
             body = await self._sealing.seal_bytes(app, name, ident, version, account, plain)
             ops.append(NewOp(ident, version, body))

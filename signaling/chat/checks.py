@@ -67,9 +67,11 @@ IMPORTED = "imported."
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
-def clamp(clock: int, now_ms: int) -> int:
-    """A device that runs ahead wins no register for longer than five minutes."""
-    return min(clock, now_ms + AHEAD)
+def clamp(clock: int, now_ms: int, heard: int) -> int:
+    """A device that runs ahead wins no register for longer than five minutes. `heard` is the newest
+    clock of the log: what follows on it is not before it, though the server's own time went back.
+    """
+    return min(clock, max(now_ms + AHEAD, heard + 1))
 
 
 def check(op: ClientOp, mode: Mode, account: str, device: str) -> None:

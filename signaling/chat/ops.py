@@ -348,7 +348,7 @@ Op = Create | ClientOp | CallOp | Erase | Void | Erased
 
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One op as a client uploads it. `version` counts within its ident from 1 without a gap;
-    `clock` is its hybrid clock in ms, clamped by the server to five minutes from now.
+    `clock` is its hybrid clock in ms, clamped by the server (`checks.clamp`).
     """
 
     version: Version

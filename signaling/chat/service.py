@@ -286,13 +286,14 @@ class Chat:
 
     def _entry(self, room: Room, ident: str, version: int, judged: Judged) -> Entry:
         now = int(self.clock.unix() * 1000)
+        clock = checks.clamp(judged.change.clock, now, room.state.clock)
         expires = None
         if isinstance(judged.op, Post):
             life = judged.op.ttl or room.state.settings.ttl
             expires = None if life is None else from_ms(now + life * 1000)
         return Entry(
-            seq=0, ident=ident, version=version, clock=checks.clamp(judged.change.clock, now),
-            at=from_ms(now), account=None, part=judged.part, op=judged.op, expires_at=expires,
+            seq=0, ident=ident, version=version, clock=clock, at=from_ms(now),
+            account=None, part=judged.part, op=judged.op, expires_at=expires,
         )  # fmt: skip
 
     async def _append(self, room: Room, entries: list[Entry]) -> list[Entry]:

@@ -74,7 +74,7 @@ class RawUpload(Struct, frozen=True, kw_only=True, tag="upload"):
 
 class UploadedChange(Struct, frozen=True, kw_only=True):
     """One op. `version` counts within the file from 1, without gaps; `clock` is a hybrid clock in
-    milliseconds, clamped by the server to five minutes from now."""
+    milliseconds, clamped by the server to five minutes from now, or to one above its log's."""
 
     version: Version
     clock: Clock

@@ -179,3 +179,28 @@ async def test_what_a_process_appends_it_does_not_read_back(
     posts = [served.bob.ask("POST", f"/rooms/{room}/messages", {"text": f"{n}"}) for n in range(40)]
     assert {answer.status for answer in await asyncio.gather(*posts)} == {201}
     assert reads == []
+
+
+async def test_what_is_said_last_holds_though_the_servers_clock_went_back(served: Served) -> None:
+    room = await served.room("bob")
+    first = await served.ann.post(room, "tea")
+
+    async def changed(word: str) -> tuple[str, str, str]:
+        """The topic, a message and a draft, as they are shown after all were changed to it."""
+        seen = await served.ann.ask("GET", f"/rooms/{room}")
+        match = {"If_Match": seen.headers["ETag"]}
+        topic = await served.ann.ask("PATCH", f"/rooms/{room}", {"topic": word}, **match)
+        assert topic.status == 200, topic.body
+        path = f"/rooms/{room}/messages/{first['id']}"
+        assert (await served.ann.ask("PATCH", path, {"text": word})).status == 200
+        draft = {"body": {"format": "m.plain.v1", "text": word}}
+        assert (await served.ann.ask("PUT", f"/rooms/{room}/draft", draft)).status == 204
+        (kept,) = (await served.ann.ask("GET", "/drafts")).body["items"]
+        shown = (await served.ann.ask("GET", f"/rooms/{room}")).body
+        (text,) = await served.bob.texts(room)
+        return shown["topic"], text, kept["body"]["text"]
+
+    assert await changed("before") == ("before",) * 3
+    served.house.clock.step(-3600)
+    for word in ("after", "and after that"):
+        assert await changed(word) == (word,) * 3
