@@ -214,6 +214,7 @@ PROMISES = (
         "C3",
         "SRTP, SCTP and DTLS for calls",
         elsewhere=(
+            "tests/network/test_on_the_wire.py::test_c03_c09_a_recorded_call_is_stun_dtls_and_srtp_and_nothing_else",
             "tests/attacks/test_05_srtp.py::test_replayed_forged_and_plain_packets_are_not_forwarded",
             "tests/attacks/test_09_dtls.py::test_another_certificate_than_announced",
             "tests/attacks/test_09_dtls.py::test_weak_suites_are_refused",
@@ -234,6 +235,7 @@ PROMISES = (
         "C9",
         "Media of calls over SRTP, SCTP and DTLS",
         elsewhere=(
+            "tests/network/test_on_the_wire.py::test_c03_c09_a_recorded_call_is_stun_dtls_and_srtp_and_nothing_else",
             "tests/attacks/test_05_srtp.py::test_replayed_forged_and_plain_packets_are_not_forwarded",
             "tests/attacks/test_09_dtls.py::test_weak_suites_are_refused",
         ),
