@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tests.proofs.server import Api, Installation, client
 from tests.sync.losses import Losses
 from tests.sync.relay import Relay
 from tests.sync.seats import NodeSeat, Seat, python_seat
+from tests.sync.watched import CLIENT, SERVER, UNREAD, Watched
 
 WRITERS = ("ana", "ana", "ben", "cy")
 SYNC_SECONDS = 300.0
@@ -30,10 +32,11 @@ SYNC_SECONDS = 300.0
 @dataclass
 class Site:
     """One process of the server, and the relay in front of it, whose port stays. What its bus
-    loses is counted below `counts`."""
+    loses is counted below `counts`; its frames are `watched`."""
 
     there: Installation
     counts: Path
+    watched: Watched
     front: Relay = field(default_factory=lambda: Relay(0))
     starts: int = 0
 
@@ -161,7 +164,9 @@ async def converge(
                 await _run(stage, devices, room, source, count, pause)
                 lost = [_lost(site) for site in stage.sites]
                 readers = [Api(stage.sites[at].there, http) for at in (0, -1)]
-                found = await _check(stage, devices, room, readers, count) | {"hints lost": lost}
+                found = await _check(stage, devices, room, readers, count)
+                frames = [await asyncio.to_thread(_documented, site) for site in stage.sites]
+                found |= {"hints lost": lost, "frames": frames}
             finally:
                 for device in devices:
                     await device.stop()
@@ -216,6 +221,15 @@ def _lost(site: Site) -> int:
     assert losses.processes == site.starts, "a server ran without the LossyBus"
     assert losses.dropped and losses.repeated, losses
     return losses.dropped
+
+
+def _documented(site: Site) -> int:
+    """How many frames it had, all of them as its document says."""
+    trust = ssl.create_default_context(cafile=str(site.there.tls.authority))
+    counts = site.watched.check_served(site.there.url, trust)
+    assert counts[CLIENT] and counts[SERVER], counts
+    assert not counts[UNREAD], "a client sent what cannot be read"
+    return counts.total()
 
 
 async def _check(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -11,19 +13,25 @@ import aiohttp
 from signaling.errors import Unavailable
 from sotto_client import Backoff, Client, Local
 from tests.signaling.files.rig import Person, There, people
+from tests.sync.watched import Watched, writing_down
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def device(
-    http: aiohttp.ClientSession, url: str, person: Person, place: str = ":memory:"
+    http: aiohttp.ClientSession,
+    url: str,
+    person: Person,
+    place: str = ":memory:",
+    now: Callable[[], float] = time.time,
 ) -> Client:
     """Impatient: tests do not wait a second for the first try."""
 
     async def token() -> str:
         return person.token
 
-    return Client(url, Local(place), token, http=http, backoff=Backoff(lambda: 0.5, first=0.05))
+    backoff = Backoff(lambda: 0.5, first=0.05)
+    return Client(url, Local(place), token, http=http, backoff=backoff, now=now)
 
 
 async def room_of(owner: Person, *members: Person) -> str:
@@ -35,8 +43,12 @@ async def room_of(owner: Person, *members: Person) -> str:
 
 @contextlib.asynccontextmanager
 async def served(state: Path, **settings: str) -> AsyncIterator[There]:
-    async with people(state, **settings) as there:
-        yield there
+    """All that passes its sync socket is as its document says."""
+    watched = Watched(state.parent / f"{state.name}.frames")
+    with writing_down(watched.folder):
+        async with people(state, **settings) as there:
+            yield there
+            await asyncio.to_thread(watched.check_served, there.house.http)
 
 
 __all__ = ["MEMORY", "Unavailable", "device", "room_of", "served"]

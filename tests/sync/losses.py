@@ -1,7 +1,7 @@
 """What the LossyBus of servers that are processes of their own lost: told by them, asked from here.
 
-A server is told by its environment (`lossy`), and loads `lossy_site/sitecustomize.py` at its start.
-Each process has a file of its own, which outlives its kill.
+A server is told by its environment (`lossy`), and loads `server_site/sitecustomize.py` at its
+start. Each process has a file of its own, which outlives its kill.
 """
 
 from __future__ import annotations
@@ -12,20 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.command import INSTALLED
-
-ROOT = Path(__file__).resolve().parents[2]
-SITE = Path(__file__).with_name("lossy_site")
+from tests.sync.site import site
 
 
 def lossy(seed: int, counts: Path) -> Mapping[str, str]:
     """The environment of a server whose bus is the LossyBus, and which counts below `counts`."""
     counts.mkdir(parents=True, exist_ok=True)
     return {
-        "PYTHONPATH": str(SITE) if INSTALLED.exists() else f"{SITE}{os.pathsep}{ROOT}",
+        **site(),
         "SOTTO_TEST_LOSSY": str(seed),
         "SOTTO_TEST_LOSSES": str(counts),
-        "SOTTO_TEST_ROOT": str(ROOT),
     }
 
 

@@ -20,6 +20,7 @@ from tests.signaling.storage.places import fresh_database
 from tests.sync.convergence import Site, Stage, converge
 from tests.sync.losses import lossy
 from tests.sync.relay import Relay
+from tests.sync.watched import Watched
 
 __all__ = ["stand_in"]
 
@@ -37,9 +38,9 @@ def site(folder: Path, seed: int, redis: RedisServer, **settings: str) -> Site:
         "bus.key": str(client.with_suffix(".key")),
         **{name.replace("__", "."): value for name, value in settings.items()},
     }  # fmt: skip
-    counts = folder / "losses"
-    environment = {**lossy(seed, counts), "SOTTO_BUS__PASSWORD": WORD}
-    return Site(Installation(folder, more, environment=environment), counts)
+    counts, watched = folder / "losses", Watched(folder / "frames")
+    environment = {**lossy(seed, counts), **watched.environment, "SOTTO_BUS__PASSWORD": WORD}
+    return Site(Installation(folder, more, environment=environment), counts, watched)
 
 
 async def embedded(
