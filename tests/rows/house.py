@@ -1,7 +1,7 @@
 """A production server (`sotto serve`) started apart for many tests, and a visitor who talks to it.
 
 `House` is the process, its files and its owner; `Visit` speaks HTTP with TLS checked. With `clock`
-the process lives under libfaketime: `move_on` lets hours pass for it, and only forwards.
+the process lives under libfaketime: `move_on` moves what it takes for the time of day.
 """
 
 from __future__ import annotations
@@ -163,10 +163,10 @@ class House:
         self.process = None
 
     def move_on(self, seconds: int) -> None:
-        """So much later for the server than it is."""
+        """So much later for the server than it is; a negative number: earlier."""
         self.offset += seconds
         partial = self.folder / "offset.partial"
-        partial.write_text(f"+{self.offset}")
+        partial.write_text(f"{self.offset:+d}")
         partial.replace(self.folder / "offset")
 
     def written(self) -> str:

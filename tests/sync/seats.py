@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,13 +103,20 @@ class NodeSeat:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, url: str, token: str, account: str, authority: Path | None) -> NodeSeat:
+    async def open(
+        cls,
+        url: str,
+        token: str,
+        account: str,
+        authority: Path | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> NodeSeat:
         node = shutil.which("node")
         assert node is not None, "node is missing"
         trust = {} if authority is None else {"NODE_EXTRA_CA_CERTS": str(authority)}
         process = await asyncio.create_subprocess_exec(
             node, "--experimental-websocket", "--no-warnings", "e2e/sync-driver.mjs",
-            cwd=WEB, env={**os.environ, **trust}, limit=LONGEST_LINE,
+            cwd=WEB, env={**os.environ, **trust, **(environment or {})}, limit=LONGEST_LINE,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         seat = cls(process)
