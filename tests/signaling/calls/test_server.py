@@ -20,8 +20,9 @@ from tests.command import sotto
 from tests.interop import clients
 from tests.interop.peer import Peer, running
 from tests.rows.house import QUICK, House, Visit, standing, visiting
+from tests.signaling.sessions.test_two_servers import answered, inside
 from tests.signaling.sync.documented import checked
-from tests.slack import SLACK
+from tests.slack import SLACK, within
 
 SETTINGS = {
     "media.advertise": "127.0.0.1",
@@ -292,6 +293,24 @@ async def test_removed_member_leaves_the_call_within_a_second(
             ended = (await ann.ask("DELETE", f"/rooms/{room}/call")).body
             assert ended["outcome"] == "ended"
             await one.until(gone, 20, "ann out of the call that ended")
+
+
+async def test_every_removed_member_is_told_to_leave_within_a_second(there: Visit) -> None:
+    tokens = [(await there.joined())[0] for _ in range(6)]
+    took = []
+    async with listening(there, *tokens) as (ann, *others):
+        room = await group(ann, *others)
+        async with inside(there, (await ann.act(room))["token"]) as (stays, _):
+            for one in others:
+                async with inside(there, (await one.act(room))["token"]) as (socket, _):
+                    begun = time.monotonic()
+                    path = f"/rooms/{room}/members/{one.account}"
+                    removing = asyncio.create_task(ann.ask("DELETE", path))
+                    await answered(socket, "leave")
+                    took.append(time.monotonic() - begun)
+                    assert (await removing).status == 204
+            assert not stays.closed
+    within(1, took)
 
 
 async def test_guest_waits_in_the_lobby_until_let_in(

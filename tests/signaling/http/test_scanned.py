@@ -17,7 +17,7 @@ import pytest
 
 from tests.signaling.house import Running, serving
 from tests.signaling.http.scanners import Signed, program, run, signed, sslyze
-from tests.slack import SLACK, within
+from tests.slack import within
 
 GROUPS = ["X25519", "secp256r1", "secp384r1"]
 # What testssl says of itself and not of the server: its openssl has no engine for GOST's suites.
@@ -158,19 +158,20 @@ async def test_slow_clients_are_gone_in_ten_seconds_while_others_are_served(
     """Slow in the handshake, the header and the body, 30 of each, with the bounds that ship."""
     async with serving(tmp_path) as house:
         port = house.app.facts()["https"]
-        began = time.monotonic()
+        began, served = time.monotonic(), []
         crawling = [_crawl(house, port, kind) for kind in ("hello", "header", "body") * 30]
         tasks = [asyncio.create_task(one) for one in crawling]
         while not all(task.done() for task in tasks):
             asked = time.monotonic()
             async with house.client.get(house.https + "/.well-known/sotto") as answer:
                 assert answer.status in (200, 429)
-            assert time.monotonic() - asked < 2 + SLACK
+            served.append(time.monotonic() - asked)
             await asyncio.sleep(0.5)
             assert time.monotonic() - began < 60
         ends = [task.result() for task in tasks]
         # The server counts ten from when it has accepted, a client from when it has connected.
         within(11, ends)
+        within(1, served)
         assert min(ends) > 5, min(ends)
 
 
