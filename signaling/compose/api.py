@@ -40,6 +40,8 @@ def documents(config: Config, collected: Collected) -> Documents:
         public_url=config.http.public_url,
         contact=config.api.security_contact,
         related_origins=config.api.related_origins,
+        apple_apps=config.native.apple,
+        android_apps={app.package: app.fingerprints for app in config.native.android},
         # The page asks strangers to sign in where they may not join.
         features={"guest_join": config.calls.guest_join, **collected.features},
         sync_versions=collected.sync_versions,

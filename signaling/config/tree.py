@@ -24,6 +24,7 @@ from signaling.config.imports import Imports
 from signaling.config.key_store import KeyStore
 from signaling.config.kms import Kms, KmsAws, KmsPkcs11, KmsVault
 from signaling.config.mirror import Mirror
+from signaling.config.native import Native
 from signaling.config.push import Push
 from signaling.config.retention import Retention
 from signaling.config.ringing import Ringing
@@ -401,6 +402,7 @@ class Config(Section, frozen=True):
     ringing: Ringing = field(default_factory=Ringing)
     webhooks: Webhooks = field(default_factory=Webhooks)
     api: Api = field(default_factory=Api)
+    native: Native = field(default_factory=Native)
     accounts: Accounts = field(default_factory=Accounts)
     mail: Mail = field(default_factory=Mail)
     egress: Egress = field(default_factory=Egress)

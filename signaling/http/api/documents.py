@@ -16,7 +16,7 @@ import msgspec
 
 from signaling.errors import ClientError, Code
 from signaling.http import plain
-from signaling.http.api import asyncapi, classification, openapi
+from signaling.http.api import asyncapi, classification, native, openapi
 from signaling.http.api.explanations import explanation_of, page
 from signaling.http.api.operation import Auth, Call, Operation, Reply
 
@@ -34,6 +34,8 @@ class Facts:
     public_url: str = ""
     contact: str = ""
     related_origins: Sequence[str] = ()
+    apple_apps: Sequence[str] = ()
+    android_apps: Mapping[str, Sequence[str]] = field(default_factory=dict)
     features: Mapping[str, bool] = field(default_factory=dict)
     sync_versions: Sequence[str] = ()
 
@@ -94,6 +96,12 @@ class Documents:
                 _get_security,
                 kind="text/html",
             ),
+            *self._well_known(),
+        ]
+
+    def _well_known(self) -> list[Operation]:
+        """RFC 8615."""
+        return [
             _document(
                 "/.well-known/security.txt",
                 "readSecurityContact",
@@ -113,6 +121,20 @@ class Documents:
                 "readRelatedOrigins",
                 "Origins that may use this server's passkeys (WebAuthn, section 5.11)",
                 self._get_related,
+            ),
+            _document(
+                "/.well-known/apple-app-site-association",
+                "readAppleApps",
+                "The operator's own apps for iOS, which open links to rooms",
+                self._get_apple,
+                errors=(Code.NOT_FOUND,),
+            ),
+            _document(
+                "/.well-known/assetlinks.json",
+                "readAndroidApps",
+                "The operator's own apps for Android, which open links to rooms",
+                self._get_android,
+                errors=(Code.NOT_FOUND,),
             ),
             _document(
                 "/.well-known/sotto",
@@ -155,6 +177,16 @@ class Documents:
         origins = {"origins": list(self._facts.related_origins)}
         return Reply(msgspec.json.encode(origins), headers=[_HOUR])
 
+    async def _get_apple(self, call: Call[None]) -> Reply:
+        if not self._facts.apple_apps:
+            raise _no_apps()
+        return Reply(native.apple(self._facts.apple_apps), headers=[_HOUR])
+
+    async def _get_android(self, call: Call[None]) -> Reply:
+        if not self._facts.android_apps:
+            raise _no_apps()
+        return Reply(native.android(self._facts.android_apps), headers=[_HOUR])
+
     async def _get_sotto(self, call: Call[None]) -> Sotto:
         base = self._facts.public_url.rstrip("/") or _base(call)
         return Sotto(
@@ -166,6 +198,10 @@ class Documents:
             versions=Versions(("1",), tuple(self._facts.sync_versions), ("17", "16", "15")),
             features=dict(self._facts.features),
         )
+
+
+def _no_apps() -> ClientError:
+    return ClientError(Code.NOT_FOUND, 404, "This server has no such apps of its own.")
 
 
 def _base(call: Call[Any]) -> str:

@@ -3960,6 +3960,20 @@ export interface Operations {
     query: undefined;
     answer: undefined;
   };
+  readAndroidApps: {
+    method: 'GET';
+    path: '/.well-known/assetlinks.json';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
+  readAppleApps: {
+    method: 'GET';
+    path: '/.well-known/apple-app-site-association';
+    body: undefined;
+    query: undefined;
+    answer: undefined;
+  };
   readAsyncApi: {
     method: 'GET';
     path: '/api/asyncapi.json';
