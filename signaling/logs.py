@@ -44,9 +44,13 @@ class Private:
 
 
 @contextlib.contextmanager
-def bind(*, room: str = "", call: str = "", participant: str = "") -> Iterator[None]:
-    """Every line logged inside, tasks started inside included, carries these server ids."""
-    given = (("room", room), ("call", call), ("participant", participant))
+def bind(
+    *, room: str = "", call: str = "", participant: str = "", trace_id: str = ""
+) -> Iterator[None]:
+    """Every line logged inside, tasks started inside included, carries these ids: the server's, and
+    that of a trace (32 hexadecimal digits).
+    """
+    given = (("room", room), ("call", call), ("participant", participant), ("trace_id", trace_id))
     merged = {**dict(_bound.get()), **{key: value for key, value in given if value}}
     token = _bound.set(tuple(merged.items()))
     try:

@@ -27,6 +27,9 @@ from signaling.http.rates import Buckets
 from signaling.http.ready import Ready, lines
 from signaling.http.request_id import HEADER as REQUEST_ID
 from signaling.http.request_id import name_request, request_id_of
+from signaling.http.trace_context import HEADER as TRACE
+from signaling.http.trace_context import take_trace, trace_of
+from signaling.logs import bind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -148,7 +151,9 @@ class Middleware:
         """`on_response_prepare`: also reaches answers that a handler prepared itself."""
         headers = response.headers
         headers.update(_ALWAYS)
-        headers[_REQUEST_ID] = request_id_of(request)
+        headers[_REQUEST_ID] = ident = request_id_of(request)
+        if (trace := trace_of(request)) is not None:
+            headers[TRACE] = trace.answer(ident)
         if hdrs.CONTENT_SECURITY_POLICY not in headers:
             headers.update(_DATA_POLICY)
         elif _PERMISSIONS not in headers:
@@ -158,7 +163,23 @@ class Middleware:
         if self._hsts and is_secure(request, self._public_url):
             headers[_HSTS] = HSTS
 
-    async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def _pass(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        """No coroutine itself, which every request would pay for."""
+        if TRACE in request.headers:
+            return self._traced(request, handler)
+        return self._answered(request, handler)
+
+    async def _traced(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        trace = take_trace(request)
+        if trace is None:
+            return await self._answered(request, handler)
+        with bind(trace_id=trace.id):
+            response = await self._answered(request, handler)
+        if type(response) is Ready and response.lead is not None:
+            response.lead += lines({TRACE: trace.answer(request_id_of(request))})
+        return response
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         ident = name_request(request)
         try:
             self._take(request)

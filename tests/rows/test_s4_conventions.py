@@ -6,6 +6,7 @@ import asyncio
 import io
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
@@ -167,6 +168,93 @@ async def test_s4_well_known_documents(there: Visit) -> None:
     server = (await there.send("GET", "/.well-known/oauth-authorization-server")).body
     assert server["code_challenge_methods_supported"] == ["S256"]
     assert "password" not in server["grant_types_supported"]
+
+
+async def test_s4_the_operators_own_apps_are_well_known(
+    there: Visit, housed: Callable[..., House]
+) -> None:
+    """From the configuration; without any there is no such document."""
+    names = ("apple-app-site-association", "assetlinks.json")
+    for name in names:
+        answer = await there.send("GET", f"/.well-known/{name}")
+        assert (answer.status, answer.code) == (404, "not_found")
+    signed = ":".join(["14", "6D"] * 16)
+    apple, android = "9JA89QQLNQ.org.example.talk", "org.example.talk"
+    toml = (
+        f'[native]\napple = ["{apple}"]\n'
+        f'android = [{{ package = "{android}", fingerprints = ["{signed}"] }}]\n'
+    )
+    async with visiting(housed(toml=toml)) as other:
+        answers = [await other.send("GET", f"/.well-known/{name}") for name in names]
+    for answer in answers:
+        assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
+    association, (link,) = (answer.body for answer in answers)
+    assert association["applinks"]["details"] == [
+        {"appIDs": [apple], "components": [{"/": "/r/*"}]}
+    ]
+    assert association["webcredentials"]["apps"] == [apple]
+    assert "delegate_permission/common.handle_all_urls" in link["relation"]
+    assert link["target"] == {
+        "namespace": "android_app", "package_name": android, "sha256_cert_fingerprints": [signed],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'apple = ["org.example.talk"]', 'apple = ["9ja89qqlnq.org.example.talk"]',
+        'android = [{ package = "talk", fingerprints = [] }]',
+        'android = [{ package = "org.example.talk", fingerprints = [] }]',
+        'android = [{ package = "org.example.talk", fingerprints = ["14:6D"] }]',
+    ],
+)  # fmt: skip
+def test_s4_an_app_that_cannot_be_one_stops_the_server(tmp_path: Path, wrong: str) -> None:
+    house = House(tmp_path, toml=f"[native]\n{wrong}\n")
+    assert house.launch().wait(60) != 0
+    assert "native." in house.written()
+
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+async def test_s4_a_trace_goes_through_the_answer_the_log_and_the_audit(there: Visit) -> None:
+    auditor, _ = await there.joined("auditor")
+    trace = uuid.uuid4().hex
+    for token, status in (("", 401), (auditor, 200)):
+        for flags in ("00", "01"):
+            said = {"traceparent": f"00-{trace}-{PARENT}-{flags}"}
+            answer = await there.ask("GET", "/session", token=token, headers=said)
+            assert answer.status == status
+            ident = answer.headers["X-Request-Id"]
+            span = ident.replace("-", "")[-16:]
+            assert answer.headers["traceparent"] == f"00-{trace}-{span}-{flags}"
+    async with asyncio.timeout(60):
+        while True:
+            kept = [one for one in await there.records(auditor) if one["request_id"] == ident]
+            if kept:
+                break
+            await asyncio.sleep(0.2)
+    assert kept[0]["details"]["trace_id"] == trace
+    # The refusals were logged, and nothing after them on the same connection is of the trace.
+    assert (await there.ask("GET", "/session")).status == 401
+    lines = [line for line in there.house.written().splitlines() if trace in line]
+    assert lines and all(f"trace_id={trace}" in line for line in lines)
+    assert sum("refused a request: token_missing" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "", "x", f"00-{TRACE}-{PARENT}", f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01-more", "x" * 4000,
+    ],
+)  # fmt: skip
+async def test_s4_an_invalid_trace_is_ignored(there: Visit, bad: str) -> None:
+    answer = await there.ask("GET", "/session", headers={"traceparent": bad})
+    assert answer.status == 401 and "traceparent" not in answer.headers
+    answer = await there.ask("GET", "/session", headers={"tracestate": "a=b"})
+    assert answer.status == 401 and "traceparent" not in answer.headers
 
 
 async def test_s4_times_ids_and_names(there: Visit) -> None:

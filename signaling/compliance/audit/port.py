@@ -24,7 +24,7 @@ DETAILS = frozenset(
         "key", "version", "scope", "master", "provider", "state", "due", "approver",
         "filter", "format", "cursor", "sink", "lost", "from", "to", "upto", "seq",
         "permission", "grants", "ttl", "name", "kind", "factor", "provider_name", "policy",
-        "network", "close_code", "redacted",
+        "network", "close_code", "redacted", "trace_id",
     }
 )  # fmt: skip
 """Names of details. Their values are ids, names of things and numbers, never what people wrote."""

@@ -136,7 +136,7 @@ class Handlers:
         )  # fmt: skip
         made = await self._register.add(app, made, await self._deps.lives(app, session))
         call.note.target = f"push:{made.id}"
-        call.note.details = {"kind": made.kind.value}
+        call.note.details["kind"] = made.kind.value
         return Reply(_answer(made, session), status=201)
 
     async def _way(self, wish: PushSubscriptionWish) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from signaling.accounts.principal import Kind, Principal
 from signaling.compliance.audit.port import AuditEvent, Result
 from signaling.http.api.operation import AuditNote, Call, Operation
+from signaling.http.trace_context import trace_of
 
 _NOTHING_NOTED = AuditNote()
 
@@ -21,6 +22,8 @@ def event_of(
     details = {"status": str(status), "method": operation.method, **note.details}
     if principal.session is not None:
         details["session"] = principal.session
+    if (trace := trace_of(call.request)) is not None:
+        details["trace_id"] = trace.id
     return AuditEvent(
         at=call.now,
         app=note.app or principal.app,

@@ -263,7 +263,9 @@ def posted(receiver: HttpReceiver) -> list[dict[str, Any]]:
 
 async def test_b13_a_collector_gets_logs_that_its_own_definition_accepts(rig: AuditRig) -> None:
     receiver = HttpReceiver(answer={"partialSuccess": {}})
-    await rig.audit.record(rig.event("test.0", result="denied", details={"reason": "role"}))
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    said = {"reason": "role", "trace_id": trace}
+    await rig.audit.record(rig.event("test.0", result="denied", details=said))
     async with served(receiver.handle) as url:
         sink = OtlpSink(f"{url}/v1/logs", Secret("collector-token"))
         async with forwarding(rig, sink):
@@ -279,6 +281,9 @@ async def test_b13_a_collector_gets_logs_that_its_own_definition_accepts(rig: Au
     named_values = {a.key: a.value.string_value for a in first.attributes}
     assert named_values["audit.actor"] == "account:a"
     assert named_values["audit.details.reason"] == "role"
+    # Ids are hexadecimal in OTLP's own JSON, where Protobuf's would have base64.
+    sent = json.loads(body)["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
+    assert sent["traceId"] == trace
 
 
 async def test_b13_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:

@@ -144,10 +144,17 @@ def _otlp_record(record: Record) -> dict[str, Any]:
         "timeUnixNano": str(int(record.at * 1_000_000) * 1000),
         "severityNumber": number,
         "severityText": text,
+        **_trace(record),
         "eventName": "sotto.audit",
         "body": {"stringValue": record.action},
         "attributes": [_attribute(name, value) for name, value in {**named, **details}.items()],
     }
+
+
+def _trace(record: Record) -> dict[str, Any]:
+    """Collectors join records with the spans of whoever called by this."""
+    trace = record.details.get("trace_id")
+    return {} if trace is None else {"traceId": trace}
 
 
 def _attribute(name: str, value: str) -> dict[str, Any]:

@@ -70,6 +70,24 @@ async def test_it_says_what_an_ordinary_answer_says(plain: str) -> None:
     assert known(older) == known(fields)
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize("more", ["", "\nConnection: close"])
+async def test_the_trace_of_the_request_is_in_its_answer_and_in_no_other(
+    plain: str, more: str
+) -> None:
+    """In one piece or not; twice is as invalid as nonsense."""
+    ask = "GET /api/v1/x?etag=1 HTTP/1.1\nHost: a" + more
+    said = f"\ntraceparent: 00-{TRACE}-b7ad6b7169203331-01"
+    _, fields, _ = await exchanged(plain, ask + said)
+    span = fields["X-Request-Id"].replace("-", "")[-16:]
+    assert fields["traceparent"] == f"00-{TRACE}-{span}-01"
+    for bad in ("", said + said, "\ntraceparent: x", said.replace("00-", "ff-", 1)):
+        _, fields, _ = await exchanged(plain, ask + bad)
+        assert "traceparent" not in fields
+
+
 async def test_more_than_one_request_of_a_connection_is_answered(plain: str) -> None:
     there = urlsplit(plain)
     reader, writer = await asyncio.open_connection(there.hostname, there.port)
