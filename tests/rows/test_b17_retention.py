@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.peers.mongo.stand_in import StandIn
 from tests.rows.conftest import on_mongo
@@ -45,19 +49,51 @@ async def later(there: Visit, seconds: int, *who: Person) -> None:
         one.token = await there.sign_in(one.login)
 
 
+def picture() -> bytes:
+    """Wide enough to have a preview and a thumbnail."""
+    data = io.BytesIO()
+    Image.new("RGB", (2000, 1000), (0, 200, 0)).save(data, "PNG")
+    return data.getvalue()
+
+
+def blobs(house: House) -> set[str]:
+    """Names of what of files lies on the disk."""
+    there = (house.state / "store" / "blobs").rglob("*")
+    return {path.name for path in there if path.is_file()}
+
+
+async def emptied(house: House, before: set[str]) -> bool:
+    return blobs(house) <= before
+
+
+async def exported(who: Person) -> bytes:
+    """All files of one's own archive."""
+    url = f"{who.there.house.url}/api/v1/account/export"
+    headers = {"Authorization": f"Bearer {who.token}"}
+    async with who.there.client.get(url, headers=headers) as answer:
+        assert answer.status == 200
+        archive = zipfile.ZipFile(io.BytesIO(await answer.read()))
+    return b"".join(archive.read(name) for name in archive.namelist() if name != "audit.ndjson")
+
+
 async def test_b16_after_thirty_days_nothing_of_it_is_left(swept: Visit) -> None:
     ann, bob = await people(swept, 2)
     room = await ann.room(bob)
+    before = blobs(swept.house)
     sent = await ann.post(room, CANARY)
     _, file = await ann.sent(room, b"x" * 5000, CANARY)
+    _, photo = await ann.sent(room, picture(), CANARY, "wide.png")
+    for variant in ("thumbnail", "preview", "file"):
+        assert await bob.fetched(photo, variant)
     await bob.post(room, CANARY, parent=sent["id"])
     await bob.must("PUT", f"/rooms/{room}/messages/{sent['id']}/reactions/x", {})
-    assert (await bob.must("GET", f"/rooms/{room}/unread"))["messages"] == 2
+    assert (await bob.must("GET", f"/rooms/{room}/unread"))["messages"] == 3
     said = await bob.must("GET", f"/rooms/{room}/retention")
     assert (said["messages"], said["held"]) == (30 * DAY, False)
     await later(swept, 29 * DAY, ann, bob)
     young = await ann.post(room, "young")
-    assert len(await bob.texts(room)) == 4
+    assert len(await bob.texts(room)) == 5
+    assert CANARY.encode() in await exported(ann)
     await later(swept, 2 * DAY, ann, bob)
 
     async def gone() -> bool:
@@ -66,7 +102,14 @@ async def test_b16_after_thirty_days_nothing_of_it_is_left(swept: Visit) -> None
     await until(gone)
     assert await bob.found(CANARY) == []
     assert (await bob.ask("GET", f"/rooms/{room}/messages/{sent['id']}")).status == 404
-    assert (await ann.ask("GET", f"/files/{file['id']}")).status == 404
+    for info in (file, photo):
+        assert (await ann.ask("GET", f"/files/{info['id']}")).status == 404
+    for variant in ("thumbnail", "preview", "file"):
+        wish = {"key": photo["key"], "variant": variant}
+        assert (await bob.ask("POST", f"/files/{photo['id']}/links", wish)).status == 404
+    await until(partial(emptied, swept.house, before))
+    for one in (ann, bob):
+        assert CANARY.encode() not in await exported(one)
     thread = await bob.ask("GET", f"/rooms/{room}/messages", params={"parent": sent["id"]})
     assert thread.status == 404
     assert (await bob.must("GET", f"/rooms/{room}/unread"))["messages"] == 1
@@ -220,6 +263,22 @@ async def test_b17_a_hold_of_a_person_keeps_what_they_wrote_and_the_account(swep
         return await bob.texts(room) == []
 
     await until(gone)
+
+
+async def test_c29_calls_leave_the_history_in_their_time(swept: Visit) -> None:
+    """`ringing.history_days`, which nobody changed here: thirty."""
+    ann, bob = await people(swept, 2)
+    room = await ann.room(bob, kind="direct", name="")
+    begun = await ann.must("POST", f"/rooms/{room}/call", {})
+    await bob.must("POST", f"/rooms/{room}/call/reject", {})
+    ident = begun["call"]["id"]
+    await later(swept, 29 * DAY, ann)
+    assert ident in [one["id"] for one in (await ann.must("GET", "/calls"))["items"]]
+    assert (await ann.must("GET", f"/calls/{ident}"))["caller"] == ann.id
+    await later(swept, 2 * DAY, ann)
+    assert (await ann.must("GET", "/calls"))["items"] == []
+    gone = await ann.ask("GET", f"/calls/{ident}")
+    assert (gone.status, gone.code) == (404, "not_found")
 
 
 async def test_c29_an_account_that_nobody_uses_goes(swept: Visit) -> None:
