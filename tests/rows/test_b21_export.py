@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
 
-from tests.rows.house import Visit
+from tests.rows.house import House, Visit, visiting
 from tests.rows.rightful import Person, people, person
 
 CANARY = "canary-77aa10"
@@ -106,6 +106,10 @@ async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> Non
     for wrong in ({"reason": "x"}, {**wish, "account": ann.id}):
         assert (await first.ask("POST", "/exports", wrong)).status == 422
     made = await first.must("POST", "/exports", wish)
+    # A second one while the first goes on is the first, whoever asks for it.
+    for who in (first, third):
+        again = await who.ask("POST", "/exports", {**wish, "reason": "once more"})
+        assert (again.status, again.body) == (200, made)
     one = f"/exports/{made['id']}"
     for who, code in ((first, "second_approver_needed"), (third, "not_found")):
         assert (await who.ask("GET", f"{one}/archive")).code == code
@@ -117,7 +121,9 @@ async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> Non
     assert texts == [f"{CANARY} ann", f"{CANARY} bob"]
     again = await second.ask("GET", f"{one}/archive")
     assert (again.status, again.code) == (410, "link_invalid")
-    (told,) = (await bob.must("GET", f"/rooms/{room}/exports"))["items"]
+    anew = await first.ask("POST", "/exports", wish)
+    assert anew.status == 201 and anew.body["id"] != made["id"]
+    told = (await bob.must("GET", f"/rooms/{room}/exports"))["items"][0]
     assert (told["asked_by"], told["approved_by"]) == (first.id, second.id)
     assert told["fetched_at"] and told["reason"] == "case 21"
     stranger = await person(there)
@@ -133,3 +139,19 @@ async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> Non
         if one["target"] == f"room:{room}"
     ]
     assert record["actor"] == f"account:{first.id}"
+
+
+async def test_b21_what_nobody_fetched_within_an_hour_is_over(later: House) -> None:
+    async with visiting(later) as there:
+        (ann,) = await people(there, 1)
+        first, second = [await person(there, "compliance") for _ in range(2)]
+        wish = {"reason": "case 23", "account": ann.id}
+        one = f"/exports/{(await first.must('POST', '/exports', wish))['id']}"
+        await second.must("POST", f"{one}/approval")
+        later.move_on(3660)
+        for who in (first, second):
+            who.token = await there.sign_in(who.login)
+            over = await who.ask("GET", f"{one}/archive")
+            assert (over.status, over.code) == (410, "link_invalid")
+        # It stands in nobody's way.
+        assert (await first.ask("POST", "/exports", wish)).status == 201

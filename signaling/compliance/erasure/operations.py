@@ -263,8 +263,8 @@ def operations(deps: Deps, erasures: Erasures, administration: Administration) -
     do = Handlers(deps, erasures, administration)
     either: dict[str, Any] = {"auth": Auth.EITHER, "query": Uuid}
     asked: dict[str, Any] = {
-        "answer": ErasureAnswer, "status": 202, "recording": Recording.DURABLE, "tag": TAG,
-        "idempotent": False,
+        "answer": ErasureAnswer, "status": 202, "again": 200, "recording": Recording.DURABLE,
+        "tag": TAG, "idempotent": False,
     }  # fmt: skip
     known: dict[str, Any] = {"auth": Auth.OPTIONAL, "tag": TAG}
     last: dict[str, Any] = {"reauth": True, "rate": "sensitive", "body": Farewell}

@@ -74,7 +74,7 @@ class Handlers:
         await self._record(call, f"account:{who.account}")
         return _archive(self._collector.person(who.app, who.account))
 
-    async def ask(self, call: Call[NewExport]) -> ExportAnswer:
+    async def ask(self, call: Call[NewExport]) -> ExportAnswer | Reply:
         wish, app = call.body, call.principal.app
         if (wish.room is None) == (wish.account is None):
             errors = [FieldError("/room", "invalid", "Name a room or an account.")]
@@ -84,8 +84,10 @@ class Handlers:
             await self._collector.registry.require(app, wish.account)
         elif await self._deps.chat.rooms.find_there(app, wish.room or "") is None:
             raise ClientError(Code.ROOM_NOT_FOUND, 404, "There is no such room.")
-        by = call.principal.account or ""
-        made = await self._requests.ask(app, by, wish.reason, wish.room or "", wish.account or "")
+        by, of = call.principal.account or "", (wish.room or "", wish.account or "")
+        if (found := await self._requests.under_way(app, *of)) is not None:
+            return Reply(self._said(call, found), status=200)
+        made = await self._requests.ask(app, by, wish.reason, *of)
         return self._said(call, made)
 
     async def agree(self, call: Call[None]) -> ExportAnswer:
@@ -185,7 +187,7 @@ def operations(
         Operation(
             "POST", "/exports", "requestExport",
             "Ask for the export of a room or account, as the first of two people", do.ask,
-            body=NewExport, answer=ExportAnswer, status=201, recording=durable,
+            body=NewExport, answer=ExportAnswer, status=201, again=200, recording=durable,
             errors=(Code.NOT_FOUND, Code.ROOM_NOT_FOUND), **again, **staff,
         ),
         Operation(

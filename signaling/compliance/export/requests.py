@@ -2,6 +2,7 @@
 
     asked --agree (another person)--> open --fetched once, or an hour later--> over
 
+Of one room or account one at a time goes on, however many ask for it.
 Kept for good, and shown to the people whom they are about: nobody is read in silence.
 """
 
@@ -51,6 +52,14 @@ class Requests:
 
     def _term(self, app: str, room: str, account: str) -> str:
         return self._sealer.blind(app, f"export:{room}:{account}")
+
+    async def under_way(self, app: str, room: str, account: str) -> Request | None:
+        """What was asked for already and is not over."""
+        now = self._clock.unix()
+        for request in await self.about(app, room=room, account=account):
+            if request.fetched is None and (not request.approver or request.until >= now):
+                return request
+        return None
 
     async def ask(self, app: str, by: str, reason: str, room: str, account: str) -> Request:
         made = Request(

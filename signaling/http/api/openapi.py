@@ -85,6 +85,13 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: tuple[FieldProblem, ...] = ()
 
 
+class OAuthRefusal(msgspec.Struct, frozen=True):
+    """RFC 6749 section 5.2, of the endpoints that it describes."""
+
+    error: str
+    error_description: str
+
+
 def codes_of(operation: Operation) -> dict[str, int]:
     """Every code that the operation may answer, with its status."""
     found: dict[str, int] = dict(ALWAYS)
@@ -113,7 +120,7 @@ def codes_of(operation: Operation) -> dict[str, int]:
 
 def document(operations: Sequence[Operation], server: str = "/") -> dict[str, Any]:
     """The whole document. `server` is what the paths are relative to."""
-    kinds = [*_types(operations), Problem]
+    kinds = [*_types(operations), Problem, OAuthRefusal]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_type = dict(zip(map(_name, kinds), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -240,13 +247,19 @@ def _responses(operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
     elif operation.answer_type != "application/json":
         answer["content"] = {operation.answer_type: {}}
     found: dict[str, Any] = {str(operation.status): answer}
+    if operation.again:
+        found[str(operation.again)] = {**answer, "description": "It was there already"}
     by_status: dict[int, list[str]] = {}
     for code, status in codes_of(operation).items():
         # One that the operation names itself may come with each of its statuses.
         own = EXPLANATIONS[Code(code)].statuses if code in operation.errors else ()
         for each in {status, *own}:
             by_status.setdefault(each, []).append(code)
-    reference = {"schema": {"$ref": REFERENCE.format(name="Problem")}}
+    problem = {"$ref": REFERENCE.format(name="Problem")}
+    reference: dict[str, Any] = {"schema": problem}
+    if operation.problem_type == "application/json":  # what comes before OAuth is ours
+        refusal = {"$ref": REFERENCE.format(name="OAuthRefusal")}
+        reference = {"schema": {"anyOf": [refusal, problem]}}
     for status, codes in sorted(by_status.items()):
         found[str(status)] = {
             "description": f"{TITLES.get(status, 'Refused')}: {', '.join(sorted(codes))}",

@@ -150,6 +150,7 @@ class Operation:
     query: type[Any] | None = None
     answer: Any = None  # of a paged operation: the type of an item
     status: int = 200
+    again: int = 0  # the status of the same answer where what was asked for is there already
     auth: Auth = Auth.SESSION
     roles: Sequence[Role] = ()
     scope: str | None = None
