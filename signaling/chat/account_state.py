@@ -35,9 +35,9 @@ class Preferences(Struct, frozen=True, kw_only=True):
     read_receipts: bool = True
     delivered_receipts: bool = True
     typing: bool = True
-    presence: Visibility = Visibility.EVERYONE
+    presence: Visibility = Visibility.CONTACTS
     last_seen: Visibility = Visibility.CONTACTS
-    status: Visibility = Visibility.EVERYONE
+    status: Visibility = Visibility.CONTACTS
     direct_from: Visibility = Visibility.EVERYONE
     added_by: Visibility = Visibility.EVERYONE
     calls_from: Visibility = Visibility.EVERYONE

@@ -62,10 +62,20 @@ async def test_receipts_that_nobody_may_see_are_told_to_nobody(post: Post) -> No
     assert post.receiver.events == []
 
 
+async def openly(post: Post, who: str) -> None:
+    """Shown to everybody."""
+    wish = {"presence": "everyone", "status": "everyone"}
+    assert (await post.ask("PATCH", "/preferences", wish, who=who)).status == 200
+
+
 async def test_presence_is_told_when_it_changes_as_far_as_everybody_may_see_it(
     post: Post,
 ) -> None:
     await post.webhook(filter={"events": ["presence.changed"]})
+    await presence(post, "bob", state="busy", text="to contacts alone, as it is by default")
+    await post.settle()
+    assert post.receiver.events == []
+    await openly(post, "bob")
     for state in ("away", "away", "invisible"):
         await presence(post, "bob", state=state, text="tea")
         await post.settle()
@@ -94,6 +104,7 @@ async def test_of_a_transient_room_receipts_pass_only_where_it_is_allowed(post: 
 
 async def test_what_passes_by_lies_in_no_store(post: Post) -> None:
     await post.webhook(filter={"events": ["presence.*"]})
+    await openly(post, "bob")
     post.receiver.status = 503
     await presence(post, "bob", state="busy")
     await post.settle()
