@@ -226,6 +226,7 @@ class App:
         others: list[Eraser] = [calls, queues, pushing.eraser, notices, *mirroring.erasers()]
         rights = make_rights(self.core, self._people, self._filing.files, others)
         rights.restrictions.told = notices.restricted
+        pushing.devices.agreed = rights.may_be_woken
         collected = Collected(channels=self._people.channels(), sync_versions=supported_versions())
         guests = Guests(
             self._config, self._keys, self._new_identity, is_room=calling.ringing.is_room

@@ -59,6 +59,7 @@ class Code(StrEnum):
     KEY_INACTIVE = "key_inactive"
     KEY_IN_USE = "key_in_use"
     SECOND_APPROVER_NEEDED = "second_approver_needed"
+    CONSENT_REQUIRED = "consent_required"
     INTEGRITY_ERROR = "integrity_error"
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_UP_CLOSED = "sign_up_closed"

@@ -16,6 +16,7 @@ from signaling.compliance.audit.forward.lease import Lease
 from signaling.compliance.audit.reader import Reader
 from signaling.compliance.consent import operations as consent_operations
 from signaling.compliance.consent.ledger import Consents
+from signaling.compliance.consent.shipped import PUSH, STATISTICS, Kept, shipped
 from signaling.compliance.erasure import operations as erasure_operations
 from signaling.compliance.erasure.jobs import Jobs
 from signaling.compliance.erasure.parts import Parts
@@ -77,6 +78,10 @@ class Rights:
     tracker: Tracker
     counting: Counting
 
+    async def may_be_woken(self, app: str, account: str) -> bool:
+        """Where waking devices rests on consent, whoever agreed."""
+        return await self.consents.agreed(app, account, PUSH)
+
     def operations(self) -> list[Operation]:
         deps = self.people.chatting.deps(self.people.access.door)
         administration = self.people.service.administration
@@ -113,7 +118,7 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     """Inside a running loop."""
     chatting, service = people.chatting, people.service
     holds = Holds(core.store, core.sealer, core.clock, core.ids)
-    consents = Consents(core.store, core.sealer, core.clock)
+    consents = make_consents(core)
     parts = make_parts(core, chatting, files)
     importing = make_importing(core, people, files)
     restrictions = make_restrictions(core, chatting, consents)
@@ -147,7 +152,7 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
         core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
         Requests(core.store, core.sealer, core.clock, core.ids),
         make_collector(core, people, files, tracker), consents, importing, restrictions,
-        make_health(core, people), tracker, make_counting(core, chatting, restrictions),
+        make_health(core, people), tracker, make_counting(core, chatting, restrictions, consents),
     )  # fmt: skip
 
 
@@ -156,9 +161,22 @@ def make_tracker(core: Core) -> Tracker:
     return Tracker(core.store, core.sealer, core.clock, core.ids, core.audit, lease.hold)
 
 
-def make_counting(core: Core, chatting: Chatting, restrictions: Restrictions) -> Counting:
+def make_consents(core: Core) -> Consents:
+    settings = core.config
+    kept = Kept(
+        settings.retention.messages_days, settings.retention.files_days,
+        settings.audit.retention_days, settings.ringing.history_days,
+    )  # fmt: skip
+    return Consents(core.store, core.sealer, core.clock, shipped(kept))
+
+
+def make_counting(
+    core: Core, chatting: Chatting, restrictions: Restrictions, consents: Consents
+) -> Counting:
     async def objects(app: str, account: str) -> bool:
-        return await restrictions.objects(app, account, "statistics")
+        if not await consents.agreed(app, account, STATISTICS):
+            return True
+        return await restrictions.objects(app, account, STATISTICS)
 
     def named(at: float) -> str:
         return datetime.fromtimestamp(at, UTC).date().isoformat()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.rows.house import Visit
+import base64
+import re
+import secrets
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.rows.house import House, Visit, visiting
 from tests.rows.rightful import ended, owner, people, person
 
 WISH = {"basis": "consent", "title": "Statistics", "text": "We count how often you come."}
@@ -32,32 +40,114 @@ async def test_b02_the_notice_has_versions(there: Visit) -> None:
     second = await root.must("PUT", "/privacy-notice", {"text": "We keep less."})
     assert second["version"] == first["version"] + 1
     assert (await there.ask("GET", "/privacy-notice")).body == second
+    # Each can be read for ever, by everybody; the first is the one that is shipped.
+    for one in (first, second):
+        told = await there.ask("GET", f"/privacy-notice/versions/{one['version']}")
+        assert (told.status, told.body) == (200, one)
+    shipped = (await there.ask("GET", "/privacy-notice/versions/1")).body
+    assert "/api/v1/account/erasure" in shipped["text"]
+    for wrong in ("0", "x", str(second["version"] + 1), "99999999999999"):
+        nothing = await there.ask("GET", f"/privacy-notice/versions/{wrong}")
+        assert (nothing.status, nothing.code) == (404, "not_found"), wrong
+
+
+async def test_b02_b03_s5d_30_a_fresh_server_says_what_it_processes(
+    housed: Callable[..., House],
+) -> None:
+    settings = {"retention.messages_days": "12", "ringing.history_days": "34"}
+    async with visiting(housed(settings)) as there:
+        notice = await there.ask("GET", "/privacy-notice")
+        assert (notice.status, notice.body["version"]) == (200, 1)
+        told = (await there.ask("GET", "/processing-register")).body["purposes"]
+        found = {one["id"]: one for one in told}
+        assert {"accounts", "messages", "files", "calls", "security", "push"} <= set(found)
+        for one in told:
+            assert one["basis"] and one["categories"] and one["retention"] and one["text"], one
+        assert "12 days" in found["messages"]["retention"]
+        assert "34 days" in found["calls"]["retention"]
+        # What the operator says takes its place, and what it was stays readable.
+        root, own = await owner(there), {**WISH, "basis": "contract", "retention": "a day"}
+        made = await root.must("PUT", "/processing-register/messages", own)
+        assert (made["version"], made["retention"]) == (2, "a day")
+        path = "/processing-register/messages/versions"
+        assert (await there.ask("GET", f"{path}/2")).body == made
+        assert (await there.ask("GET", f"{path}/1")).body == found["messages"]
+        for wrong in (f"{path}/3", "/processing-register/nothing/versions/1"):
+            assert (await there.ask("GET", wrong)).status == 404
+
+
+async def test_c19_without_consent_is_403_where_a_purpose_rests_on_it(wide: House) -> None:
+    """Push here: who did not agree registers no device; `test_c19_who_withdrew_is_not_woken` is
+    beside the other tests of push.
+    """
+    async with visiting(wide) as there:
+        root, (ann, bob) = await owner(there), await people(there, 2)
+        path, device = "/account/consents/push", {"kind": "web_push", **browser(wide)}
+        assert (await bob.ask("POST", "/push/subscriptions", device)).status == 201
+        made = await root.must("PUT", "/processing-register/push", WISH)
+        try:
+            refused = await ann.ask("POST", "/push/subscriptions", device)
+            assert (refused.status, refused.code) == (403, "consent_required")
+            assert (await ann.must("GET", "/push/subscriptions"))["items"] == []
+            agree = {"version": made["version"], "sha256": made["sha256"]}
+            await ann.must("PUT", path, agree)
+            assert (await ann.ask("POST", "/push/subscriptions", device)).status == 201
+            for _ in range(2):
+                await ann.must("DELETE", path)
+                refused = await ann.ask("POST", "/push/subscriptions", device)
+                assert (refused.status, refused.code) == (403, "consent_required")
+            # Another text is asked for anew.
+            await ann.must("PUT", path, agree)
+            changed = {**WISH, "text": "We count how often you are woken."}
+            await root.must("PUT", "/processing-register/push", changed)
+            assert (await ann.ask("POST", "/push/subscriptions", device)).status == 403
+            # Nobody says it for somebody else.
+            theirs = f"/accounts/{ann.id}/consents/push"
+            assert (await root.ask("PUT", theirs, agree)).status == 404
+            assert "push" not in (await ann.must("GET", "/account/consents"))["standing"]
+        finally:
+            await root.must("PUT", "/processing-register/push", {**WISH, "basis": "contract"})
+        assert (await ann.ask("POST", "/push/subscriptions", device)).status == 201
+
+
+def browser(house: House) -> dict[str, str]:
+    """A subscription of nobody at an address that the house may call."""
+    (port,) = re.findall(r"port = (\d+) \}", house.toml)
+    point = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(
+        Encoding.X962, PublicFormat.UncompressedPoint
+    )  # fmt: skip
+    code = base64.urlsafe_b64encode
+    return {
+        "endpoint": f"https://127.0.0.1:{port}/{secrets.token_hex(8)}",
+        "p256dh": code(point).decode().rstrip("="),
+        "auth": code(secrets.token_bytes(16)).decode().rstrip("="),
+    }
 
 
 async def test_c19_consent_is_to_a_text_and_ends_as_easily_as_it_began(there: Visit) -> None:
     root, (ann, bob) = await owner(there), await people(there, 2)
-    purpose = await root.must("PUT", "/processing-register/statistics", WISH)
-    await root.must("PUT", "/processing-register/calls", {**WISH, "basis": "contract"})
-    path = "/account/consents/statistics"
+    purpose = await root.must("PUT", "/processing-register/letters", WISH)
+    await root.must("PUT", "/processing-register/billing", {**WISH, "basis": "contract"})
+    path = "/account/consents/letters"
     shown = {"version": purpose["version"], "sha256": purpose["sha256"]}
     for wrong in (
         {**shown, "version": 99}, {**shown, "sha256": "0" * 64}, {"version": 1}, {},
     ):  # fmt: skip
         assert (await ann.ask("PUT", path, wrong)).status == 422
-    for foreign in ("/account/consents/calls", "/account/consents/nothing"):
+    for foreign in ("/account/consents/billing", "/account/consents/nothing"):
         assert (await ann.ask("PUT", foreign, shown)).status == 422
     assert (await ann.must("GET", "/account/consents"))["standing"] == []
     given = await ann.must("PUT", path, shown)
     assert given["given"] and given["sha256"] == purpose["sha256"]
-    assert (await ann.must("GET", "/account/consents"))["standing"] == ["statistics"]
+    assert (await ann.must("GET", "/account/consents"))["standing"] == ["letters"]
     assert (await bob.must("GET", "/account/consents"))["standing"] == []
     # Another text has to be agreed to anew.
     changed = {**WISH, "text": "We count, and sell the counts."}
-    await root.must("PUT", "/processing-register/statistics", changed)
+    await root.must("PUT", "/processing-register/letters", changed)
     assert (await ann.must("GET", "/account/consents"))["standing"] == []
     assert (await ann.ask("PUT", path, shown)).status == 422
-    await root.must("PUT", "/processing-register/statistics", WISH)
-    now = await root.must("PUT", "/processing-register/statistics", WISH)
+    await root.must("PUT", "/processing-register/letters", WISH)
+    now = await root.must("PUT", "/processing-register/letters", WISH)
     await ann.must("PUT", path, {"version": now["version"], "sha256": now["sha256"]})
     await ann.must("DELETE", path)
     mine = await ann.must("GET", "/account/consents")

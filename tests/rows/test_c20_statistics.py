@@ -49,6 +49,27 @@ async def test_c20_statistics_name_nobody_and_count_no_few(housed: Callable[...,
         assert month["messages_by_day"] == found["messages_by_day"]
 
 
+async def test_c19_c20_where_statistics_rest_on_consent_nobody_else_is_counted(
+    housed: Callable[..., House],
+) -> None:
+    async with visiting(housed(clock=True)) as there:
+        day = at_noon(there.house)
+        crowd, root = await people(there, 7), await owner(there)
+        room = await crowd[0].room(*crowd[1:])
+        wish = {"basis": "consent", "title": "Statistics", "text": "We count you."}
+        made = await root.must("PUT", "/processing-register/statistics", wish)
+        agree = {"version": made["version"], "sha256": made["sha256"]}
+        for one in crowd[:6]:
+            await one.must("PUT", "/account/consents/statistics", agree)
+        await crowd[5].must("DELETE", "/account/consents/statistics")
+        for one in crowd:
+            await one.post(room, CANARY)
+        there.house.move_on(DAY)
+        found = await (await owner(there)).must("GET", "/statistics")
+        five = {"count": 5, "people": 5}
+        assert found["messages_by_day"] == {"groups": {str(day): five}, "withheld": 0}
+
+
 async def nobody_is_named(there: Visit, everybody: list[Person], room: str) -> None:
     root = await owner(there)
     text = (await root.ask("GET", "/statistics")).text

@@ -16,7 +16,7 @@ from msgspec import Meta
 from signaling.accounts.principal import Kind as PrincipalKind
 from signaling.accounts.principal import Role
 from signaling.compliance.consent.ledger import NOTICE, Act, Basis, Consents, Purpose, unknown
-from signaling.errors import ClientError, Code, Refused
+from signaling.errors import Code, Refused
 from signaling.http.api.operation import Auth, Body, Call, Operation, Recording
 
 TAG = "Compliance"
@@ -128,11 +128,17 @@ class Handlers:
         call.note.target = f"purpose:{ident}"
         return _act(await self._consents.withdraw(app, account, ident, session))
 
+    async def version(self, call: Call[None]) -> PurposeAnswer:
+        ident = call.path["purpose_id"]
+        if ident == NOTICE:
+            ident = ""  # has a path of its own
+        return _shown(await self._consents.version(self._app, ident, _number(call)))
+
     async def notice(self, call: Call[None]) -> NoticeAnswer:
-        found = [one for one in await self._consents.purposes(self._app) if one.id == NOTICE]
-        if not found:
-            raise ClientError(Code.NOT_FOUND, 404, "The operator has written no notice yet.")
-        return _notice(found[0])
+        return _notice(await self._consents.purpose(self._app, NOTICE))
+
+    async def notice_version(self, call: Call[None]) -> NoticeAnswer:
+        return _notice(await self._consents.version(self._app, NOTICE, _number(call)))
 
     async def set_notice(self, call: Call[NoticeWish]) -> NoticeAnswer:
         wish = Purpose(
@@ -147,6 +153,12 @@ def _person(call: Call[Any]) -> tuple[str, str]:
     if who.account is None or who.kind not in (PrincipalKind.ACCOUNT, PrincipalKind.GUEST):
         raise Refused(Code.NOT_PERMITTED, 403, "Only a person agrees to something.")
     return who.app, who.account
+
+
+def _number(call: Call[Any]) -> int:
+    """What is no number is no version either: 404."""
+    text = call.path["version"]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _is_word(text: str) -> bool:
@@ -203,8 +215,18 @@ def operations(consents: Consents, app: str) -> list[Operation]:
             do.declare, body=PurposeWish, answer=PurposeAnswer, **staff,
         ),
         Operation(
-            "GET", "/privacy-notice", "getPrivacyNotice", "The operator's privacy notice",
-            do.notice, answer=NoticeAnswer, errors=(Code.NOT_FOUND,), **open_to_all,
+            "GET", "/processing-register/{purpose_id}/versions/{version}", "getPurposeVersion",
+            "What a purpose said in an earlier version", do.version, answer=PurposeAnswer,
+            errors=(Code.NOT_FOUND,), **open_to_all,
+        ),
+        Operation(
+            "GET", "/privacy-notice", "getPrivacyNotice", "The privacy notice as it is now",
+            do.notice, answer=NoticeAnswer, **open_to_all,
+        ),
+        Operation(
+            "GET", "/privacy-notice/versions/{version}", "getPrivacyNoticeVersion",
+            "What the privacy notice said in an earlier version", do.notice_version,
+            answer=NoticeAnswer, errors=(Code.NOT_FOUND,), **open_to_all,
         ),
         Operation(
             "PUT", "/privacy-notice", "setPrivacyNotice", "Write the privacy notice",

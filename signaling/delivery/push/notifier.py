@@ -6,6 +6,8 @@ Implements `notify.Notifier`. It decides when something happens; the `Sender` as
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from signaling.bus.port import Bus
@@ -34,6 +36,14 @@ _RINGING = frozenset({"call", "over"})
 _CALLING = frozenset({"call", "missed"})
 
 
+Agreed = Callable[[str, str], Awaitable[bool]]
+"""Whether an account of an app may be woken, where waking rests on consent."""
+
+
+async def _everybody(app: str, account: str) -> bool:
+    return True
+
+
 class Devices:
     """One for each process. Time, ids and keys are arguments."""
 
@@ -44,6 +54,7 @@ class Devices:
         self._register, self._around, self._outbox, self._bus = register, around, outbox, bus
         self._sealer, self._clock, self._ids = sealer, clock, ids
         self._ttl, self._grace = ttl, grace
+        self.agreed: Agreed = _everybody
 
     async def notify(self, app: str, account: str, notice: Notice) -> int:
         """See `notify.Notifier`."""
@@ -51,7 +62,7 @@ class Devices:
 
     async def _tell(self, app: str, account: str, notice: Notice, but: str = "") -> int:
         """`but`: a device that knows already."""
-        if not self._register.has(app, account):
+        if not self._register.has(app, account) or not await self.agreed(app, account):
             return 0
         if notice.sender and await self._around.blocks(app, account, notice.sender):
             return 0
@@ -173,6 +184,8 @@ class Devices:
 
     async def wanted(self, app: str, one: Subscription, parcel: Parcel) -> bool:
         """Should it still be sent?"""
+        if not await self.agreed(app, parcel.account):
+            return False
         if parcel.kind not in READABLE or not parcel.seq or not parcel.room:
             return True
         if not await self._around.member(app, parcel.account, parcel.room):

@@ -127,6 +127,8 @@ class Handlers:
     async def add(self, call: Call[PushSubscriptionWish]) -> Reply:
         app, account, session = owner(call.principal)
         wish = call.body
+        if not await self._deps.devices.agreed(app, account):
+            raise Refused(Code.CONSENT_REQUIRED, 403, "Agree to the purpose `push` first.")
         if wish.kind not in self._deps.kinds:
             raise checks.invalid("/kind", "The operator has not set up this service.")
         made = Subscription(
@@ -234,7 +236,8 @@ def operations(deps: Deps) -> list[Operation]:
                   "Push", do.facts, answer=PushFacts, **reads),
         Operation("POST", "/push/subscriptions", "addPushSubscription", "Let this device be woken",
                   do.add, body=PushSubscriptionWish, answer=PushSubscription, status=201,
-                  idempotent=False, **{**own, "errors": (Code.NOT_PERMITTED,)}),
+                  idempotent=False,
+                  **{**own, "errors": (Code.NOT_PERMITTED, Code.CONSENT_REQUIRED)}),
         Operation("GET", "/push/subscriptions", "listPushSubscriptions", "Your devices that may "
                   "be woken", do.list, answer=PushSubscriptions, **reads),
         Operation("DELETE", one, "removePushSubscription", "Wake a device no more", do.remove,

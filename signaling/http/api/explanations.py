@@ -162,6 +162,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
         409, "The act needs two people, and the same one confirmed it twice.",
         "Have somebody else with the permission approve it.",
     ),
+    Code.CONSENT_REQUIRED: _said(
+        403, "It serves a purpose that rests on consent, and you did not agree to it as it is now.",
+        "Read it in `GET /api/v1/processing-register`, then agree with "
+        "`PUT /api/v1/account/consents/{purpose}`.",
+    ),
     Code.INTEGRITY_ERROR: _said(
         500, "What is stored is not what was written; it is not shown.", _OURS,
     ),

@@ -42,6 +42,7 @@ export const SERVER_CODES = [
   'key_inactive',
   'key_in_use',
   'second_approver_needed',
+  'consent_required',
   'integrity_error',
   'access_denied',
   'access_token_invalid',

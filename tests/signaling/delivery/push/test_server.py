@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -472,3 +473,36 @@ async def test_who_had_processing_restricted_wakes_nobody_and_is_not_woken(stree
     sent = await ann.post(room)
     (told,) = await his.arrivals.until(1)
     assert told.said["id"] == sent["id"]
+
+
+async def test_c19_who_withdrew_is_not_woken(street: Street) -> None:
+    """Where the operator lets waking rest on consent: nobody is without it, nor for a new text."""
+    ann, bob = await street.pair()
+    his = await bob.browser()
+    await bob.settings()
+    room = await ann.room(bob)
+    register, mine = "/processing-register/push", "/account/consents/push"
+    wish = {"basis": "consent", "title": "Push", "text": "We wake your device."}
+
+    async def declared(**more: str) -> dict[str, Any]:
+        answer = await street.there.ask("PUT", register, {**wish, **more}, street.owner)
+        assert answer.status == 200, answer.text
+        return {name: answer.body[name] for name in ("version", "sha256")}
+
+    text = await declared()
+    try:
+        await ann.post(room, "before he agreed")
+        await his.arrivals.nothing()
+        await bob.must("PUT", mine, text)
+        sent = await ann.post(room, "agreed")
+        (told,) = await his.arrivals.until(1)
+        assert told.said["id"] == sent["id"]
+        await bob.must("DELETE", mine)
+        await ann.post(room, "withdrawn")
+        await declared(text="We wake your device, often.")
+        await bob.must("POST", f"/rooms/{room}/read", {"seq": sent["seq"]})
+        await ann.post(room, "another text")
+        await his.arrivals.nothing()
+        assert len(his.arrivals.told) == 1
+    finally:
+        await declared(basis="contract")

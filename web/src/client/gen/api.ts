@@ -283,7 +283,7 @@ export interface Close {
   readonly id: string;
 }
 
-export type Code = 'access_denied' | 'access_token_expired' | 'access_token_invalid' | 'access_token_revoked' | 'archive_invalid' | 'archive_tampered' | 'archive_too_large' | 'author_mismatch' | 'bad_request' | 'bad_sdp' | 'banned' | 'checksum_mismatch' | 'conflict' | 'cursor_invalid' | 'draining' | 'encryption_unavailable' | 'fields_invalid' | 'file_mode_mismatch' | 'file_not_ready' | 'file_quarantined' | 'file_too_complex' | 'file_type_mismatch' | 'file_type_refused' | 'file_unreadable' | 'grant_invalid' | 'idempotency_in_flight' | 'idempotency_mismatch' | 'insufficient_scope' | 'integrity_error' | 'internal' | 'key_destroyed' | 'key_in_use' | 'key_inactive' | 'key_unknown' | 'last_owner' | 'link_invalid' | 'login_refused' | 'login_taken' | 'message_not_found' | 'method_not_allowed' | 'not_acceptable' | 'not_found' | 'not_permitted' | 'origin_refused' | 'parameter_duplicated' | 'participant_not_found' | 'password_common' | 'password_guessable' | 'password_too_long' | 'password_too_short' | 'plaintext_refused' | 'precondition_failed' | 'precondition_required' | 'provider_refused' | 'quota_exceeded' | 'rate_limited' | 'reauthentication_required' | 'request_replayed' | 'room_full' | 'room_not_found' | 'second_approver_needed' | 'second_factor_needed' | 'sign_in_failed' | 'sign_up_closed' | 'signature_invalid' | 'timestamp_skewed' | 'tls_required' | 'token_expired' | 'token_invalid' | 'token_missing' | 'token_revoked' | 'too_large' | 'track_not_found' | 'tus_version_unsupported' | 'unavailable' | 'unimplemented' | 'unsupported_media_type' | 'upload_busy' | 'upload_incomplete' | 'upload_offset_mismatch' | 'version_unsupported';
+export type Code = 'access_denied' | 'access_token_expired' | 'access_token_invalid' | 'access_token_revoked' | 'archive_invalid' | 'archive_tampered' | 'archive_too_large' | 'author_mismatch' | 'bad_request' | 'bad_sdp' | 'banned' | 'checksum_mismatch' | 'conflict' | 'consent_required' | 'cursor_invalid' | 'draining' | 'encryption_unavailable' | 'fields_invalid' | 'file_mode_mismatch' | 'file_not_ready' | 'file_quarantined' | 'file_too_complex' | 'file_type_mismatch' | 'file_type_refused' | 'file_unreadable' | 'grant_invalid' | 'idempotency_in_flight' | 'idempotency_mismatch' | 'insufficient_scope' | 'integrity_error' | 'internal' | 'key_destroyed' | 'key_in_use' | 'key_inactive' | 'key_unknown' | 'last_owner' | 'link_invalid' | 'login_refused' | 'login_taken' | 'message_not_found' | 'method_not_allowed' | 'not_acceptable' | 'not_found' | 'not_permitted' | 'origin_refused' | 'parameter_duplicated' | 'participant_not_found' | 'password_common' | 'password_guessable' | 'password_too_long' | 'password_too_short' | 'plaintext_refused' | 'precondition_failed' | 'precondition_required' | 'provider_refused' | 'quota_exceeded' | 'rate_limited' | 'reauthentication_required' | 'request_replayed' | 'room_full' | 'room_not_found' | 'second_approver_needed' | 'second_factor_needed' | 'sign_in_failed' | 'sign_up_closed' | 'signature_invalid' | 'timestamp_skewed' | 'tls_required' | 'token_expired' | 'token_invalid' | 'token_missing' | 'token_revoked' | 'too_large' | 'track_not_found' | 'tus_version_unsupported' | 'unavailable' | 'unimplemented' | 'unsupported_media_type' | 'upload_busy' | 'upload_incomplete' | 'upload_offset_mismatch' | 'version_unsupported';
 
 export interface CodeOnly {
   readonly code: string;
@@ -1077,6 +1077,11 @@ export interface NotifyWish {
 }
 
 export type Nudge = 'overdue' | 'soon';
+
+export interface OAuthRefusal {
+  readonly error: string;
+  readonly error_description: string;
+}
 
 export interface ObjectionAnswer {
   readonly purpose: string;
@@ -3031,6 +3036,13 @@ export interface Operations {
     query: undefined;
     answer: NoticeAnswer;
   };
+  getPrivacyNoticeVersion: {
+    method: 'GET';
+    path: '/api/v1/privacy-notice/versions/{version}';
+    body: undefined;
+    query: undefined;
+    answer: NoticeAnswer;
+  };
   getProcessing: {
     method: 'GET';
     path: '/api/v1/account/processing';
@@ -3044,6 +3056,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: Register;
+  };
+  getPurposeVersion: {
+    method: 'GET';
+    path: '/api/v1/processing-register/{purpose_id}/versions/{version}';
+    body: undefined;
+    query: undefined;
+    answer: PurposeAnswer;
   };
   getPush: {
     method: 'GET';
