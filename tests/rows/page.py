@@ -11,7 +11,8 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from tests.rows.promises import PROMISES, Promise
+from tests.rows.promise import Promise
+from tests.rows.promises import PROMISES
 from tests.rows.recorder import ROOT, by_function, kept, rows_of
 
 PAGE = ROOT / "docs" / "compliance" / "promises.md"

@@ -6,18 +6,9 @@ in other folders that show it: those of calls start real servers and clients of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Promise:
-    """`missing`: what is not shown here, and what it would need."""
-
-    row: str
-    words: str
-    missing: str = ""
-    elsewhere: tuple[str, ...] = ()
-
+from tests.rows.compared import COMPARED
+from tests.rows.endured import ENDURED
+from tests.rows.promise import Promise
 
 PROMISES = (
     Promise("A2", "A security page, a security contact and a table of what is kept, and how"),
@@ -165,7 +156,10 @@ PROMISES = (
     ),
     Promise("B16", "After thirty days nothing of a message is left"),
     Promise("B17", "The shortest time wins, null keeps, a legal hold stands above"),
-    Promise("B18", "Erasure of messages, rooms and people, certified, backups included"),
+    Promise(
+        "B18",
+        "Erasure of messages, rooms and people, certified, backups included, and of no byte left",
+    ),
     Promise(
         "B20",
         "Rooms that keep nothing: no store, no log, no search, no route, nothing for who is away",
@@ -261,8 +255,12 @@ PROMISES = (
     ),
     Promise(
         "C19",
-        "Consent to a text, with versions, withdrawn as easily",
-        missing="A feature that waits for consent: nothing of today's rests on it",
+        "Consent to a text, with versions, withdrawn as easily; 403 without it",
+        missing="Consent for somebody else is 404, since no operation takes it; the row says 403. "
+        "Recordings: with recording",
+        elsewhere=(
+            "tests/signaling/delivery/push/test_server.py::test_c19_who_withdrew_is_not_woken",
+        ),
     ),
     Promise(
         "C20",
@@ -335,4 +333,6 @@ PROMISES = (
             "tests/signaling/accounts/test_load.py::test_two_hundred_sign_ins_do_not_stall_a_socket",
         ),
     ),
+    *COMPARED,
+    *ENDURED,
 )

@@ -13,12 +13,20 @@ from pathlib import Path
 import pytest
 
 from tests.merging import merge
+from tests.rows.promise import word_of
 from tests.rows.promises import PROMISES
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".pytest_cache" / "rows.json"
-# a5 is row A5; s1d, s4, s5a, s5b and s5c are sections of the page of promises.
-NAME = re.compile(r"test((?:_(?:[abc]\d{1,2}|s1d|s4|s5[abc]))+)_[a-z]")
+# a5 is row A5; the others (s1d, s1e_users, s5d_17, class_22) are in the table by their names.
+_LETTERED = re.compile(r"[abcf]\d{1,2}")
+_NAMED = {
+    word_of(promise.row): promise.row
+    for promise in PROMISES
+    if not _LETTERED.fullmatch(word_of(promise.row))
+}
+_WORD = "|".join([*sorted(map(re.escape, _NAMED), key=len, reverse=True), _LETTERED.pattern])
+NAME = re.compile(rf"test((?:_(?:{_WORD}))+)_[a-z]")
 
 ELSEWHERE = {name for promise in PROMISES for name in promise.elsewhere}
 _found: dict[str, str] = {}
@@ -26,14 +34,13 @@ _found: dict[str, str] = {}
 
 def rows_of(name: str) -> list[str]:
     """The rows of a test function's name: `test_b22_b26_calls` is of B22 and B26."""
-    found = NAME.match(name)
-    return [_row(word) for word in found[1].strip("_").split("_")] if found else []
+    if not (found := NAME.match(name)):
+        return []
+    return [_row(word) for word in re.findall(rf"(?<=_)(?:{_WORD})(?=_|$)", found[1])]
 
 
 def _row(word: str) -> str:
-    if word[0] == "s":
-        return word[1] if len(word) == 2 else f"{word[1]}.{word[2:].upper()}"
-    return f"{word[0].upper()}{int(word[1:])}"
+    return _NAMED.get(word) or f"{word[0].upper()}{int(word[1:])}"
 
 
 def function_of(nodeid: str) -> str:
