@@ -7,6 +7,7 @@ one whose files lie in a bucket, are scanned by ICAP, and whose media may be on 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.signaling.delivery.served import QUICK
 from tests.signaling.delivery.systems import relayed
 from tests.signaling.files import scanners
 from tests.signaling.files.s3_server import ACCESS, BUCKET, SECRET
+from tests.sync.watched import CLIENT, SERVER, Watched
 
 MEGABYTE = 1024 * 1024
 DAY = 86400
@@ -60,13 +62,18 @@ async def raised(folder: Path, clamd: int) -> AsyncIterator[Town]:
     async with services.web_push(pki) as web, receiving() as sink:
         toml = _egress({web.port: pki.authority, sink.port: None})
         settings = {**SETTINGS, "files.scanner": f"clamd://127.0.0.1:{clamd}"}
-        with standing(House(folder / "home", settings, clock=True, toml=toml)) as house:
+        watched = Watched(folder / "frames")
+        house = House(
+            folder / "home", settings, clock=True, toml=toml, environment=watched.environment
+        )
+        with standing(house):
             async with visiting(house) as there:
                 town = Town(house, there, _nobody(there), sink, web, *[_nobody(there)] * 3)
                 town.owner = await town.known(await there.owner(), house.login)
                 town.ann, town.bob, town.cy = [await town.person() for _ in range(3)]
                 web.public_key = (await town.owner.must("GET", "/push"))["public_key"]
                 yield town
+                await _documented(house, watched)
 
 
 @contextlib.asynccontextmanager
@@ -91,12 +98,21 @@ async def annexed(folder: Path, endpoint: str, clamd: Path) -> AsyncIterator[Ann
         allowed[relays["syslog"].port] = rsyslog.files.authority
         toml = _egress(allowed) + _push(folder, apns, fcm) + _bucket(folder, endpoint)
         settings = {**BESIDE, "files.scanner": f"icap://127.0.0.1:{icap}/virus_scan"}
-        house = stack.enter_context(standing(OnLoopback(folder / "home", settings, toml=toml)))
+        watched = Watched(folder / "frames")
+        house = OnLoopback(folder / "home", settings, toml=toml, environment=watched.environment)
+        stack.enter_context(standing(house))
         there = await enter(visiting(house))
         ends = (sink, apns, fcm, relays, rsyslog, kafka)
         annex = Annex(house, there, _nobody(there), *ends, folder)
         annex.owner = await annex.known(await there.owner(), house.login)
         yield annex
+        await _documented(house, watched)
+
+
+async def _documented(house: House, watched: Watched) -> None:
+    """Each frame of each device, and what the server said to it, is as its document says."""
+    counts = await asyncio.to_thread(watched.check_served, house.url, house.trust)
+    assert counts[CLIENT] and counts[SERVER], counts
 
 
 def _push(folder: Path, apns: services.ApnsService, fcm: services.FcmService) -> str:
