@@ -8,8 +8,9 @@ import json
 import re
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
-from tests.interop.peer import Peer, track
+from tests.interop.peer import Peer, descendants, track
 from tests.interop.servers import Server
 
 SHARE = 0.001
@@ -38,6 +39,14 @@ class Bystanders:
             assert lost <= SHARE * packets, f"{kind}: {lost} of {packets} lost"
         assert "Traceback" not in self.server.log(), self.server.log()[-3000:]
 
+    def memory(self) -> int:
+        """Bytes that the server and its processes hold (RssAnon of proc(5))."""
+        total = 0
+        for pid in (self.server.process.pid, *descendants(self.server.process.pid)):
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += sum(int(kb) * 1024 for kb in re.findall(r"RssAnon:\s+(\d+) kB", status))
+        return total
+
     def drops(self) -> dict[str, float]:
         """The engine's counted drops, by reason, from the operator's metrics."""
         words = ["curl", "-s", self.server.operator + "/metrics"]
@@ -48,14 +57,16 @@ class Bystanders:
             totals[reason] = totals.get(reason, 0) + float(value)
         return totals
 
-    async def counted(self, reasons: set[str], action: Callable[[], Awaitable[None]]) -> None:
-        """After the action at least one of these counters has grown (snapshots are 1 s old)."""
+    async def counted(
+        self, reasons: set[str], action: Callable[[], Awaitable[None]], at_least: float = 1
+    ) -> None:
+        """After the action these counters have grown, together (snapshots are 1 s old)."""
         before = self.drops()
         await action()
         for _ in range(30):
             now = self.drops()
-            if any(now.get(r, 0) > before.get(r, 0) for r in reasons):
+            if sum(now.get(r, 0) - before.get(r, 0) for r in reasons) >= at_least:
                 return
             await asyncio.sleep(0.1)
         grown = {r: n - before.get(r, 0) for r, n in now.items() if n > before.get(r, 0)}
-        raise AssertionError(f"none of {reasons} grew, but {json.dumps(grown)}")
+        raise AssertionError(f"{reasons} did not grow by {at_least}: {json.dumps(grown)}")

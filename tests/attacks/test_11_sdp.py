@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,6 +36,7 @@ def sections(offer: str, count: int) -> str:
 
 CHANGES: dict[str, Callable[[str], str]] = {
     "ten_megabytes": lambda o: o + "a=x:" + "y" * 10_000_000 + "\r\n",
+    "a_hundred_thousand_candidates": lambda o: o + "\r\n".join([*candidates(100_000, 9), ""]),
     "ten_thousand_sections": lambda o: sections(o, 10_000),
     "plain_rtp": lambda o: o.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
     "md5": lambda o: re.sub(r"a=fingerprint:\S+ \S+", "a=fingerprint:md5 " + "00:" * 15 + "00", o),
@@ -67,25 +69,77 @@ async def test_bad_offers_are_refused_quickly(
         assert "Traceback" not in text and len(text) < 4000
 
 
-async def test_many_and_special_candidates_are_ignored(
-    server: Server, room: str, bystanders: Bystanders
-) -> None:
-    """Nothing is ever sent to an address that has not sent a valid check first."""
+NAMES = ["127.0.0.1", "169.254.169.254", "host.local", "example.invalid", "::1", "0.0.0.0"]
+FITTING = 15_000
+"""Candidates in an offer of the size that is taken."""
+
+
+def candidates(count: int, port: int) -> list[str]:
+    return [
+        f"a=candidate:{n} 1 udp {n} {NAMES[n % len(NAMES)]} {port} typ host" for n in range(count)
+    ]
+
+
+@contextlib.contextmanager
+def silent_trap() -> Iterator[int]:
+    """A port to which nothing may come: nothing is sent to who has not sent a valid check."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trap:
         trap.bind(("127.0.0.1", 0))
         trap.setblocking(False)
-        port = trap.getsockname()[1]
-        names = ["127.0.0.1", "169.254.169.254", "host.local", "example.invalid", "::1", "0.0.0.0"]
-        lines = [
-            f"a=candidate:{n} 1 udp {n} {names[n % len(names)]} {port} typ host\r\n"
-            for n in range(3_000)
-        ]
+        yield trap.getsockname()[1]
+        with pytest.raises(BlockingIOError):
+            trap.recv(2048)
+
+
+async def test_many_and_special_candidates_are_ignored(
+    server: Server, room: str, bystanders: Bystanders
+) -> None:
+    """As many as an offer holds; 100,000 in one are refused (`test_bad_offers`)."""
+    with silent_trap() as port:
         async with bystanders.unharmed(), Attacker(server, room, "scanner") as attacker:
-            attacker.change = lambda offer: offer + "".join(lines)
+            lines = "\r\n".join(candidates(FITTING, port)) + "\r\n"
+            attacker.change = lambda offer: offer + lines
             await attacker.connect()
             await asyncio.sleep(2)
-            with pytest.raises(BlockingIOError):
-                trap.recv(2048)
+
+
+async def test_a_hundred_thousand_trickled_candidates_are_ignored(
+    server: Server, room: str, bystanders: Bystanders
+) -> None:
+    """One session's, 290 a request as WHIP's fragments hold them; it stays connected."""
+    with silent_trap() as port:
+        async with bystanders.unharmed(), Attacker(server, room, "scanner") as attacker:
+            await attacker.connect()
+            session = attacker.session
+            headers = {
+                "Content-Type": "application/trickle-ice-sdpfrag",
+                "If-Match": session.etag,
+            }
+            lines, taken = candidates(100_000, port), 0
+            for at in range(0, len(lines), 290):
+                some = lines[at : at + 290]
+                body = "\r\n".join(["m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0", *some, ""])
+                async with session.http.patch(
+                    session.location, data=body, headers=headers
+                ) as answer:
+                    assert answer.status in {204, 429}, (answer.status, await answer.text())
+                    taken += len(some) if answer.status == 204 else 0
+            print(f"{taken} of {len(lines)} candidates were read")
+            assert attacker.pc.connectionState == "connected"
+            kept, ignored = await _candidates_of(attacker)
+            assert kept <= 30 and ignored >= taken
+            await asyncio.sleep(1)
+
+
+async def _candidates_of(attacker: Attacker) -> tuple[int, int]:
+    operator, http = attacker.server.operator, attacker.session.http
+    async with http.get(f"{operator}/calls") as answer:
+        calls = (await answer.json())["calls"]
+    (call,) = [c["id"] for c in calls if c["room"] == attacker.session.room]
+    async with http.get(f"{operator}/calls/{call}") as answer:
+        (participant,) = (await answer.json())["participants"]
+    media = participant["media"]
+    return int(media["candidates_kept"]), int(media["candidates_ignored"])
 
 
 async def test_line_breaks_do_not_reach_others(

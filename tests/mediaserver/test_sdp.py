@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediaserver.candidates import Candidates
 from mediaserver.describe import write_answer
 from mediaserver.errors import ClientError, Code
 from mediaserver.negotiation import remote_of
@@ -129,6 +130,14 @@ def test_thousands_of_candidates_are_ignored_and_counted_not_refused() -> None:
     candidates = parse(OFFER + "".join(lines)).candidates
     assert len(candidates.kept) == 30
     assert candidates.ignored >= 4970
+
+
+def test_a_hundred_thousand_candidates_are_looked_at_one_by_one() -> None:
+    """More than an offer of the size that is taken holds: what trickles adds up to them."""
+    candidates = Candidates()
+    for n in range(100_000):
+        candidates.add(f"{n} 1 udp 1 198.51.{n % 250}.{n % 200} {n % 65535 + 1} typ host")
+    assert (len(candidates.kept), candidates.ignored) == (30, 99_970)
 
 
 def test_candidates_are_kept_counted_and_bounded() -> None:
