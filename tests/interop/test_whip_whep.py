@@ -8,14 +8,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 
 from tests.interop import clients, media, scenario
 from tests.interop.peer import running
 from tests.interop.servers import Server
 from tests.interop.test_driver import STACKS
-from tests.interop.whip_client import WhipSession
+from tests.interop.whip_client import WhipSession, ffmpeg_publisher
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -47,14 +46,8 @@ async def test_watches_by_whep(server: Server, room: str, folder: Path, stack: s
 async def test_ffmpeg_publishes_by_whip(server: Server, room: str, folder: Path) -> None:
     async with running(clients.start("libwebrtc", folder, name="bob")) as (two,):
         await scenario.join(server, room, two)
-        size, tone = "testsrc=size=320x240:rate=15", "sine=sample_rate=48000"
-        words = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin"]
-        words += ["-re", "-f", "lavfi", "-i", size, "-re", "-f", "lavfi", "-i", tone, "-t", "60"]
-        words += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-profile:v", "baseline", "-bf", "0"]
-        words += ["-g", "15", "-preset", "ultrafast", "-c:a", "libopus", "-ar", "48000", "-ac", "2"]
-        words += ["-f", "whip", "-authorization", server.token(room, "ffmpeg", canSubscribe=False)]
+        words = ffmpeg_publisher(server, room)
         log = (folder / "ffmpeg.log").open("wb")
-        words.append(f"{server.http}/whip/{room}")
         encoder = subprocess.Popen(words, stdout=log, stderr=log)  # noqa: ASYNC220 - at once
         try:
             await scenario.hears_and_sees(two, within=30)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
+import imageio_ffmpeg  # type: ignore[import-untyped]
 
 from tests.interop.peer import Peer
 from tests.interop.servers import Server
@@ -57,3 +58,14 @@ class WhipSession:
     async def end(self) -> int:
         async with self.http.delete(self.location) as response:
             return response.status
+
+
+def ffmpeg_publisher(server: Server, room: str) -> list[str]:
+    """The command line of an ffmpeg that publishes a picture and a tone for a minute."""
+    size, tone = "testsrc=size=320x240:rate=15", "sine=sample_rate=48000"
+    words = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-nostdin"]
+    words += ["-re", "-f", "lavfi", "-i", size, "-re", "-f", "lavfi", "-i", tone, "-t", "60"]
+    words += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-profile:v", "baseline", "-bf", "0"]
+    words += ["-g", "15", "-preset", "ultrafast", "-c:a", "libopus", "-ar", "48000", "-ac", "2"]
+    words += ["-f", "whip", "-authorization", server.token(room, "ffmpeg", canSubscribe=False)]
+    return [*words, f"{server.http}/whip/{room}"]

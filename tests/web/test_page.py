@@ -43,13 +43,13 @@ def test_page(group: str, tmp_path: Path) -> None:
     # Each with one above it: that is where files are served from.
     ports = [free_port(above=1) for _ in range(5)]
     words = [node, "e2e/run.mjs", "--group", group]
-    words += ["--serve", _server_command(ports, tmp_path, SETTINGS.get(group, []))]
+    words += ["--serve", server_command(ports, tmp_path, SETTINGS.get(group, []))]
     words += ["--origin", f"http://127.0.0.1:{ports[0]}"]
     words += ["--secure", f"https://localhost:{ports[1]}", "--log", str(tmp_path / "log")]
     assert _run(words, MINUTES[group] * 60) == 0
 
 
-def _server_command(ports: list[int], state: Path, settings: list[str]) -> str:
+def server_command(ports: list[int], state: Path, settings: list[str]) -> str:
     """The installed `sotto` where there is one, otherwise this checkout's."""
     installed = Path(sys.executable).with_name("sotto")
     checkout = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "signaling.cli"]
