@@ -158,7 +158,7 @@ PROMISES = (
     Promise("B17", "The shortest time wins, null keeps, a legal hold stands above"),
     Promise(
         "B18",
-        "Erasure of messages, rooms and people, certified, backups included",
+        "Erasure of messages, rooms and people, certified; in no byte, nor in backups",
     ),
     Promise(
         "B20",
