@@ -229,6 +229,7 @@ FAULTS = (
         "A full disk acknowledges nothing, reads go on, and it heals with the room",
         missing="An alert at 85 %: with monitoring",
         elsewhere=(
+            *tests_in("sync/test_f06_full_disk", "f06_a_full_disk_acknowledges_nothing_and_heals"),
             *tests_in("signaling/storage/test_embedded", "a_full_disk_is_an_outage_that_heals"),
             *tests_in(
                 "signaling/files/test_endured", "a_full_disk_never_acknowledges_and_recovers"
@@ -238,7 +239,16 @@ FAULTS = (
             ),
         ),
     ),
-    Promise("F7", "The clock jumps by an hour and by a month: nobody is cut off, order stays"),
+    Promise(
+        "F7",
+        "The clock jumps by an hour and by a month: nobody is cut off, order stays",
+        elsewhere=tests_in(
+            "sync/test_f07_clocks",
+            "f07_a_jump_of_the_servers_clock_cuts_nobody_off",
+            "f07_a_call_token_may_be_a_minute_off",
+            "f07_a_device_whose_clock_is_off_is_one_like_the_others",
+        ),
+    ),
     Promise(
         "F16",
         "Two thousand clients come at once and are let in a few at a time",
