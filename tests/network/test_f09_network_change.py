@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,9 @@ async def test_media_follows_to_the_other_network(tmp_path: Path, runs: int) -> 
     await repeated("F9 gap, s", runs, tmp_path, 2.0, one_change, together=2)
 
 
-async def ice_restart(folder: Path, seed: int) -> float:
+async def ice_restart(folder: Path, seed: int, single: bool) -> float:
     """The address changes under the only interface: the client must restart ICE."""
-    async with calling(folder, direct=("mover", "bob"), seed=seed, single=False) as call:
+    async with calling(folder, direct=("mover", "bob"), seed=seed, single=single) as call:
         await call.publish("mover")
         await call.publish("bob")
         await flowing(call["mover"])
@@ -77,6 +78,8 @@ async def ice_restart(folder: Path, seed: int) -> float:
         return worst_gap(after) / 1000
 
 
-async def test_ice_restart_after_a_change_of_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize("single", [True, False], ids=["single", "dual"])
+async def test_ice_restart_after_a_change_of_address(tmp_path: Path, single: bool) -> None:
     """No figure is promised for a client that has to notice by itself; it resumes, same tracks."""
-    await repeated("ICE restart gap, s", 1, tmp_path, 30.0, ice_restart)
+    change = partial(ice_restart, single=single)
+    await repeated("ICE restart gap, s", 1, tmp_path, 30.0, change)
