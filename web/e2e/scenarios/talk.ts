@@ -13,7 +13,7 @@ export async function join(tab: Tab, origin: string, room: string, name: string)
   await tab.inCall();
 }
 
-export async function pair(world: World, room: string): Promise<[Tab, Tab]> {
+async function pair(world: World, room: string): Promise<[Tab, Tab]> {
   const [ada, ben] = await Promise.all([world.chromium.open(), world.chromium.open()]);
   await join(ada, world.server.origin, room, 'Ada');
   await join(ben, world.server.origin, room, 'Ben');

@@ -246,7 +246,11 @@ fn lies_about_bandwidth_stay_within_bounds() {
         let mut number = 0u16;
         undisturbed(&mut world, |world| {
             number = number.wrapping_add(977);
-            let rate = if number.is_multiple_of(2) { u64::MAX / 2 } else { 0 };
+            let rate = if number.is_multiple_of(2) {
+                u64::MAX / 2
+            } else {
+                0
+            };
             let mut fci = vec![0u8; 8];
             fci[..2].copy_from_slice(&number.to_be_bytes());
             fci[2..4].copy_from_slice(&3_000u16.to_be_bytes());
