@@ -1,4 +1,4 @@
-"""Class 9, ASVS 17.2.1, 17.2.2, 17.2.8: fingerprints, suites, fragments, stalled handshakes."""
+"""Class 9, ASVS 17.2.1, 17.2.2, 17.2.8: fingerprints, suites, fragments."""
 
 from __future__ import annotations
 
@@ -178,20 +178,3 @@ async def test_overlapping_and_huge_fragments(
             if number % 20 == 0:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(1)
-
-
-async def test_stalled_handshake_is_freed(
-    server: Server, room: str, bystanders: Bystanders
-) -> None:
-    """The session of somebody who never begins DTLS is gone within 45 s."""
-    async with bystanders.unharmed(), Attacker(server, room, "idler") as attacker:
-        attacker.handshake.clear()
-        await attacker.connect(wait=False)
-        await attacker.checked()
-        for _ in range(90):
-            async with attacker.session.http.get(server.operator + "/calls") as answer:
-                calls = (await answer.json())["calls"]
-            if all(c["room"] != room or c["participant_count"] == 0 for c in calls):
-                return
-            await asyncio.sleep(0.5)
-        raise AssertionError(calls)
