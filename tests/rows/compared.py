@@ -545,6 +545,12 @@ COMPLAINTS = (
         elsewhere=(
             *noun("own", "unread_counts"),
             *tests_in(CHAT + "own", "unread_counts_and_always_reaches_zero"),
+            *tests_in(
+                CHAT + "unread",
+                "counts_are_what_is_shown_and_not_read",
+                "reading_everything_leaves_nothing",
+                "reading_the_room_and_each_thread_leaves_nothing",
+            ),
         ),
     ),
     Promise(

@@ -208,6 +208,10 @@ FAULTS = (
                 "signaling/sync/test_feed", "a_killed_redis_loses_nothing_and_slows_to_the_poll"
             ),
             *tests_in("signaling/bus/test_redis", "a_hanging_redis_delays_nobody"),
+            *tests_in(
+                "network/test_f04_sentinel_failover",
+                "f04_live_delivery_survives_the_leader_of_redis",
+            ),
         ),
     ),
     Promise(
