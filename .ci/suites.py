@@ -207,7 +207,8 @@ LONG = (
     Suite("page", 11, all_of("tests/web", times=8)),
     Suite("network-loss", 95, network("f10")),
     Suite("network-moves", 95, network("f09", "f14", "f15", "f19")),
-    Suite("network-paths", 95, network("f05", "f11", "f12", "f13", "survives")),
+    Suite("network-paths", 95, network("f05_stalled", "f11", "f12", "f13", "survives")),
+    Suite("network-messages", 95, network("f04", "f05_sync")),
     Suite("attacks", 12, all_of("tests/attacks", times=8)),
     Suite("soak", SOAK + 30, (pytest("-s", "tests/soak", long=True),)),
 )
