@@ -20,7 +20,6 @@ NoticeKind = Literal[
 Urgency = Literal["very-low", "low", "normal", "high"]
 """RFC 8030 section 5.3."""
 
-RING_SECONDS = 30
 DAY = 86400
 SILENT = frozenset({"read", "deleted", "over"})
 """Take something from the screen and put nothing there."""
