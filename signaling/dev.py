@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 import segno
 
+from signaling import mdns
 from signaling.addresses import lan_addresses
 from signaling.config import DEV_KEY, DEV_SECRET, Config
 from signaling.errors import ConfigError
@@ -50,7 +51,9 @@ def profile(state: Path, *, lan: bool, want_turn: bool) -> Profile:
     shared = tuple(addresses) if lan else ()
     if lan and not shared:
         raise ConfigError("--lan", NO_ADDRESS)
+    turn_host = _shared_name(shared) if shared else "localhost"
     names = ["localhost", LOOPBACK, "::1", *_host_names(), *shared]
+    names += [turn_host] if turn_host not in names else []
     files = certificates.ensure(state / "tls", names, datetime.now(UTC))  # noqa: TID251 - adapter
     host = "0.0.0.0" if lan else LOOPBACK  # noqa: S104 - asked for with --lan
     base: dict[str, Any] = {
@@ -68,15 +71,14 @@ def profile(state: Path, *, lan: bool, want_turn: bool) -> Profile:
         except CoturnMissing as error:
             missing = error.message
         else:
-            base["turn"] = _turn(shared, addresses)
+            base["turn"] = _turn(turn_host, shared, addresses)
     return Profile(base, files, shared, missing)
 
 
-def _turn(shared: tuple[str, ...], own: list[str]) -> dict[str, Any]:
-    """URLs carry a host name: Firefox checks the certificate of TURN over TLS against it."""
+def _turn(host: str, shared: tuple[str, ...], own: list[str]) -> dict[str, Any]:
     relay = own[0] if own else LOOPBACK
     return {
-        "host": _shared_name(shared) if shared else "localhost",
+        "host": host,
         "secret": Secret(secrets.token_urlsafe(32)),
         "supervise": True,
         "listen": [LOOPBACK, *shared],
@@ -90,11 +92,18 @@ def _host_names() -> list[str]:
 
 
 def _shared_name(shared: tuple[str, ...]) -> str:
-    """This machine's name where it leads to a shared address, else that address itself."""
-    with contextlib.suppress(OSError):
-        name = socket.gethostname()
-        if socket.gethostbyname(name) in shared:
-            return name
+    """What TURN URLs carry: a name by which others find a shared address, else that address.
+
+    Firefox wants a name for TURN over TLS. A name without a domain says nothing: this machine
+    knows its own, a phone does not.
+    """
+    for name in _host_names():
+        local = f"{name.partition('.')[0]}.local"
+        if any(mdns.published(local, address) for address in shared):
+            return local
+        with contextlib.suppress(OSError):
+            if "." in name and socket.gethostbyname(name) in shared:
+                return name
     return shared[0]
 
 
