@@ -32,6 +32,9 @@ pub struct Limits {
     /// Answers to NACK of one subscriber: each packet this often, and this share of a subscription's
     /// bitrate; paths that lose many packets get more (`Repair::at`).
     pub repair: Repair,
+    /// All answers to NACK of one transport, bit/s, whatever it says of its losses: three fifths of a
+    /// stream of 5 Mbit/s, which is what a path with the worst loss needs for one.
+    pub max_repair_bitrate: u32,
     /// DTLS datagrams a second handed to Python from one transport: a handshake needs about ten, data
     /// channels the rest (4,000 are about 35 Mbit/s of file transfer).
     pub max_dtls_per_second: u32,
@@ -56,6 +59,7 @@ impl Default for Limits {
                 times: 3,
                 share: 25,
             },
+            max_repair_bitrate: 3_000_000,
             max_dtls_per_second: 4_000,
             mtu: 1_232,
             max_bitrate: 100_000_000,

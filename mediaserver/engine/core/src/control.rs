@@ -207,12 +207,14 @@ impl Core {
         entry.sent.nacks += 1;
         let highest = entry.rewriter.next_out().wrapping_sub(1);
         let rtt = transport.rtt_or_guess();
-        let loss = transport.bandwidth.loss().max(entry.sent.loss);
+        let loss = transport.bandwidth.loss_of_stream(entry.sent.loss);
         let repair = self.cfg.limits.repair.at(loss);
         let numbers = (sequence, highest);
-        let mut record: Record = entry
-            .history
-            .answer(now, subscription, numbers, rtt, repair)?;
+        let limit = &mut transport.repair_limit;
+        let mut record: Record =
+            entry
+                .history
+                .answer(now, subscription, numbers, rtt, repair, limit)?;
         record.flags |= if entry.identical { AGAIN } else { RTX };
         if !enqueue_again(transport, index, record, &mut self.dirty) {
             return Err(Drop::QueueOverflow);

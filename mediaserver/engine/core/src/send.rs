@@ -302,7 +302,13 @@ impl Core {
             counters.padding_out += u64::from(padding);
         }
         subscription.sent_record(now, record, len, cfg.limits.repair.share);
-        counters.rtx_out += u64::from(record.has(RTX | AGAIN));
+        if record.has(RTX | AGAIN) {
+            counters.rtx_out += 1;
+            if !record.has(PROBE) {
+                counters.repairs_out += 1;
+                counters.repair_bytes_out += len as u64;
+            }
+        }
         Some((len, numbered))
     }
 

@@ -28,6 +28,9 @@ pub struct Counters {
     /// Runs sent by length: 1, 2, 3-4, 5-8, 9-16, 17 and more.
     pub run_lengths: [u64; 6],
     pub rtx_out: u64,
+    /// Those of `rtx_out` that answer a NACK; the others are probes.
+    pub repairs_out: u64,
+    pub repair_bytes_out: u64,
     pub rtx_in: u64,
     pub rtcp_in: u64,
     pub rtcp_out: u64,

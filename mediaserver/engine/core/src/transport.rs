@@ -23,7 +23,7 @@ use crate::wire::{srtp, twcc};
 /// More than this waiting for one subscriber is a second of 4K video: it will not catch up.
 pub const MAX_QUEUE: usize = 4_096;
 
-/// Token bucket of a source: packets a second, with a tenth of a second of burst.
+/// Token bucket: so many units (packets, bytes) a second, with a quarter of a second of burst.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     rate: u32,
@@ -42,13 +42,19 @@ impl RateLimit {
 
     /// False when the source exceeds its rate.
     pub fn allow(&mut self, now: Time) -> bool {
+        self.take(now, 1)
+    }
+
+    /// False, and nothing taken, when so many units exceed the rate.
+    pub fn take(&mut self, now: Time, units: u64) -> bool {
         let full = u64::from(self.rate) * SECONDS / 4;
-        self.tokens = (self.tokens + now.since(self.at) * u64::from(self.rate)).min(full);
+        let elapsed = now.since(self.at).min(SECONDS);
+        self.tokens = (self.tokens + elapsed * u64::from(self.rate)).min(full);
         self.at = now;
-        if self.tokens < SECONDS {
+        let Some(left) = self.tokens.checked_sub(units * SECONDS) else {
             return false;
-        }
-        self.tokens -= SECONDS;
+        };
+        self.tokens = left;
         true
     }
 }
@@ -108,6 +114,8 @@ pub struct Transport {
     pub outbound: Option<Box<srtp::Sender>>,
     pub limit: RateLimit,
     pub dtls_limit: RateLimit,
+    /// Bytes of answers to NACK.
+    pub repair_limit: RateLimit,
     /// Inbound SSRC to encoding; only from signalling or authenticated packets.
     pub streams: FastMap<u32, Stream>,
     pub publications: Vec<u32>,
@@ -162,6 +170,7 @@ impl Transport {
             outbound: None,
             limit: RateLimit::new(limits.max_packets_per_second),
             dtls_limit: RateLimit::new(limits.max_dtls_per_second),
+            repair_limit: RateLimit::new(limits.max_repair_bitrate / 8),
             streams: FastMap::default(),
             publications: Vec::new(),
             subscriptions: Vec::new(),

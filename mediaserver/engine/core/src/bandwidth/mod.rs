@@ -188,6 +188,18 @@ impl Bandwidth {
         self.send_side.as_ref().map_or(0.0, |s| s.loss())
     }
 
+    /// Share of its packets that a stream loses, of which its reports say `reported`. Where there is
+    /// transport-wide feedback they are believed up to twice of what that says of the path: who lies
+    /// there pays with the estimate, while a report alone costs nothing.
+    pub fn loss_of_stream(&self, reported: f64) -> f64 {
+        if self.can_probe() {
+            let loss = self.loss();
+            reported.clamp(loss, 2.0 * loss)
+        } else {
+            reported
+        }
+    }
+
     /// REMB is a measurement by the receiver; transport-cc says nothing about idle capacity.
     pub fn can_probe(&self) -> bool {
         self.feedback == Feedback::TransportCc && !self.deaf

@@ -5,13 +5,17 @@ use crate::collections::prefetch;
 use crate::drops::Drop;
 use crate::egress::record::Record;
 use crate::time::{MILLIS, SECONDS, Time};
+use crate::transport::RateLimit;
 
 const MAX_ENTRIES: usize = 2_048;
 const START_ENTRIES: usize = 32;
 /// Sent within this time, a packet is still on its way: the NACK was made before it.
 const IN_FLIGHT: u64 = 20 * MILLIS;
-/// What may always be sent again, so that a slow stream can recover from a burst of loss.
+/// What may be sent again at first, and each second on a path that loses many packets: a share of a
+/// slow stream is too little for a burst.
 const MIN_BUDGET: u64 = 8_000;
+/// What a stream may have saved at the end of a second.
+const MAX_BUDGET: u64 = 4 * MIN_BUDGET;
 /// Packets that may stay missing: each freezes the picture until a keyframe comes.
 const UNREPAIRED: f64 = 1e-4;
 /// As often as libwebrtc asks for a packet.
@@ -139,7 +143,8 @@ impl History {
         self.entries[index] = Some(Entry::new(now, record));
         if now.since(self.window) >= SECONDS {
             self.window = now;
-            self.budget = self.budget.clamp(MIN_BUDGET, MIN_BUDGET * 4);
+            let least = if self.share > share { MIN_BUDGET } else { 0 };
+            self.budget = self.budget.clamp(least, MAX_BUDGET);
         }
         let share = share.max(self.share);
         self.budget += (u64::from(record.size) * u64::from(share)).div_ceil(100);
@@ -181,7 +186,7 @@ impl History {
     }
 
     /// The record of subscription `index` to send again for a NACK, or why not. `highest` is the
-    /// newest number sent.
+    /// newest number sent, `path` bounds the bytes of all answers to this subscriber.
     pub fn answer(
         &mut self,
         now: Time,
@@ -189,6 +194,7 @@ impl History {
         (sequence, highest): (u16, u64),
         rtt: u64,
         repair: Repair,
+        path: &mut RateLimit,
     ) -> Result<Record, Drop> {
         self.share = repair.share;
         if self.entries.is_empty() {
@@ -207,7 +213,7 @@ impl History {
             return Err(Drop::NackRepeated);
         }
         let cost = u64::from(entry.size) + 40;
-        if cost > self.budget {
+        if cost > self.budget || !path.take(now, cost) {
             return Err(Drop::NackBudget);
         }
         self.budget -= cost;

@@ -78,6 +78,8 @@ pub struct Client {
     pub bytes_in: u64,
     pub silent: bool,
     pub remb: Option<u64>,
+    /// Says of each so many packets that one did not come; 0: the truth.
+    pub denies: u16,
 }
 
 pub fn key_material(seed: u8) -> ([u8; 16], [u8; 12]) {
@@ -131,6 +133,7 @@ impl Client {
             bytes_in: 0,
             silent: false,
             remb: None,
+            denies: 0,
         }
     }
 
@@ -415,7 +418,8 @@ impl Client {
         let header = unprotected.header;
         let packet = &datagram[..unprotected.len];
         let values = Values::read(&self.ids, header.elements(packet));
-        if let Some(number) = values.transport_cc {
+        let told = |number: &u16| self.denies == 0 || number % self.denies != 0;
+        if let Some(number) = values.transport_cc.filter(told) {
             self.arrivals.record(number, now.micros());
         }
         let payload = header.payload(packet).unwrap();

@@ -14,9 +14,13 @@ pub const RATES: [u64; 3] = [150_000, 500_000, 1_700_000];
 
 /// Publisher 0 with audio and simulcast video, and one subscriber of both.
 pub fn call(seed: u64, workers: u16) -> (World, u64, u64) {
-    let mut world = World::new(seed, workers);
+    call_in(World::new(seed, workers))
+}
+
+pub fn call_in(mut world: World) -> (World, u64, u64) {
+    let workers = world.cores.len();
     let publisher = world.join(0);
-    let subscriber = world.join(usize::from(workers - 1));
+    let subscriber = world.join(workers - 1);
     let audio = world.publish(publisher, specs::audio("0"), Source::audio("0", 1_000));
     let video = world.publish(
         publisher,

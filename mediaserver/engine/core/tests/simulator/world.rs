@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sotto_engine_core::Core;
 use sotto_engine_core::command::Command;
-use sotto_engine_core::config::CoreConfig;
+use sotto_engine_core::config::{CoreConfig, Limits};
 use sotto_engine_core::event::Event;
 use sotto_engine_core::ice::worker_prefix;
 use sotto_engine_core::io::Io;
@@ -90,9 +90,14 @@ pub fn seeds() -> impl Iterator<Item = u64> {
 
 impl World {
     pub fn new(seed: u64, workers: u16) -> World {
+        World::limited(seed, workers, Limits::default())
+    }
+
+    pub fn limited(seed: u64, workers: u16, limits: Limits) -> World {
         let cfg = |worker| CoreConfig {
             workers,
             seed: seed ^ worker,
+            limits: limits.clone(),
             ..CoreConfig::default()
         };
         World {
