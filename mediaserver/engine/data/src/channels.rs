@@ -15,9 +15,8 @@ use sctp_proto::{
     Association, AssociationHandle, DatagramEvent, Endpoint, EndpointConfig, Error, Payload,
     PayloadProtocolIdentifier as Ppi, ReliabilityType, ServerConfig, StreamEvent, TransportConfig,
 };
+use sotto_engine_core::wire::dcep::{self, Message, Open, Reliability};
 use sotto_engine_core::wire::sctp;
-
-use crate::dcep::{self, Message, Open, Reliability};
 
 /// The association has no address of its own inside DTLS; the library wants one.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);

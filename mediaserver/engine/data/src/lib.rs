@@ -5,7 +5,6 @@
 //! `engine/py` on behalf of `mediaserver/data_channels.py`; time is an argument.
 
 mod channels;
-mod dcep;
 
 pub use channels::{Channels, Config, Event, SendError};
-pub use dcep::{Open, Reliability};
+pub use sotto_engine_core::wire::dcep::{Open, Reliability};

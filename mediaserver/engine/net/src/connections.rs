@@ -4,11 +4,12 @@
 use std::io;
 
 use sotto_engine_core::time::SECONDS;
+use sotto_engine_core::wire::framing::next_frame;
 use sotto_engine_core::wire::stun::is_stun;
 
 use crate::routes::owner;
 use crate::sys::Ready;
-use crate::tcp::{Connection, Cut, next_frame};
+use crate::tcp::{Connection, Cut};
 use crate::worker::{CONNECTION, LISTENER, State};
 
 /// Connections accepted in one turn, so that a flood of them leaves time for media.
@@ -95,8 +96,8 @@ impl State {
             let frame = match next_frame(&mut scratch[..read.end], &mut at) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
-                Err(reason) => {
-                    cut = Some(reason);
+                Err(_) => {
+                    cut = Some(Cut::Oversize);
                     break;
                 }
             };

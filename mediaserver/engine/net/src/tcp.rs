@@ -10,13 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sotto_engine_core::path::Path;
 use sotto_engine_core::time::Time;
+use sotto_engine_core::wire::framing::{MAX_FRAME, PREFIX};
 
 use crate::config::TcpLimits;
 use crate::sys;
 
-/// Larger frames are no datagram of WebRTC: DTLS, STUN and SRTP stay near 1,500 bytes.
-pub const MAX_FRAME: usize = 4_096;
-const PREFIX: usize = 2;
 /// What one read may bring.
 const READ: usize = 64 * 1024;
 /// Room for a read behind what was kept, which at a hand-over is a whole read.
@@ -331,29 +329,6 @@ fn waits(error: &io::Error) -> bool {
     )
 }
 
-/// The frame that starts at `at`, moving `at` behind it; `None` when it is not whole yet.
-pub fn next_frame<'a>(bytes: &'a mut [u8], at: &mut usize) -> Result<Option<&'a mut [u8]>, Cut> {
-    loop {
-        let rest = &bytes[*at..];
-        if rest.len() < PREFIX {
-            return Ok(None);
-        }
-        let size = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
-        if size > MAX_FRAME {
-            return Err(Cut::Oversize);
-        }
-        if rest.len() < PREFIX + size {
-            return Ok(None);
-        }
-        let start = *at + PREFIX;
-        *at = start + size;
-        // RFC 4571 section 2: a null packet is ignored.
-        if size > 0 {
-            return Ok(Some(&mut bytes[start..start + size]));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -387,34 +362,6 @@ mod tests {
             Connection::new(fd, 0, remote, 1, Time::ZERO, permit),
             client,
         )
-    }
-
-    #[test]
-    fn frames_are_found_wherever_the_stream_is_cut() {
-        let mut stream = Vec::new();
-        for size in [1usize, 0, 700, MAX_FRAME, 3] {
-            stream.extend_from_slice(&(size as u16).to_be_bytes());
-            stream.extend(std::iter::repeat_n(size as u8, size));
-        }
-        for piece in [1usize, 2, 3, 100, 5000, 9000] {
-            let (mut kept, mut sizes) = (Vec::new(), Vec::new());
-            for part in stream.chunks(piece) {
-                kept.extend_from_slice(part);
-                let mut at = 0;
-                while let Some(frame) = next_frame(&mut kept, &mut at).unwrap() {
-                    sizes.push(frame.len());
-                }
-                kept.drain(..at);
-                assert!(kept.len() < PREFIX + MAX_FRAME);
-            }
-            assert_eq!(sizes, [1, 700, MAX_FRAME, 3]);
-        }
-    }
-
-    #[test]
-    fn an_oversized_frame_ends_the_connection_before_it_is_stored() {
-        let mut bytes = 0xFFFFu16.to_be_bytes();
-        assert_eq!(next_frame(&mut bytes, &mut 0).unwrap_err(), Cut::Oversize);
     }
 
     #[test]

@@ -8,12 +8,12 @@ use super::codec::{av1, dd, h264, h265, red, vp8, vp9};
 use super::ext::{Ids, Kind, Values};
 use super::rtcp::{Compound, Packet, Packets};
 use super::srtp::{Profile, Receiver, Sender};
-use super::{classify, rtp, sctp, stun, twcc};
+use super::{classify, dcep, framing, rtp, sctp, stun, twcc};
 
 /// A target: its name, which is also its corpus directory, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 16] = [
     ("stun", stun),
     ("rtp", rtp),
     ("ext", ext),
@@ -28,6 +28,8 @@ pub const TARGETS: [Target; 14] = [
     ("dd", dd),
     ("red", red),
     ("sctp", sctp),
+    ("dcep", dcep),
+    ("framing", framing),
 ];
 
 pub fn stun(data: &[u8]) {
@@ -273,4 +275,42 @@ pub fn sctp(data: &[u8]) {
         let checked = sctp::check(&copy);
         assert!(!matches!(checked, Err(sctp::SctpError::Checksum)));
     }
+}
+
+/// What was read is what would be written for it.
+pub fn dcep(data: &[u8]) {
+    let Some(dcep::Message::Open(open)) = dcep::parse(data) else {
+        return;
+    };
+    assert!(open.label.len() <= dcep::NAME_BOUND && open.protocol.len() <= dcep::NAME_BOUND);
+    let again = dcep::parse(&dcep::open(&open));
+    assert_eq!(again, Some(dcep::Message::Open(open)));
+}
+
+/// The first byte divides a stream into reads; its frames are the same as if it had come whole.
+pub fn framing(data: &[u8]) {
+    let Some((size, stream)) = data.split_first() else {
+        return;
+    };
+    let whole = frames(stream, stream.len().max(1));
+    assert_eq!(frames(stream, usize::from(*size).max(1)), whole);
+}
+
+/// Reads of `size` bytes; the frames, and whether the stream went on to its end.
+fn frames(stream: &[u8], size: usize) -> (Vec<Vec<u8>>, bool) {
+    let (mut kept, mut found) = (Vec::new(), Vec::new());
+    for read in stream.chunks(size) {
+        kept.extend_from_slice(read);
+        let mut at = 0;
+        loop {
+            match framing::next_frame(&mut kept, &mut at) {
+                Ok(Some(frame)) => found.push(frame.to_vec()),
+                Ok(None) => break,
+                Err(_) => return (found, false),
+            }
+        }
+        kept.drain(..at);
+        assert!(kept.len() < framing::PREFIX + framing::MAX_FRAME);
+    }
+    (found, true)
 }

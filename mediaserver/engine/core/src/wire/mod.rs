@@ -6,8 +6,10 @@
 
 pub mod bytes;
 pub mod codec;
+pub mod dcep;
 pub mod demux;
 pub mod ext;
+pub mod framing;
 pub mod fuzzing;
 pub mod rtcp;
 pub mod rtp;
