@@ -256,6 +256,22 @@ class MediaLimits:
     lossy_buffer_bytes: int = 256 * 1024
     """Lossy data beyond it is dropped: stale by the time it would arrive."""
     receive_window_bytes: int = 1024 * 1024
+    packets_per_second: int = 8_000
+    """RTP and RTCP of one connection, sustained; beyond it counted drops."""
+    dtls_per_second: int = 4_000
+    """DTLS datagrams of one connection: handshakes, and data channels (about 35 Mbit/s)."""
+    keyframe_interval_ms: int = 500
+    """The shortest time between two keyframe requests to one layer of a publisher."""
+    keyframes_per_second: int = 2
+    """Keyframe requests that one subscriber may cause."""
+    repair_percent: int = 25
+    """Answers to NACK, of a stream's bytes; a path that loses many packets gets up to 60."""
+    repair_bitrate: int = 3_000_000
+    """Answers to NACK on one connection, bit/s, whatever its client says of its losses."""
+    tcp_connections: int = 4096
+    """ICE-TCP, of the whole node ..."""
+    tcp_connections_per_address: int = 256
+    """... and of one address: a company behind one may bring a few hundred people."""
     handshake_steps: int = 2
     """Of the whole node, DTLS handshake steps in one turn of the loop (each up to 1 ms)."""
     handshake_seconds: float = 30.0

@@ -66,6 +66,19 @@ class EngineLimits:
     """DTLS datagrams of one transport waiting for Python (a whole flight is about ten)."""
     commands: int = 65_536
     """Commands waiting for one worker; full means EngineError(BUSY)."""
+    packets_per_second: int = 8_000
+    """RTP and RTCP of one transport; the rest are counted and dropped."""
+    dtls_per_second: int = 4_000
+    """DTLS datagrams of one transport that are handed to Python: a handshake is about ten, the
+    rest are data channels (4,000 are about 35 Mbit/s of file transfer)."""
+    keyframe_interval_ms: int = 500
+    """The shortest time between two keyframe requests to one layer."""
+    keyframes_per_second: int = 2
+    """Keyframe requests that one subscriber may cause."""
+    repair_percent: int = 25
+    """Answers to NACK, of a stream's bytes; paths that lose many packets get up to 60."""
+    repair_bitrate: int = 3_000_000
+    """Answers to NACK of one transport, bit/s, whatever it says of its losses."""
     tcp_connections: int = 4096
     """ICE-TCP. One company behind one address may bring a few hundred people."""
     tcp_connections_per_address: int = 256

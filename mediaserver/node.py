@@ -67,6 +67,14 @@ def engine_limits(limits: MediaLimits) -> EngineLimits:
         publications_per_transport=limits.sdp_sections,
         subscriptions_per_transport=limits.subscriptions,
         dtls_events_per_transport=DTLS_EVENTS,
+        packets_per_second=limits.packets_per_second,
+        dtls_per_second=limits.dtls_per_second,
+        keyframe_interval_ms=limits.keyframe_interval_ms,
+        keyframes_per_second=limits.keyframes_per_second,
+        repair_percent=limits.repair_percent,
+        repair_bitrate=limits.repair_bitrate,
+        tcp_connections=limits.tcp_connections,
+        tcp_connections_per_address=limits.tcp_connections_per_address,
     )
 
 

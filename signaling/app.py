@@ -172,7 +172,7 @@ class App:
             return None
         key = webhooks.key or self._keys.first()
         targets = [WebhookTarget(url=url, key=key) for url in webhooks.urls]
-        return Webhooks(targets, self._config.keys)
+        return Webhooks(targets, self._config.keys, queue=webhooks.queue)
 
     def _turn_up(self) -> bool:
         return self._turn is None or self._turn.up

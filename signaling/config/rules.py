@@ -20,6 +20,20 @@ from signaling.secret import Secret
 
 # HS256 keys shorter than the hash are weaker than the hash (RFC 7518 section 3.2).
 MIN_SECRET = 32
+# Beyond these a bound says nothing, or does not fit where it is kept; below, nobody can call. A
+# quarter of a second at the least repair rate is two packets.
+_RANGES = {
+    "media_limits.packets_per_second": (50, 1_000_000),
+    "media_limits.dtls_per_second": (20, 1_000_000),
+    "media_limits.keyframe_interval_ms": (1, 60_000),
+    "media_limits.keyframes_per_second": (1, 1_000),
+    "media_limits.repair_percent": (1, 100),
+    "media_limits.repair_bitrate": (100_000, 1_000_000_000),
+    "media_limits.tcp_connections": (1, 1_000_000),
+    "media_limits.tcp_connections_per_address": (1, 1_000_000),
+    "media_limits.sdp_sections": (2, 10_000),
+    "media_limits.subscriptions": (1, 100_000),
+}
 
 
 def parse_address(text: str, path: str) -> tuple[str, int]:
@@ -153,6 +167,11 @@ def _bounds(config: Config) -> Iterator[ConfigError]:
         for field in dataclasses.fields(table):
             if getattr(table, field.name) <= 0:
                 yield ConfigError(f"{section}.{field.name}", "must be more than 0")
+    for path, (least, most) in _RANGES.items():
+        section, _, name = path.partition(".")
+        value = getattr(getattr(config, section), name)
+        if value > 0 and not least <= value <= most:
+            yield ConfigError(path, f"must be from {least} to {most}")
     media = config.media_limits
     if media.tracks >= media.sdp_sections:
         yield ConfigError(

@@ -279,6 +279,17 @@ class Webhooks(Section, frozen=True):
     key: Annotated[
         str, Meta(description="Name of the API key that signs. Empty: the first of `keys`.")
     ] = ""
+    queue: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description=(
+                "Events that wait for one target. Beyond it the newest is dropped, and the next "
+                "that arrives says how many were."
+            ),
+        ),
+    ] = 1_000
 
 
 class Limits(Section, frozen=True):

@@ -57,6 +57,8 @@ class RtcLimits:
     rpc_payload_bytes: int = 15_360
     api_body_bytes: int = 1_048_576
     rooms: int = 100_000
+    plain_sessions: int = 20_000
+    """WHIP and WHEP sessions, of the whole server; beyond it 503."""
     rpc_calls_waiting: int = 1_000
     """PerformRpc calls without an answer, of the whole server."""
 

@@ -30,8 +30,6 @@ _TOKEN_LIFE = 300.0
 _TIMEOUT = 10.0
 _DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before each retry; a target that fails six times loses the event."""
-_QUEUE = 1_000
-"""Events waiting for one target; beyond it the newest is dropped and counted."""
 _AT_ONCE = 10
 """Rooms whose events are in flight to one target at the same time."""
 CONTENT_TYPE = "application/webhook+json"
@@ -69,10 +67,13 @@ class Webhooks:
         targets: Sequence[WebhookTarget],
         keys: Mapping[str, str | Secret],
         *,
+        queue: int = 1_000,
         clock: TimerClock | None = None,
         post: Post | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """`queue`: events waiting for one target; beyond it the newest is dropped and counted."""
+        self._queue = queue
         self._keys = ApiKeys(keys)
         self._clock = clock or LoopClock()
         self._lanes = [_Lane(target) for target in targets]
@@ -105,7 +106,7 @@ class Webhooks:
         for lane in self._lanes:
             if lane.target.events and event.event not in lane.target.events:
                 continue
-            if lane.waiting >= _QUEUE:
+            if lane.waiting >= self._queue:
                 lane.dropped += 1
                 self.counters["overflow"] += 1
                 continue

@@ -24,7 +24,6 @@ from signaling.rtc import Claims, IceServer, Participant, Rooms, plain_entry
 from signaling.rtc.tracks import Publication
 from signaling.whip.sdpfrag import Fragment, attribute, with_credentials
 
-MAX_SESSIONS = 20_000
 # A publisher's audio and video appear within this time of each other; a WHEP client that came in
 # between waits so long. It is less than any HTTP client's patience.
 LATE_TRACKS = 2.0
@@ -125,7 +124,7 @@ class Sessions:
         ]
 
     def _room_for_one(self) -> None:
-        if len(self._by_id) >= MAX_SESSIONS:
+        if len(self._by_id) >= self._rooms.services.settings.limits.plain_sessions:
             raise Unavailable("too many WHIP and WHEP sessions", retry_after=10)
 
     async def _begin(self, kind: str, participant: Participant, token: str, offer: str) -> Session:

@@ -1,16 +1,21 @@
 """Bounds of the configuration at a real engine: what is allowed works, what is beyond does not."""
 
+import asyncio
 import re
 from collections import Counter
+from dataclasses import fields, replace
 
 import pytest
 
+from mediaserver._engine import Engine
 from mediaserver.api import Kind, MediaLimits, Mode, SubscribeSettings, Target, TrackSpec
+from mediaserver.engine_types import EngineLimits
 from mediaserver.errors import ClientError, Code
 from mediaserver.node import MediaServer, engine_limits
 from mediaserver.participant.participant import Participant
 from mediaserver.sdp import parse
 from tests.mediaserver.clients import media_server
+from tests.mediaserver.engine.clients import REMOTE_PWD, REMOTE_UFRAG, UdpClient, binding
 from tests.mediaserver.fakes import Heard, HeardCall, House
 from tests.mediaserver.test_participants import OFFERS, publish
 
@@ -85,6 +90,34 @@ def test_the_engine_allows_what_the_configuration_allows() -> None:
     bounds = engine_limits(MediaLimits(tracks=600, sdp_sections=1300, subscriptions=9000))
     assert bounds.publications_per_transport >= 600
     assert bounds.subscriptions_per_transport == 9000
+
+
+SHARED = sorted({f.name for f in fields(MediaLimits)} & {f.name for f in fields(EngineLimits)})
+
+
+def test_bounds_of_one_name_are_one_bound() -> None:
+    assert len(SHARED) == 8
+    assert all(getattr(MediaLimits(), name) == getattr(EngineLimits(), name) for name in SHARED)
+    # Each another value, so that none can stand in for another.
+    changed = {name: 11 + number for number, name in enumerate(SHARED)}
+    bounds = engine_limits(replace(MediaLimits(), **changed))
+    assert {name: getattr(bounds, name) for name in SHARED} == changed
+
+
+async def test_a_connection_may_send_as_many_packets_as_were_configured() -> None:
+    async with media_server(limits=MediaLimits(packets_per_second=40)) as server:
+        publisher, _ = join(server, "PA_p", Mode.SINGLE)
+        ice = publisher.connections[Target.PUBLISHER]._ice
+        engine = server._context.engine
+        assert isinstance(engine, Engine)
+        engine.set_remote_ice(ice.transport, REMOTE_UFRAG, REMOTE_PWD)
+        udp = UdpClient(engine)
+        assert udp.ask(binding(ice)) is not None
+        for _ in range(200):
+            udp.send(bytes([0x80, 111]) + bytes(30))
+        async with asyncio.timeout(30):
+            while server.stats().drops.get("over_rate", 0) < 150:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_track_that_was_refused_frees_its_section_for_no_other() -> None:

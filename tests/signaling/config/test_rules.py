@@ -41,6 +41,8 @@ def test_a_good_configuration_passes() -> None:
         ({"SOTTO_WEBHOOKS__KEY": "other"}, "webhooks.key"),
         ({"SOTTO_MEDIA_LIMITS__TRACKS": "0"}, "media_limits.tracks"),
         ({"SOTTO_MEDIA_LIMITS__TRACKS": "500"}, "media_limits.tracks"),
+        ({"SOTTO_MEDIA_LIMITS__REPAIR_PERCENT": "101"}, "media_limits.repair_percent"),
+        ({"SOTTO_MEDIA_LIMITS__REPAIR_BITRATE": "99999"}, "media_limits.repair_bitrate"),
         (
             {"SOTTO_TURN__MIN_RELAY_PORT": "9", "SOTTO_TURN__MAX_RELAY_PORT": "8"},
             "turn.min_relay_port",

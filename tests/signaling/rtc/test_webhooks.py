@@ -115,6 +115,18 @@ async def test_a_dead_receiver_of_one_room_does_not_delay_another_and_never_the_
     assert len(receiver.bodies) == 1000
 
 
+async def test_as_many_events_wait_as_were_configured() -> None:
+    receiver = Receiver()
+    receiver.gate = asyncio.Event()
+    target = WebhookTarget("http://receiver")
+    hooks = Webhooks([target], KEYS, queue=3, post=receiver.post, sleep=no_sleep)
+    for number in range(5):
+        hooks.notify(event(f"e{number}"))
+    receiver.gate.set()
+    await hooks.idle()
+    assert (len(receiver.bodies), hooks.counters["overflow"]) == (3, 2)
+
+
 async def test_a_target_may_want_some_events_only() -> None:
     receiver = Receiver()
     target = WebhookTarget("http://receiver", key=KEY, events=frozenset({"room_finished"}))

@@ -259,6 +259,14 @@ async def test_relays_are_announced_as_links(tmp_path: Path) -> None:
     assert all(s.username and s.password for s in servers)
 
 
+async def test_there_are_as_many_sessions_as_were_configured(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"signaling_limits.plain_sessions": "1"}) as house:
+        await start(house)
+        token = house.token("show", "other")
+        answer = await post(house, "/whip/show", publish_offer(), token)
+        assert answer.status == 503
+
+
 def test_link_headers_quote_what_they_carry() -> None:
     (link,) = ice_links([IceServer(("turn:a:1",), 'na"me', "pass\\word")])
     assert 'username="na\\"me"' in link

@@ -16,7 +16,7 @@ use sotto_engine_core::spec::{
 use sotto_engine_core::wire::srtp::{Profile, Sender};
 use sotto_engine_core::wire::stun::{IntegrityKey, Request, Role, write_request};
 use sotto_engine_net::Engine;
-use sotto_engine_net::config::{EngineConfig, NetLimits, TcpLimits};
+use sotto_engine_net::config::{EngineConfig, NetLimits, Rates, TcpLimits};
 use sotto_engine_net::engine::SrtpKeys;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -42,6 +42,7 @@ fn config() -> EngineConfig {
             events: 10_000,
             dtls_events_per_transport: 16,
             commands: 100_000,
+            rates: Rates::default(),
             tcp: TcpLimits {
                 connections: 1,
                 connections_per_address: 1,

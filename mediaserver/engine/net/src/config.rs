@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sotto_engine_core::config::Limits;
+
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     pub udp_addresses: Vec<IpAddr>,
@@ -25,9 +27,35 @@ pub struct NetLimits {
     pub events: usize,
     pub dtls_events_per_transport: u32,
     pub commands: usize,
+    pub rates: Rates,
     pub tcp: TcpLimits,
     pub udp_receive_buffer: usize,
     pub udp_send_buffer: usize,
+}
+
+/// What one transport may send us and ask of us; see `Limits` of the core.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    pub packets_per_second: u32,
+    pub dtls_per_second: u32,
+    pub keyframe_interval_ms: u32,
+    pub keyframes_per_second: u32,
+    pub repair_percent: u32,
+    pub repair_bitrate: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Rates {
+        let core = Limits::default();
+        Rates {
+            packets_per_second: core.max_packets_per_second,
+            dtls_per_second: core.max_dtls_per_second,
+            keyframe_interval_ms: core.keyframe_interval_ms,
+            keyframes_per_second: core.keyframes_per_requester,
+            repair_percent: core.repair.share,
+            repair_bitrate: core.max_repair_bitrate,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +90,7 @@ pub mod tests {
                 events: 1000,
                 dtls_events_per_transport: 16,
                 commands: 1000,
+                rates: Rates::default(),
                 tcp: TcpLimits {
                     connections: 100,
                     connections_per_address: 50,

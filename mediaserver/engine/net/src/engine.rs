@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sotto_engine_core::command::{Command, PublicationId, SubscriptionId, TransportId};
 use sotto_engine_core::config::{CoreConfig, Limits};
+use sotto_engine_core::egress::history::Repair;
 use sotto_engine_core::event::Event;
 use sotto_engine_core::spec::{
     CallSettings, PublicationSpec, SrtpProfile, SubscriptionSettings, SubscriptionSpec,
@@ -359,13 +360,28 @@ fn core_config(config: &EngineConfig, workers: u16) -> Result<CoreConfig> {
         seed: config.seed.unwrap_or(u64::from_ne_bytes(seed)),
         ntp_epoch: ntp_now(),
         start_bitrate: config.max_bitrate_start,
-        limits: Limits {
-            max_transports: config.max_transports,
-            max_publications: config.limits.publications_per_transport,
-            max_subscriptions: config.limits.subscriptions_per_transport,
-            ..Limits::default()
-        },
+        limits: core_limits(config),
     })
+}
+
+fn core_limits(config: &EngineConfig) -> Limits {
+    let (limits, rates) = (&config.limits, &config.limits.rates);
+    let default = Limits::default();
+    Limits {
+        max_transports: config.max_transports,
+        max_publications: limits.publications_per_transport,
+        max_subscriptions: limits.subscriptions_per_transport,
+        max_packets_per_second: rates.packets_per_second,
+        max_dtls_per_second: rates.dtls_per_second,
+        keyframe_interval_ms: rates.keyframe_interval_ms,
+        keyframes_per_requester: rates.keyframes_per_second,
+        repair: Repair {
+            share: rates.repair_percent,
+            ..default.repair
+        },
+        max_repair_bitrate: rates.repair_bitrate,
+        ..default
+    }
 }
 
 /// Wall clock as NTP 32.32 fixed point, read once: later times follow the engine's own clock.
