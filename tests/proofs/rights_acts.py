@@ -1,6 +1,6 @@
 """One act of every kind, continued: what people have a right to, and what compliance does.
 
-As `acts`, with whose `Stage` it works. Files of rooms come with `acts` of their own.
+As `acts`, with whose `Stage` it works.
 """
 
 from __future__ import annotations
