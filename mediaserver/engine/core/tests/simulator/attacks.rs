@@ -269,8 +269,7 @@ fn liar(mut world: World, lie: Lie) -> (World, NackStorm) {
     let publications: Vec<u64> = world.cores[0]
         .snapshot(world.now)
         .publications
-        .into_iter()
-        .map(|(id, _)| id)
+        .into_keys()
         .collect();
     for publication in publications {
         let audio =

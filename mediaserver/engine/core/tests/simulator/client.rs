@@ -418,7 +418,7 @@ impl Client {
         let header = unprotected.header;
         let packet = &datagram[..unprotected.len];
         let values = Values::read(&self.ids, header.elements(packet));
-        let told = |number: &u16| self.denies == 0 || number % self.denies != 0;
+        let told = |number: &u16| self.denies == 0 || !number.is_multiple_of(self.denies);
         if let Some(number) = values.transport_cc.filter(told) {
             self.arrivals.record(number, now.micros());
         }
