@@ -122,7 +122,7 @@ async def clear(settings: Settings, directory: Path) -> None:
 
 async def _emptied(database: Database, directory: Path) -> None:
     shutil.rmtree(directory / "blobs", ignore_errors=True)
-    for name in ("meta", "room", "key", "op", "cursor"):
+    for name in ("meta", "room", "key", "op", "cursor", "purge"):
         await database[name].delete_many({})
     await database["schema"].delete_one({"_id": RESTORING})
 

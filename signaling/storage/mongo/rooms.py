@@ -163,18 +163,32 @@ class Rooms:
         return (await asked(Ident.read(await self._database(), key, ident))).version
 
     async def purge(self, app: str, room: str, upto: int) -> None:
-        """Cursors first, then the floor, then the ops: a crash between leaves nothing wrong."""
+        """Noted first: what a crash or a lost connection cuts short is finished by `sweep`."""
         key = await self._find_key(app, room)
         if key is None or upto < 1:
             return
-        database = await self._database()
-        tail = await asked(Tail.read(database, key))
-        upto = min(upto, tail.seq)
+        database, where = await self._database(), f"{app}\0{room}"
+        upto = min(upto, (await asked(Tail.read(database, key))).seq)
+        begun = database["purge"].update_one({"_id": where}, {"$max": {"u": upto}}, upsert=True)
+        await asked(begun)
+        await self._purge(database, where, key, upto)
+
+    async def _purge(self, database: Database, where: str, key: bytes, upto: int) -> None:
+        """Cursors first, then the floor, then the ops: readers see all of it or none."""
         await asked(self._keep_cursors(database, key, upto))
-        await asked(database["room"].update_one({"_id": f"{app}\0{room}"}, {"$max": {"f": upto}}))
+        await asked(database["room"].update_one({"_id": where}, {"$max": {"f": upto}}))
         gone = {"_id": {"$gte": op_id(key, 0), "$lt": op_id(key, upto)}}
         await asked(database["op"].delete_many(gone))
         await asked(self._empty(database, [op_id(key, upto)]))
+        await asked(database["purge"].delete_one({"_id": where, "u": {"$lte": upto}}))
+
+    async def sweep(self) -> None:
+        """Finish purges that were cut short."""
+        database = await self._database()
+        for row in await asked(database["purge"].find({}).limit(CHUNK).to_list()):
+            key = await self._key(row["_id"])
+            if key is not None:
+                await self._purge(database, row["_id"], key, int(row["u"]))
 
     async def _keep_cursors(self, database: Database, key: bytes, upto: int) -> None:
         """Of everybody whose ops are about to go."""

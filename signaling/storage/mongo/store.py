@@ -79,6 +79,7 @@ class MongoStore:
         await asked(schema.update_one({"_id": "probe"}, {"$set": {"at": now}}, upsert=True))
 
     async def sweep(self) -> int:
+        await self.log.sweep()
         return await self.meta.sweep()
 
     async def close(self) -> None:

@@ -4,18 +4,23 @@ nothing is there twice, and what is answered is true."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pymongo.common
 import pytest
+from bson import Binary
 
 from signaling.clock import SystemClock
 from signaling.errors import Unavailable
 from signaling.ids import SystemEntropy
 from signaling.storage.mongo import MongoStore
-from signaling.storage.port import Appended, Conflict, NewOp
+from signaling.storage.mongo.appending import seq_of
+from signaling.storage.mongo.connect import asked
+from signaling.storage.port import Conflict, NewOp
 from tests.peers.mongo.fault_proxy import Fault, FaultProxy
 from tests.signaling.storage import places
 
@@ -25,6 +30,8 @@ pytestmark = [
         "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
     ),
 ]
+
+T = TypeVar("T")
 
 APP = "app"
 # Parts of the offsets that run beside each other, each with a proxy and a store of its own.
@@ -54,8 +61,8 @@ async def lanes(
         await proxy.stop()
 
 
-async def insist(work: Callable[[], Awaitable[list[Appended]]]) -> list[Appended]:
-    """As clients do: the same ops again until there is an answer."""
+async def insist(work: Callable[[], Awaitable[T]]) -> T:
+    """As clients do: the same again until there is an answer."""
     while True:
         try:
             return await work()
@@ -120,6 +127,28 @@ async def test_first_appends_at_every_byte(lanes: list[tuple[FaultProxy, MongoSt
         assert await store.log.cursor(APP, room, "a") == 1
 
     print(f"{await at_every_byte(lanes, act, 4)} kills")
+
+
+async def test_a_purge_that_was_cut_short_is_finished(
+    lanes: list[tuple[FaultProxy, MongoStore]],
+) -> None:
+    proxy, store = lanes[0]
+    await store.log.append(APP, "room", [NewOp("a", n, b"canary") for n in (1, 2, 3)])
+    proxy.fault = Fault(0, reply=False, number=4)
+    with pytest.raises(Unavailable):
+        await store.log.purge(APP, "room", 2)
+    assert (await insist(lambda: store.log.head(APP, "room"))).floor == 2
+    assert await kept(store, "room") == {1: b"canary", 2: b"canary", 3: b"canary"}
+    await store.sweep()
+    assert await kept(store, "room") == {2: b"", 3: b"canary"}
+
+
+async def kept(store: MongoStore, room: str) -> dict[int, bytes]:
+    """What the database itself holds of a room."""
+    key = store.log._keys[f"{APP}\0{room}"]
+    assert store._prepared is not None
+    rows = await asked(store._prepared["op"].find({"r": Binary(key)}).to_list())
+    return {seq_of(row["_id"]): bytes(row["d"]) for row in rows}
 
 
 async def test_documents_at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]]) -> None:
