@@ -4,8 +4,8 @@
          --refused--> error 203, 202, 228 or 206; a token that ends or is revoked: 202 or 228
 
 Each session has a token of its own, or the socket's sign-in. When the last one ends because it was
-refused, so does the socket (4403). What arrives is who is there (channels `<room>-pnpres`); messages
-come on sessions that are bound to a room (`sync`). Registered by the composition root.
+refused, so does the socket (4403). What arrives is who is there (channels `<room>-pnpres`);
+messages come on sessions that are bound to a room (`sync`). Registered by the composition root.
 """
 
 from __future__ import annotations
