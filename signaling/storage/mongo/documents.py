@@ -114,17 +114,22 @@ class Documents:
         return result.matched_count == 1
 
     async def _create(self, where: str, fields: Row, mark: Binary) -> bool:
-        """Also in the place of one that expired."""
+        """Also in the place of one that expired, which a sweep may remove in between."""
         meta = (await self._database())["meta"]
-        try:
-            await meta.insert_one({"_id": where, **fields, "n": [mark]})
-        except DuplicateKeyError:
-            result = await meta.update_one(
-                {"_id": where, "e": {"$lte": self._clock.unix()}},
-                {"$set": {**fields, "n": [mark]}},
-            )
-            return result.matched_count == 1
-        return True
+        while True:
+            try:
+                await meta.insert_one({"_id": where, **fields, "n": [mark]})
+            except DuplicateKeyError:
+                result = await meta.update_one(
+                    {"_id": where, "e": {"$lte": self._clock.unix()}},
+                    {"$set": {**fields, "n": [mark]}},
+                )
+                if result.matched_count:
+                    return True
+                if await meta.find_one({"_id": where}, {"_id": 1}) is not None:
+                    return False
+            else:
+                return True
 
     async def delete(self, app: str, kind: str, key: str, *, expect: int | None = None) -> bool:
         """Always of a version that was read, so that it can never hit a later namesake."""

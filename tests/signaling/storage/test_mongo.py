@@ -7,10 +7,12 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pymongo.common
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 
 from signaling.clock import SystemClock
 from signaling.config.store import Store as Settings
@@ -239,3 +241,26 @@ async def test_purged_bodies_leave_the_database(settings: Settings, tmp_path: Pa
     assert sorted(bodies) == [b"", b"", b"canary5", b"canary6", b"canary7", b"canary9"]
     await client.close()
     await store.close()
+
+
+async def test_what_a_sweep_removes_at_that_moment_can_be_created_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there when the new one is put in, and gone when it is to be replaced."""
+    store, other = node(settings, tmp_path), node(settings, tmp_path)
+    await other.ready()
+    await store.meta.put(APP, "kind", "key", b"old", expect=0, expires=1.0)
+    replace = AsyncCollection.update_one
+
+    async def after_a_sweep(self: AsyncCollection[Row], *words: Any, **more: Any) -> Any:
+        assert await other.meta.sweep() == 1
+        monkeypatch.undo()
+        return await replace(self, *words, **more)
+
+    monkeypatch.setattr(AsyncCollection, "update_one", after_a_sweep)
+    version = await store.meta.put(APP, "kind", "key", b"new", expect=0)
+    found = await other.meta.get(APP, "kind", "key")
+    assert found is not None
+    assert (found.version, found.value) == (version, b"new")
+    for one in (store, other):
+        await one.close()
