@@ -60,6 +60,7 @@ class Sweep:
         self._chat, self._files, self._policies = chat, files, policies
         self._holds, self._audit, self._clock = holds, audit, clock
         self._due: dict[tuple[str, str], float] = {}
+        self._cutting: dict[tuple[str, str], Cut] = {}
         self._life: dict[tuple[str, str], int] = {}
         policies.changed.append(self._due.clear)
         holds.changed.append(self._due.clear)
@@ -89,8 +90,13 @@ class Sweep:
             if self._due.get((app, ident), 0.0) > now:
                 continue
             room = await self._chat.rooms.find_there(app, ident)
-            if room is not None and not room.transient:
+            if room is None or room.transient:
+                continue
+            try:
                 removed += await self._room(app, room)
+            except BaseException:
+                self._due.pop((app, ident), None)  # cut short: due in the next round
+                raise
         return removed
 
     async def dry_run(self, app: str, whole: Policy) -> list[Due]:
@@ -131,6 +137,7 @@ class Sweep:
             self._due[place] = now + LOOK_AGAIN
             return 0
         self._due[place] = now + LOOK_AGAIN
+        await self._finish(app, room)
         files, oldest = await self._old_files(app, room, policy)
         if policy.files is not None and oldest is not None:
             self._due[place] = min(self._due[place], oldest + policy.files)
@@ -180,10 +187,22 @@ class Sweep:
         for message in cut.messages:
             await self._files.released(app, room.id, message)
         await self._chat.rooms.save(room)
+        self._cutting[app, room.id] = cut
         await room.log.purge(app, room.id, cut.upto)
+        await self._forget(app, room, cut)
+
+    async def _finish(self, app: str, room: Room) -> None:
+        """The log was cut without an answer: it does not name any more what is to be forgotten."""
+        cut = self._cutting.get((app, room.id))
+        if cut is not None and (await self._chat.rooms.head(room)).floor >= cut.upto:
+            await self._forget(app, room, cut)
+            self._note(app, room, len(cut.messages), 0)
+
+    async def _forget(self, app: str, room: Room, cut: Cut) -> None:
         for message in cut.messages:
             await self._chat.rooms.forget_message(room, message)
         room.raise_floor(cut.upto)
+        del self._cutting[app, room.id]
 
     async def _old_files(self, app: str, room: Room, policy: Policy) -> tuple[int, float | None]:
         """Files that may be kept for less than the messages that hold them: how many went, and
