@@ -3,7 +3,8 @@
 The same requests in each room in turn, so that a ratio of two rooms is of one run: the newest page,
 a page from anywhere, the page around a message, a post; in the middle one a search.
 Filling takes some minutes; `--home DIRECTORY` keeps what was filled for the next run.
-`make bench WHAT=history`, or `python bench/history.py [--home DIRECTORY] [--fill]`.
+`make bench WHAT=history`, or `python bench/history.py [--home DIRECTORY] [--fill]`. Other `--sizes`
+show that it works, and no goal.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from servers import BenchError
 from table import line, title
 
 SIZES = (10_000, 100_000, 1_000_000)
+"""Messages in each room; the middle one is searched."""
+SEARCHED = 1
 SEARCHED = 1
 PAGE = 50
-ASKED = 300
-"""Requests of each kind in each room."""
 SEARCHES = 5
 PLACES = 40
 PAGE_GOAL, SEARCH_GOAL, FIRST_GOAL, FLAT_GOAL = 5.0, 1000.0, 100.0, 1.5
 Waits = dict[str, list[list[float]]]
-"""Milliseconds by what was asked, for each room."""
+"""Milliseconds of each request by what was asked, for each room."""
+Sizes = tuple[int, ...]
 
 
 async def heads(site: Site) -> list[int]:
@@ -46,9 +48,9 @@ async def heads(site: Site) -> list[int]:
     return found
 
 
-async def fill(site: Site) -> None:
+async def fill(site: Site, sizes: Sizes) -> None:
     """Uploads of a client that was away; a place for each room's own first ops is left."""
-    for room, (size, head) in enumerate(zip(SIZES, await heads(site), strict=True)):
+    for room, (size, head) in enumerate(zip(sizes, await heads(site), strict=True)):
         if head < size:
             begun = time.perf_counter()
             await site.load.ask("fill", room=room, count=size - head)
@@ -107,7 +109,17 @@ class Asker:
         await self._api.must("GET", "/session", None, self._site.tokens[room + 1])
 
 
-async def in_turn(asker: Asker) -> Waits:
+def spent(pid: int) -> float:
+    """Milliseconds of CPU that all threads of a process have had, by the scheduler's own count."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += int((thread / "schedstat").read_text().split()[0])
+    return total / 1e6
+
+
+async def in_turn(asker: Asker, pid: int, rooms: int, times: int) -> tuple[Waits, Waits]:
+    """How long each request took, and the server's CPU meanwhile; the first ten are not counted."""
     kinds: dict[str, Callable[[int], Awaitable[None]]] = {
         "a request without a room": asker.bare,
         "the newest page": asker.newest,
@@ -115,24 +127,28 @@ async def in_turn(asker: Asker) -> Waits:
         "the page around a message": asker.jump,
         "a post": asker.post,
     }
-    waits: Waits = {kind: [[] for _ in SIZES] for kind in kinds}
-    for number in range(ASKED + 10):
+    waits: Waits = {kind: [[] for _ in range(rooms)] for kind in kinds}
+    costs: Waits = {kind: [[] for _ in range(rooms)] for kind in kinds}
+    for number in range(times + 10):
         for kind, ask in kinds.items():
-            for room in range(len(SIZES)):
-                begun = time.perf_counter()
+            for room in range(rooms):
+                before, begun = spent(pid), time.perf_counter()
                 await ask(room)
+                took = (time.perf_counter() - begun) * 1e3
                 if number >= 10:
-                    waits[kind][room].append((time.perf_counter() - begun) * 1e3)
-    return waits
+                    waits[kind][room].append(took)
+                    costs[kind][room].append(spent(pid) - before)
+    return waits, costs
 
 
-async def search(site: Site, words: str, room: int) -> tuple[float, float, int]:
-    """Milliseconds to the first and to all, over as many answers as it takes; how many."""
+async def search(site: Site, words: str, room: int) -> tuple[float, float, int, int]:
+    """Milliseconds to the first and to all; how many there are, in how many answers."""
     assert site.api is not None
     url = f"{site.api.installation.url}/api/v1/search"
     fields = {"Authorization": f"Bearer {site.tokens[1]}"}
-    begun, first, found, after = time.perf_counter(), 0.0, 0, ""
+    begun, first, found, answers, after = time.perf_counter(), 0.0, 0, 0, ""
     while True:
+        answers += 1
         query = {"q": words, "room": site.rooms[room], "limit": "100"}
         if after:
             query["after"] = after
@@ -146,26 +162,38 @@ async def search(site: Site, words: str, room: int) -> tuple[float, float, int]:
                 else:
                     after = told["next"] or ""
         if not after:
-            return first, (time.perf_counter() - begun) * 1e3, found
+            return first, (time.perf_counter() - begun) * 1e3, found, answers
 
 
-def show(waits: Waits) -> bool:
+def show(waits: Waits, costs: Waits, sizes: Sizes) -> bool:
     good = True
     title(f"pages of {PAGE} and posts over HTTPS, one after the other, p50 / p99 ms")
-    line("", *(f"{size:,} messages" for size in SIZES), f"p50, {SIZES[-1]:,} / {SIZES[0]:,}")
+    shown = [f"{size:,} messages" for size in sizes]
+    line("", *shown, f"p50, {sizes[-1]:,} / {sizes[0]:,}")
     for kind, rooms in waits.items():
-        middle = [quantile(values, 0.5) for values in rooms]
         slow = [quantile(values, 0.99) for values in rooms]
-        cells = [f"{a:.2f} / {b:.2f}" for a, b in zip(middle, slow, strict=True)]
-        flat = middle[-1] / middle[0]
-        line(f"  {kind}", *cells, f"{flat:.2f}")
+        both = zip((quantile(values, 0.5) for values in rooms), slow, strict=True)
+        flat = growth(rooms)
+        line(f"  {kind}", *(f"{a:.2f} / {b:.2f}" for a, b in both), f"{flat:.2f}")
         good &= flat <= FLAT_GOAL and ("page" not in kind or slow[-1] <= PAGE_GOAL)
     line("  goals", "", "", f"p99 {PAGE_GOAL:.0f} of a page", f"{FLAT_GOAL}")
+    title("the server's CPU of each, p50 ms")
+    line("", *shown, f"{sizes[-1]:,} / {sizes[0]:,}")
+    for kind, rooms in costs.items():
+        flat = growth(rooms)
+        line(f"  {kind}", *(f"{quantile(values, 0.5):.2f}" for values in rooms), f"{flat:.2f}")
+        good &= flat <= FLAT_GOAL
+    line("  goal", "", "", "", f"{FLAT_GOAL}")
     return good
 
 
-async def searches(site: Site) -> bool:
-    title(f"search of {SIZES[SEARCHED]:,} messages, ms; p50 (and the slowest)")
+def growth(rooms: list[list[float]]) -> float:
+    """From the smallest room to the largest."""
+    return quantile(rooms[-1], 0.5) / quantile(rooms[0], 0.5)
+
+
+async def searches(site: Site, size: int) -> bool:
+    title(f"search of {size:,} messages, ms; p50 (and the slowest)")
     line("", "first result", "all", "found", "answers")
     good = True
     for what, words in {"a word in one of 1,000": "needle", "in none": "haystack"}.items():
@@ -175,23 +203,23 @@ async def searches(site: Site) -> bool:
             f"  {what}",
             f"{quantile(firsts, 0.5):.0f} ({max(firsts):.0f})",
             f"{quantile(wholes, 0.5):.0f} ({max(wholes):.0f})",
-            tries[0][2],
+            *tries[0][2:],
         )
         good &= quantile(wholes, 0.5) <= SEARCH_GOAL and quantile(firsts, 0.5) <= FIRST_GOAL
     line("  goals", f"{FIRST_GOAL:.0f}", f"{SEARCH_GOAL:.0f}")
     return good
 
 
-async def measure(home: Path, only_fill: bool) -> bool:
-    async with sotto(home, rooms=len(SIZES), talking=0) as site:
-        await fill(site)
+async def measure(home: Path, sizes: Sizes, times: int, only_fill: bool) -> bool:
+    async with sotto(home, rooms=len(sizes), talking=0) as site:
+        await fill(site, sizes)
         if only_fill:
             return True
         asker = Asker(site, await heads(site))
         await asker.prepare()
-        waits = await in_turn(asker)
-        good = show(waits)
-        return await searches(site) and good
+        waits, costs = await in_turn(asker, site.pid, len(sizes), times)
+        good = show(waits, costs, sizes)
+        return await searches(site, sizes[SEARCHED]) and good
 
 
 @contextlib.contextmanager
@@ -204,14 +232,24 @@ def kept(home: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def sizes_of(text: str) -> Sizes:
+    """Below five hundred there is no page from anywhere."""
+    found = tuple(int(word) for word in text.split(","))
+    if len(found) != len(SIZES) or min(found) < 500:
+        raise argparse.ArgumentTypeError("three numbers, each at least 500")
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--fill", action="store_true", help="only fill --home")
+    parser.add_argument("--sizes", type=sizes_of, default=SIZES, help="of three rooms: 10000,...")
+    parser.add_argument("--times", type=int, default=300, help="requests of each kind in a room")
     wanted = parser.parse_args()
     try:
         with kept(wanted.home) as home:
-            return 0 if asyncio.run(measure(home, wanted.fill)) else 1
+            return 0 if asyncio.run(measure(home, wanted.sizes, wanted.times, wanted.fill)) else 1
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -1,12 +1,14 @@
-"""The embedded store against bare batched SQLite in the same run: ratios of medians.
+"""The embedded store against bare batched SQLite in the same run, and against the figures that its
+design claims: medians of rounds, with the goal beside each.
 
 `bare` writes the same rows, by hand and in order, one transaction for as many messages as the
 store had in flight, as durable as the store: no event loop, no cursors, no chain, no answer for
-each. `make bench WHAT=store`, or `python bench/store.py`.
+each. `make bench WHAT=store`, or `python bench/store.py [--rounds 5] [--messages 20000]`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import os
@@ -15,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
@@ -28,14 +31,43 @@ from signaling.storage.port import NewOp
 
 TASKS = 200
 ROOMS = 1000
-MESSAGES = 20_000
 BODY = os.urandom(200)
 PAGE = 50
 READS = 4000
-ROUNDS = 5
-GOAL = 2.0
 
 Rate = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A median has to be at least or at most so much."""
+
+    bound: float
+    least: bool = False
+
+    def met(self, values: list[float]) -> bool:
+        middle = statistics.median(values)
+        return middle >= self.bound if self.least else middle <= self.bound
+
+    def __str__(self) -> str:
+        return f"{'at least' if self.least else 'at most'} {self.bound:,.0f}"
+
+
+# The ratios are what issue 5 asks; the others are the figures of the design of the storage.
+GOALS = {
+    "appends/s": Goal(20_000, least=True),
+    "appends: times bare": Goal(2.0),
+    "pages: times bare": Goal(2.0),
+    "page p99 ms": Goal(5.0),
+}
+# What the design's prototype gave under the same load, with each message sealed, on a machine of
+# that time (2.5 GHz, `fdatasync` 0.31 ms): it compares nothing by itself.
+PROTOTYPE = {
+    "appends/s": "31,000-40,000",
+    "append us CPU": "23-31",
+    "append p50 ms": "4.5-6.9",
+    "append p99 ms": "16-19",
+}
 
 
 def room_of(client: int, turn: int) -> int:
@@ -61,14 +93,14 @@ class Watch:
         self.cpu = time.process_time() - self._cpu
 
 
-def bare_writes(directory: Path, batch: int, columns: bool) -> Rate:
+def bare_writes(directory: Path, messages: int, batch: int, columns: bool) -> Rate:
     """The rows of the op table; with `columns`, those of the cursor table too."""
     on = open_writer(directory / "bare.db")
     migrate(on)
     seqs = [0] * ROOMS
     chain, digest = bytes(32), b""
     with Watch() as watch:
-        for first in range(0, MESSAGES, batch):
+        for first in range(0, messages, batch):
             rows, cursors = [], []
             for n in range(first, first + batch):
                 client = n % TASKS
@@ -82,15 +114,15 @@ def bare_writes(directory: Path, batch: int, columns: bool) -> Rate:
                 on.executemany("REPLACE INTO cursor VALUES (?, ?, ?, ?)", cursors)
             on.execute("COMMIT")
     on.close()
-    return rate(MESSAGES, watch.wall, watch.cpu)
+    return rate(messages, watch.wall, watch.cpu)
 
 
-async def store_writes(store: EmbeddedStore) -> tuple[Rate, list[float]]:
+async def store_writes(store: EmbeddedStore, messages: int) -> tuple[Rate, list[float]]:
     """Every message is a call of its own, acknowledged when it is on the disk."""
     waits: list[float] = []
 
     async def client(number: int) -> None:
-        for n in range(MESSAGES // TASKS):
+        for n in range(messages // TASKS):
             room, ident = f"room{room_of(number, n)}", f"c{number}"
             started = time.perf_counter()
             await store.log.append("app", room, [NewOp(ident, n + 1, BODY)])
@@ -98,7 +130,7 @@ async def store_writes(store: EmbeddedStore) -> tuple[Rate, list[float]]:
 
     with Watch() as watch:
         await asyncio.gather(*(client(n) for n in range(TASKS)))
-    return rate(MESSAGES, watch.wall, watch.cpu), waits
+    return rate(messages, watch.wall, watch.cpu), waits
 
 
 def bare_reads(directory: Path) -> Rate:
@@ -144,14 +176,14 @@ def percentile(waits: list[float], share: float) -> float:
     return sorted(waits)[int(len(waits) * share)] * 1000
 
 
-async def one_round() -> dict[str, float]:
+async def one_round(messages: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as root:
         directory = Path(root)
-        bare, bare_cpu = bare_writes(directory, TASKS, columns=False)
+        bare, bare_cpu = bare_writes(directory, messages, TASKS, columns=False)
         (directory / "both").mkdir()
-        both, both_cpu = bare_writes(directory / "both", TASKS, columns=True)
+        both, both_cpu = bare_writes(directory / "both", messages, TASKS, columns=True)
         store = EmbeddedStore(directory / "store")
-        (appends, cpu), waits = await store_writes(store)
+        (appends, cpu), waits = await store_writes(store, messages)
         pages_bare, _ = bare_reads(directory / "store")
         (pages, _), page_waits = await store_reads(store)
         (puts, _), (gets, _) = await documents(store)
@@ -175,17 +207,30 @@ async def one_round() -> dict[str, float]:
     }
 
 
-def main() -> bool:
-    """True when both ratios are within the goal."""
-    title("store: appends of 200 B, pages of 50, documents of 300 B")
-    rounds = [asyncio.run(one_round()) for _ in range(ROUNDS)][1:]
+def show(rounds: list[dict[str, float]]) -> bool:
+    """True when every goal is met."""
+    line("", "measured", "goal", "", "the design's prototype")
+    good = True
     for name in rounds[0]:
         values = [one[name] for one in rounds]
-        line(f"  {name}", spread(values, 0 if name.endswith("/s") else 2))
-    ratios = ("appends: times bare", "pages: times bare")
-    line(f"  goal: {GOAL:.0f} times bare")
-    return all(statistics.median(one[name] for one in rounds) <= GOAL for name in ratios)
+        goal = GOALS.get(name)
+        met = goal is None or goal.met(values)
+        good &= met
+        cells = ("", "") if goal is None else (goal, "met" if met else "MISSED")
+        digits = 0 if name.endswith("/s") else 2
+        line(f"  {name}", spread(values, digits), *cells, PROTOTYPE.get(name, ""))
+    return good
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="the first is thrown away")
+    parser.add_argument("--messages", type=int, default=20_000)
+    wanted = parser.parse_args()
+    title("store: appends of 200 B, pages of 50, documents of 300 B")
+    rounds = [asyncio.run(one_round(wanted.messages)) for _ in range(wanted.rounds)]
+    return 0 if show(rounds[1:] or rounds) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main() else 1)
+    sys.exit(main())
