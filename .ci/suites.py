@@ -126,6 +126,7 @@ TEST = (
             tool("lint-imports"),
             cargo("fmt", "--check"),
             cargo("clippy", "-q", "--all-targets", "--locked", "--", "-D", "warnings"),
+            cargo("check", "-q", "--locked", "--manifest-path", "fuzz/Cargo.toml"),
             script("deny"),
             npm("check"),
             pytest("tests/house"),
@@ -303,9 +304,9 @@ def main() -> int:
     names = [suite.name for suite in suites]
     if options.list:
         print("parts:", " ".join(names))
-        print("nothing was run: PART=name runs one, PART=one,other several")
+        print("nothing was run: PART=name runs one, PART=one,other several, PART=all all (a day)")
         return 0
-    wanted = options.only.split(",") if options.only else names
+    wanted = options.only.split(",") if options.only not in (None, "all") else names
     seeded()
     if unknown := set(wanted) - set(names):
         parser.error(f"no suite named {', '.join(sorted(unknown))}; there are {', '.join(names)}")

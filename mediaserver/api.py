@@ -242,20 +242,29 @@ class MediaLimits:
     """Bounds on what one client may make us hold. All are per participant unless said."""
 
     sdp_bytes: int = 1_000_000
+    """One session description."""
     sdp_sections: int = 500
+    """Media sections of one session description."""
     candidates: int = 30
+    """Remote candidates that are kept of one transport; others are counted."""
     tracks: int = 200
+    """Tracks that one participant publishes, their layers not counted."""
     subscriptions: int = 2000
+    """Tracks that one participant receives."""
     participants_per_call: int = 5000
+    """Of one call; beyond it joining is refused."""
     participants: int = 20_000
     """Of the whole node."""
     message_bytes: int = 256 * 1024
+    """One message of a data channel (SCTP); a longer one closes the channel."""
     channels: int = 16
+    """Data channels of one connection."""
     send_buffer_bytes: int = 4 * 1024 * 1024
     """Reliable data waiting for a peer that does not drain; beyond it `Unavailable`."""
     lossy_buffer_bytes: int = 256 * 1024
     """Lossy data beyond it is dropped: stale by the time it would arrive."""
     receive_window_bytes: int = 1024 * 1024
+    """What SCTP lets one peer send before we have read it."""
     packets_per_second: int = 8_000
     """RTP and RTCP of one connection, sustained; beyond it counted drops."""
     dtls_per_second: int = 4_000
@@ -275,6 +284,7 @@ class MediaLimits:
     handshake_steps: int = 2
     """Of the whole node, DTLS handshake steps in one turn of the loop (each up to 1 ms)."""
     handshake_seconds: float = 30.0
+    """A connection whose DTLS handshake is not done by then is closed."""
 
 
 @dataclass(frozen=True, slots=True)

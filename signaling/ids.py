@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import secrets
 import weakref
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from signaling.clock import Clock
 # Ids are no secrets: those come from `Entropy`.
 POOLED = 128
 _DIGITS = 20  # hexadecimal, of one id
+UUID7 = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+_UUID7 = re.compile(UUID7)
 # RFC 9562, section 4.1: the two highest bits of the digit are 10.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -25,6 +28,11 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 def uuid7(unix: float, random: Callable[[int], bytes]) -> str:
     """48 bits of milliseconds, then 74 random bits: sorts by time, cannot be guessed."""
     return _begun(int(unix * 1000)) + _ended(random(_DIGITS // 2).hex())
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is as we make them; a room of LiveKit's protocol may have any name."""
+    return _UUID7.fullmatch(text) is not None
 
 
 def _begun(moment: int) -> str:

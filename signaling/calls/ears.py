@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from livekit.protocol import models, webhook
 
 from signaling.calls.verbs import Present
-from signaling.chat.bodies import UUID7
 from signaling.errors import Unavailable
+from signaling.ids import is_id
 from signaling.rtc import Admission, Claims, Hooks, Participant, Rooms
 
 log = logging.getLogger(__name__)
 
-_ROOM_ID = re.compile(UUID7)
 # Between tries while the store is away; then the keeper's next look says it again.
 WAITS = (0.2, 1.0, 3.0)
 Reason = models.DisconnectReason
@@ -69,7 +67,7 @@ class Ears:
         await self._admission.check(claims, room)
 
     def joined(self, participant: Participant) -> None:
-        if _ROOM_ID.fullmatch(participant.room.name):
+        if is_id(participant.room.name):
             self._participants[participant.sid] = participant
         self._admission.joined(participant)
 
@@ -82,7 +80,7 @@ class Ears:
         if self._hooks is not None:
             self._hooks.notify(event)
         name, sid = event.room.name, event.participant.sid
-        if _ROOM_ID.fullmatch(name) is None:
+        if not is_id(name):
             return
         if event.event == "participant_joined":
             self._came(name, sid)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -30,19 +29,18 @@ from signaling.calls.port import (
 from signaling.calls.records import NoCall, Records
 from signaling.calls.refusals import refusal
 from signaling.calls.verbs import Late, Rules, Verb, Written
-from signaling.chat.bodies import UUID7
 from signaling.chat.ops import CallOp, CallState
 from signaling.chat.ports import Calling
 from signaling.chat.room import Room
 from signaling.chat.service import Chat
 from signaling.clock import Clock
 from signaling.errors import Unavailable
+from signaling.ids import is_id
 from signaling.keys.port import KeyDestroyed, Sealer
 from signaling.storage.table import Row
 
 log = logging.getLogger(__name__)
 
-_ROOM_ID = re.compile(UUID7)
 DAY = 86400.0
 # A missed call is worth telling for so long.
 MISSED_SECONDS = 86400
@@ -199,7 +197,7 @@ class Following:
 
     async def room(self, app: str, name: str) -> Room | None:
         """None for any name that is no room's id."""
-        if _ROOM_ID.fullmatch(name) is None:
+        if not is_id(name):
             return None
         try:
             return await self.chat.rooms.find(app, name)

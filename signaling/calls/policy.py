@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.calls import Policy
 from signaling.accounts.signin import AccountView
-from signaling.chat.bodies import UUID7
+from signaling.ids import is_id
 from signaling.rtc.grants import VideoGrant
 
-_ROOM_ID = re.compile(UUID7)
 Gate = Callable[[str, str, str], Awaitable[None]]
 """Of app, account and room. Raises Refused (403)."""
 
@@ -24,6 +22,6 @@ class Gated:
 
     async def __call__(self, principal: Principal, view: AccountView, room: str) -> VideoGrant:
         grant = await self._inner(principal, view, room)
-        if _ROOM_ID.fullmatch(room) is not None:
+        if is_id(room):
             await self._gate(principal.app, principal.account or "", room)
         return grant

@@ -10,9 +10,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from signaling.ids import UUID7
+
 # A message id is made by its author's device; accounts and rooms get theirs from the server. What
 # signs in with an access token may have any name that the Access Manager takes.
-UUID7 = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 BASE64 = r"^[A-Za-z0-9+/]*={0,2}$"
 # The whole of a change must fit a frame of 64 KiB with room for its envelope.
 MAX_TEXT = 16_000

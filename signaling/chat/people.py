@@ -7,7 +7,6 @@ Access Manager's `Standings`: a name that is no room's id is a call that anybody
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -17,7 +16,6 @@ from signaling.access.roles import Standing
 from signaling.accounts.principal import Kind as PrincipalKind
 from signaling.accounts.principal import Principal
 from signaling.accounts.signin import Directory
-from signaling.chat.bodies import UUID7
 from signaling.chat.checks import check_create
 from signaling.chat.ops import Create, Entry, Kind, Member, Mode, Part
 from signaling.chat.ports import Actor
@@ -25,14 +23,13 @@ from signaling.chat.room import Room
 from signaling.chat.rooms import Rooms
 from signaling.chat.state import RANK, RoomState
 from signaling.errors import ClientError, Code, FieldError
-from signaling.ids import Ids
+from signaling.ids import Ids, is_id
 from signaling.keys.port import KeyDestroyed, Sealer
 from signaling.storage.port import Conflict, Store
 from signaling.storage.table import Row, Table
 
 KIND = "chat.membership"
 DIRECT = "chat.direct"
-_ROOM_ID = re.compile(UUID7)
 _STANDING = {
     Part.OWNER: Standing.OWNER,
     Part.MODERATOR: Standing.MODERATOR,
@@ -215,7 +212,7 @@ class _Standings(dict[str, Standing]):
     def get(self, key: str, default: object = None) -> Standing:
         if self._lobby and key == self._lobby:
             return Standing.GUEST
-        if _ROOM_ID.fullmatch(key) is None:
+        if not is_id(key):
             return Standing.MEMBER if self._named else Standing.STRANGER
         room = self._rooms.held(self._app, key)
         if room is None:

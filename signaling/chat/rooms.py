@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
 
-from signaling.chat.bodies import UUID7
 from signaling.chat.ops import CallOp, CallState, Delete, Entry, Mode, Post
 from signaling.chat.reduce import Messages, MessageView, ThreadView, may_end, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
@@ -28,13 +26,13 @@ from signaling.chat.state import RoomState
 from signaling.chat.transient import TransientRows
 from signaling.clock import Clock
 from signaling.errors import ClientError, Unavailable
+from signaling.ids import is_id
 from signaling.keys.port import KeyDestroyed, Sealer
 from signaling.storage.memory import MemoryLog
 from signaling.storage.port import Conflict, Head, Store
 from signaling.storage.table import Missing, Row, Table
 
 log = logging.getLogger(__name__)
-_ID = re.compile(UUID7)
 
 KIND, ABOUT = "chat.room", "chat.about"
 # What rooms that hold health data are found by.
@@ -300,7 +298,7 @@ class Rooms:
 
     async def known(self, room: Room, ident: str) -> Known | None:
         """Where a message stands and whose it is."""
-        if _ID.fullmatch(ident) is None:
+        if not is_id(ident):
             return None
         found = room.posts.get(ident)
         if found is not None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from signaling.config.rules import POSITIVE, RANGES
 from signaling.config.section import Section
 from signaling.config.tree import Config
 from signaling.secret import Secret
@@ -83,17 +84,24 @@ def _table(name: str, kind: Any) -> str:
 
 
 def _foreign(name: str, kind: Any) -> str:
-    """A table that another room defines: its attribute docstrings are the meanings."""
+    """A table that another room defines: its attribute docstrings are the meanings.
+
+    Errors: KeyError for a key that has none.
+    """
     texts = _attribute_texts(kind)
     lines = [f"## [{name}]", "", inspect.getdoc(kind) or "", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):
-        text = texts.get(item.name) or _in_words(item.name)
-        lines.append(
-            f"| `{item.name}` | {_name(hints[item.name])} | {_default(item.default)} | {text} |"
-        )
+        plain = ", ".join([_name(hints[item.name]), *_range(name, item.name)])
+        lines.append(f"| `{item.name}` | {plain} | {_default(item.default)} | {texts[item.name]} |")
     return "\n".join(lines) + "\n"
+
+
+def _range(section: str, key: str) -> list[str]:
+    if bounds := RANGES.get(f"{section}.{key}"):
+        return [f"≥ {bounds[0]}", f"≤ {bounds[1]}"]
+    return ["> 0"] if section in POSITIVE else []
 
 
 def _attribute_texts(kind: type) -> dict[str, str]:
@@ -106,15 +114,6 @@ def _attribute_texts(kind: type) -> dict[str, str]:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 texts[statement.target.id] = " ".join(value.value.split())
     return texts
-
-
-def _in_words(name: str) -> str:
-    """`room_name_chars` says it all: "Room name, in characters." """
-    words = name.split("_")
-    units = {"chars": "characters", "bytes": "bytes"}
-    if words[-1] in units:
-        return f"{' '.join(words[:-1]).capitalize()}, in {units[words[-1]]}."
-    return f"{' '.join(words).capitalize()}."
 
 
 def _describe(kind: Any) -> tuple[str, str]:

@@ -20,9 +20,11 @@ from signaling.secret import Secret
 
 # HS256 keys shorter than the hash are weaker than the hash (RFC 7518 section 3.2).
 MIN_SECRET = 32
+POSITIVE = ("signaling_limits", "signaling_times", "media_limits")
+"""Sections whose every key is more than 0: nothing there means "none"."""
 # Beyond these a bound says nothing, or does not fit where it is kept; below, nobody can call. A
 # quarter of a second at the least repair rate is two packets.
-_RANGES = {
+RANGES = {
     "media_limits.packets_per_second": (50, 1_000_000),
     "media_limits.dtls_per_second": (20, 1_000_000),
     "media_limits.keyframe_interval_ms": (1, 60_000),
@@ -162,12 +164,12 @@ def _ranges(config: Config) -> Iterator[ConfigError]:
 
 def _bounds(config: Config) -> Iterator[ConfigError]:
     """A bound of 0 would not mean "none": it would refuse everything."""
-    for section in ("signaling_limits", "signaling_times", "media_limits"):
+    for section in POSITIVE:
         table = getattr(config, section)
         for field in dataclasses.fields(table):
             if getattr(table, field.name) <= 0:
                 yield ConfigError(f"{section}.{field.name}", "must be more than 0")
-    for path, (least, most) in _RANGES.items():
+    for path, (least, most) in RANGES.items():
         section, _, name = path.partition(".")
         value = getattr(getattr(config, section), name)
         if value > 0 and not least <= value <= most:

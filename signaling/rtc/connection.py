@@ -136,7 +136,7 @@ class Connection:
         try:
             participant = self._rooms.connect(entry, self)
             if participant is not None:
-                with bind(room=participant.room.sid, participant=participant.sid):
+                with bind(**participant.room.ids(), participant=participant.sid):
                     log.info("resumed" if entry.reconnect else "joined")
                     if entry.offer is not None and not participant.closed:
                         await participant.negotiating.offered_to_join(entry.offer)

@@ -41,7 +41,7 @@ def announce(
     if track is not None:
         message.track.CopyFrom(track)
     services.hooks.notify(message)
-    with bind(room=room.sid, participant=participant.sid if participant is not None else ""):
+    with bind(**room.ids(), participant=participant.sid if participant is not None else ""):
         if reason is None:
             log.info("%s", event)
         else:

@@ -16,6 +16,7 @@ from livekit.protocol import room as room_pb
 
 from mediaserver.api import CallMedia, CallOptions, ParticipantOptions, Target
 from signaling.errors import ClientError, Code
+from signaling.ids import is_id
 from signaling.rtc.clock import Timer
 from signaling.rtc.data_tracks import DataTrack
 from signaling.rtc.entry import Entry
@@ -126,6 +127,12 @@ class Room:
         people = sum(not p.dependent for p in seen)
         publishers = sum(p.publishing.is_publisher for p in seen)
         return people, publishers, any(p.recorder for p in self._by_identity.values())
+
+    def ids(self) -> dict[str, str]:
+        """What log lines carry: this call, and the room of Sotto's whose call it is. What else a
+        room is called is somebody's word.
+        """
+        return {"call": self.sid, "room": self.name if is_id(self.name) else ""}
 
     def info(self) -> models.Room:
         people, publishers, recording = self._counts()

@@ -133,7 +133,7 @@ class Sessions:
         )
         self._by_id[session.id] = session
         participant.on_left = lambda _: self._forget(session)
-        with bind(room=participant.room.sid, participant=participant.sid):
+        with bind(**participant.room.ids(), participant=participant.sid):
             participant.room.joined(participant)
             session.answer = await self._negotiate(session, offer)
         return session
@@ -171,7 +171,7 @@ class Sessions:
             raise ClientError(
                 Code.BAD_SDP, 422, 'The credentials are new: an ICE restart needs If-Match: "*".'
             )
-        with bind(room=session.participant.room.sid, participant=session.participant.sid):
+        with bind(**session.participant.room.ids(), participant=session.participant.sid):
             for candidate in fragment.candidates:
                 session.participant.media.candidate(Target.PUBLISHER, candidate)
 
@@ -180,13 +180,13 @@ class Sessions:
         if not (fragment.ufrag and fragment.pwd):
             raise ClientError(Code.BAD_SDP, 422, "An ICE restart needs ice-ufrag and ice-pwd.")
         offer = with_credentials(session.offer, fragment)
-        with bind(room=session.participant.room.sid, participant=session.participant.sid):
+        with bind(**session.participant.room.ids(), participant=session.participant.sid):
             session.answer = await self._negotiate(session, offer)
             session.offer, session.tag = offer, _tag()
             self.trickle(session, fragment)
 
     def end(self, session: Session) -> None:
-        with bind(room=session.participant.room.sid, participant=session.participant.sid):
+        with bind(**session.participant.room.ids(), participant=session.participant.sid):
             session.participant.leave(models.DisconnectReason.CLIENT_INITIATED)
         self._forget(session)
 

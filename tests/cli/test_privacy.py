@@ -64,5 +64,6 @@ async def test_a_whole_call_leaves_nothing_private_in_the_log(tmp_path: Path) ->
     for private in (ROOM, *NAMES, TEXT, *issued, *(part for t in issued for part in t.split("."))):
         assert private not in log, next(line for line in lines if private in line)
     assert not [line for line in lines if ADDRESS.search(line)]
-    assert any("participant" in json.loads(line) for line in lines), "ids are bound"
+    bound = [json.loads(line) for line in lines if "participant" in line]
+    assert any(b["participant"].startswith("PA_") and b["call"].startswith("RM_") for b in bound)
     assert "traceback" not in log

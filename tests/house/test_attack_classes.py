@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security" / "attack-classes.md"
-CLASSES = (*range(13, 22), *range(25, 31))
+CLASSES = (*range(1, 12), *range(13, 22), *range(25, 31))
 TEST = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`$", re.M)
 
 

@@ -16,6 +16,7 @@ from signaling.ids import (
     SeededIds,
     SystemEntropy,
     SystemIds,
+    is_id,
     uuid7,
 )
 
@@ -37,6 +38,10 @@ def test_ids_rise_with_time_and_are_not_guessed() -> None:
         clock.advance(0.002)
     assert made == sorted(made)
     assert len({one[-12:] for one in made}) == 100
+    assert all(map(is_id, made))
+    assert not any(
+        map(is_id, (made[0] + "\n", made[0].upper(), "kitchen", "", str(uuid.UUID(int=7))))
+    )
 
 
 def test_seeded_ids_repeat_and_system_ones_do_not() -> None:
