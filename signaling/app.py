@@ -14,7 +14,7 @@ import secrets
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -37,7 +37,6 @@ from signaling.compose.tls import Certificates, challenge_application, make_cert
 from signaling.compose.upkeep import upkeep
 from signaling.compose.waiting import patient_core
 from signaling.config import Config, parse_address
-from signaling.http.acme.keeper import Keeper
 from signaling.http.client import Client, find_client
 from signaling.http.direct import Direct
 from signaling.http.gate import Gate
@@ -57,6 +56,9 @@ from signaling.sync.version import supported as supported_versions
 from signaling.whip import Whip
 from turn import coturn
 from turn.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from signaling.http.acme.keeper import Keeper
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """The `sotto` command: reads the arguments and hands over.
 
-Every command's work is in a module of its own.
+Every command's work is in a module of its own, and only the one that was asked for is loaded: a
+server that starts again should not pay for what the others need.
 """
 
 from __future__ import annotations
@@ -8,26 +9,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from signaling.commands import (
-    access,
-    accounts,
-    audit,
-    backup,
-    bring,
-    check,
-    dev,
-    doctor,
-    keys,
-    restore,
-    serve,
-    token,
-    turn,
-)
 from signaling.errors import ConfigError
+from signaling.run import collect_seldom
 from turn.errors import TurnError
 
 Command = Callable[[argparse.Namespace], int]
+# By their names; the module is of the same name unless it is said.
+COMMANDS = (
+    "dev", "serve", "doctor", "token", "turn", "access", "backup", "restore", "accounts", "keys",
+    "audit", "import", "config",
+)  # fmt: skip
+MODULES = {"import": "bring", "config": "check"}
 
 ABOUT = """Sotto: a server for private voice and video calls that every LiveKit client,
 WHIP and WHEP can use.
@@ -44,44 +38,35 @@ KEYS_ABOUT = """Every key of the configuration can be given three ways; the late
 All keys: docs/operations/configuration.md"""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(asked: str = "") -> argparse.ArgumentParser:
+    """Of the command that was `asked` for; of all when there is none of that name."""
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="sotto", description=ABOUT, formatter_class=raw)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, module in (
-        ("dev", dev),
-        ("serve", serve),
-        ("doctor", doctor),
-        ("token", token),
-        ("turn", turn),
-        ("access", access),
-        ("backup", backup),
-        ("restore", restore),
-        ("accounts", accounts),
-        ("keys", keys),
-        ("audit", audit),
-        ("import", bring),
-    ):
-        made = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=module.ABOUT,
-            epilog=KEYS_ABOUT if name in ("dev", "serve") else None,
-            formatter_class=raw,
-        )
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        module = import_module(f"signaling.commands.{MODULES.get(name, name)}")
+        if name == "config":
+            config = commands.add_parser(name, help="about the configuration file")
+            verbs = config.add_subparsers(dest="verb", metavar="VERB", required=True)
+            made = verbs.add_parser("check", help=module.HELP, description=module.ABOUT)
+        else:
+            made = commands.add_parser(
+                name,
+                help=module.HELP,
+                description=module.ABOUT,
+                epilog=KEYS_ABOUT if name in ("dev", "serve") else None,
+                formatter_class=raw,
+            )
         module.arguments(made)
         made.set_defaults(run=module.run)
-    config = commands.add_parser("config", help="about the configuration file")
-    verbs = config.add_subparsers(dest="verb", metavar="VERB", required=True)
-    checking = verbs.add_parser("check", help=check.HELP, description=check.ABOUT)
-    check.arguments(checking)
-    checking.set_defaults(run=check.run)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 it did not work, 2 the arguments or the configuration are wrong."""
-    arguments = parser().parse_args(argv)
+    collect_seldom()
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words[0] if words else "").parse_args(words)
     command: Command = arguments.run
     try:
         return command(arguments)

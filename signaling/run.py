@@ -62,11 +62,16 @@ async def run(app: App, on_ready: Callable[[App], None], stopper: Stopper | None
     await app.stop()
 
 
+def collect_seldom() -> None:
+    """Also while modules are loaded, which make much and leave nothing to collect."""
+    gc.set_threshold(*COLLECT_EVERY)
+
+
 def settle() -> None:
     """What is there once a server has started stays to its end: the collector passes over it."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECT_EVERY)
+    collect_seldom()
 
 
 async def _unless(work: asyncio.Future[None], event: asyncio.Event) -> bool:

@@ -15,9 +15,6 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from msgspec import Struct
 
 from signaling.clock import Clock
@@ -135,6 +132,9 @@ def read_id_token(
     known: Registration, token: str, keys: Mapping[str, Any], nonce: str, now: float
 ) -> Who:
     """OpenID Connect Core section 3.1.3.7. Raises Refused; `UnknownKey` when no key fits."""
+    from joserfc import jwt  # where nobody names a provider, nothing of it is loaded
+    from joserfc.errors import JoseError
+
     claims = _claims(token, keys)
     try:
         jwt.JWTClaimsRegistry(
@@ -172,6 +172,10 @@ class UnknownKey(Exception):  # noqa: N818 - names what happened
 
 def _claims(token: str, keys: Mapping[str, Any]) -> dict[str, Any]:
     """Keys come from the provider's own set; what a header points at is never fetched."""
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     header = _header(token)
     if header.get("alg") not in ALGORITHMS:
         raise refused("algorithm")

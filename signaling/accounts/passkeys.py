@@ -1,34 +1,22 @@
 """Passkeys: what is asked of an authenticator and what is believed of its answer (pure).
 
 WebAuthn Level 3 through py_webauthn. No attestation: who made the authenticator is not our concern.
-The challenge is an argument; that it is used once is the caller's to see to.
+The challenge is an argument; that it is used once is the caller's to see to. The library is loaded
+by the first passkey: it knows every kind of attestation, for which each start would pay.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, options_to_json_dict
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    CredentialDeviceType,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from signaling.accounts.model import Passkey
+
+if TYPE_CHECKING:
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 CHALLENGE_BYTES = 32  # section 13.4.3 asks for 16 at least
 MOST = 20  # of one account
@@ -60,6 +48,8 @@ def handle(account: str) -> bytes:
 
 
 def account_of(user_handle: str) -> str | None:
+    from webauthn.helpers import base64url_to_bytes
+
     try:
         return str(uuid.UUID(bytes=base64url_to_bytes(user_handle)))
     except (ValueError, TypeError):
@@ -70,6 +60,14 @@ def registration_options(
     site: Site, account: str, login: str, name: str, challenge: bytes, known: Iterable[Passkey]
 ) -> dict[str, Any]:
     """For `navigator.credentials.create`, as PublicKeyCredentialCreationOptionsJSON."""
+    from webauthn import generate_registration_options
+    from webauthn.helpers import options_to_json_dict
+    from webauthn.helpers.structs import (
+        AuthenticatorSelectionCriteria,
+        ResidentKeyRequirement,
+        UserVerificationRequirement,
+    )
+
     options = generate_registration_options(
         rp_id=site.id,
         rp_name=site.name,
@@ -91,6 +89,11 @@ def register(
     site: Site, credential: Mapping[str, Any], challenge: bytes, name: str, now: float
 ) -> Passkey:
     """Raises BadPasskey. The user must have been verified (SP 800-63B-4 section 3.1.7)."""
+    from webauthn import verify_registration_response
+    from webauthn.helpers import bytes_to_base64url
+    from webauthn.helpers.exceptions import WebAuthnException
+    from webauthn.helpers.structs import CredentialDeviceType
+
     try:
         found = verify_registration_response(
             credential=dict(credential),
@@ -116,6 +119,10 @@ def authentication_options(
     site: Site, challenge: bytes, allowed: Iterable[Passkey], *, verify_user: bool
 ) -> dict[str, Any]:
     """For `navigator.credentials.get`; without `allowed` the authenticator offers what it has."""
+    from webauthn import generate_authentication_options
+    from webauthn.helpers import options_to_json_dict
+    from webauthn.helpers.structs import UserVerificationRequirement
+
     wanted = UserVerificationRequirement.REQUIRED
     options = generate_authentication_options(
         rp_id=site.id,
@@ -136,6 +143,9 @@ def authenticate(
     verify_user: bool,
 ) -> Shown:
     """Raises BadPasskey. The counter is not judged here (`cloned`): first comes the signature."""
+    from webauthn import verify_authentication_response
+    from webauthn.helpers.exceptions import WebAuthnException
+
     try:
         found = verify_authentication_response(
             credential=dict(credential),
@@ -169,6 +179,9 @@ def user_handle(credential: Mapping[str, Any]) -> str | None:
 
 
 def _descriptor(passkey: Passkey) -> PublicKeyCredentialDescriptor:
+    from webauthn.helpers import base64url_to_bytes
+    from webauthn.helpers.structs import AuthenticatorTransport, PublicKeyCredentialDescriptor
+
     return PublicKeyCredentialDescriptor(
         id=base64url_to_bytes(passkey.id),
         transports=[AuthenticatorTransport(name) for name in passkey.transports] or None,
@@ -177,6 +190,8 @@ def _descriptor(passkey: Passkey) -> PublicKeyCredentialDescriptor:
 
 def _transports(credential: Mapping[str, Any]) -> tuple[str, ...]:
     """Hints for the browser's dialogue; unknown ones are dropped (section 5.8.4)."""
+    from webauthn.helpers.structs import AuthenticatorTransport
+
     response = credential.get("response")
     found = response.get("transports") if isinstance(response, Mapping) else None
     known = {transport.value for transport in AuthenticatorTransport}

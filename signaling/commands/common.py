@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jwt.warnings import InsecureKeyLengthWarning
-
 from mediaserver.api import MediaError
 from signaling import config as configuration
 from signaling.config import Config
@@ -66,6 +64,8 @@ def ready_argument(parser: argparse.ArgumentParser) -> None:
 
 def allow_development_key() -> None:
     """The published development secret is short on purpose; `sotto serve` refuses it."""
+    from jwt.warnings import InsecureKeyLengthWarning  # most commands sign nothing
+
     warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from signaling.chat.state import RoomState
 from signaling.compliance.audit.forward.lease import Lease
@@ -16,12 +16,11 @@ from signaling.delivery.lanes import Limits
 from signaling.delivery.notices import MIRROR, Notices
 from signaling.delivery.outbox import DurableOutbox
 from signaling.errors import Unavailable
-from signaling.mirror.database import MirrorDatabase
-from signaling.mirror.following import Follower
-from signaling.mirror.inbox import ACTOR, Inbox, Rules
-from signaling.mirror.notices import NoticeSender
 from signaling.mirror.port import MirrorStore, Reason
-from signaling.mirror.worker import LEASE_SECONDS, Worker
+
+if TYPE_CHECKING:
+    from signaling.mirror.database import MirrorDatabase
+    from signaling.mirror.worker import Worker
 
 # How much of a minute's documents may come at once.
 BURST = 4
@@ -43,6 +42,8 @@ class Mirroring:
     def hear(self, outbox: DurableOutbox, notices: Notices) -> None:
         """Its readers are told what became of people (GDPR 19). Before the outbox runs."""
         if self.database is not None:
+            from signaling.mirror.notices import NoticeSender
+
             outbox.register(MIRROR, NoticeSender(self.database), Limits(give_up_s=GIVE_UP))
             notices.mirrored = self.rooms
 
@@ -60,6 +61,12 @@ def make_mirror(core: Core, people: People) -> Mirroring:
     settings, chatting = core.config.mirror, people.chatting
     if not settings.url:
         return Mirroring()
+    # Here and not above: few servers have a mirror, and MongoDB's driver loads slowly.
+    from signaling.mirror.database import MirrorDatabase
+    from signaling.mirror.following import Follower
+    from signaling.mirror.inbox import ACTOR, Inbox, Rules
+    from signaling.mirror.worker import LEASE_SECONDS, Worker
+
     database = MirrorDatabase(settings)
     lease = Lease(core.store.meta, core.clock, "mirror", core.ids.new(), LEASE_SECONDS)
 

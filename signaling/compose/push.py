@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from signaling.accounts.sessions import records
 from signaling.accounts.sessions.service import SessionService
@@ -19,9 +19,6 @@ from signaling.delivery.lanes import Limits
 from signaling.delivery.notify import Notice, NoticeKind, RoomFacts
 from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Outbox
-from signaling.delivery.push.apns import Apns, ApnsKey
-from signaling.delivery.push.fcm import Fcm, read_account
-from signaling.delivery.push.http2 import Open
 from signaling.delivery.push.model import ITEM_KIND, ApnsEnvironment, PushKind
 from signaling.delivery.push.news import News
 from signaling.delivery.push.notifier import Devices
@@ -36,6 +33,9 @@ from signaling.http.api.operation import Operation
 from signaling.http.api.secret import shared_secret
 from signaling.keys.port import KeyDestroyed
 from signaling.sync.presence import Presence
+
+if TYPE_CHECKING:
+    from signaling.delivery.push.http2 import Open
 
 # What was not taken is kept for who looks after the server, and not for long.
 DAY = 86400.0
@@ -233,6 +233,8 @@ def _ways(core: Core, settings: Settings, egress: Egress, vapid: Vapid) -> dict[
     web = WebPush(egress, vapid, core.entropy, core.clock)
     found: dict[PushKind, Way] = {PushKind.WEB_PUSH: web, PushKind.UNIFIED_PUSH: web}
     if settings.apns_key is not None:
+        from signaling.delivery.push.apns import Apns, ApnsKey  # brings HTTP/2 with it
+
         urls = {
             ApnsEnvironment.PRODUCTION: settings.apns_url,
             ApnsEnvironment.SANDBOX: settings.apns_sandbox_url,
@@ -245,6 +247,8 @@ def _ways(core: Core, settings: Settings, egress: Egress, vapid: Vapid) -> dict[
         except (ValueError, TypeError):
             raise ConfigError("push.apns_key", "is no P-256 key in PEM") from None
     if settings.fcm_account is not None:
+        from signaling.delivery.push.fcm import Fcm, read_account
+
         try:
             account = read_account(settings.fcm_account)
             found[PushKind.FCM] = Fcm(account, settings.fcm_url, egress, core.clock)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from signaling.clock import Clock
 from signaling.config import Config
-from signaling.http.acme.challenges import PATH, Pending, utc
-from signaling.http.acme.keeper import Keeper, ensure_placeholder, files_of
-from signaling.http.acme.shared import SharedTexts
 from signaling.http.middleware import Middleware
 from signaling.http.tls import CertificateWatch, server_context
 from signaling.http.tls_accept import ContextOf
 from signaling.storage.port import Meta
+
+if TYPE_CHECKING:
+    from signaling.http.acme.challenges import Pending
+    from signaling.http.acme.keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ def make_certificates(
     if not config.acme.directory:
         context = server_context(config.tls)
         return Certificates(context, CertificateWatch(context, config.tls))
+    # Here and not above: `acme` and what it stands on take a tenth of a second to load.
+    from signaling.http.acme.challenges import Pending, utc
+    from signaling.http.acme.keeper import Keeper, ensure_placeholder, files_of
+    from signaling.http.acme.shared import SharedTexts
+
     tls = files_of(config.tls, state)
     ensure_placeholder(tls, config.acme.domains, utc(clock.unix()))
     context = server_context(tls)
@@ -50,6 +57,8 @@ def make_certificates(
 
 def challenge_application(pending: Pending, middleware: Middleware) -> web.Application:
     """Of the http-01 listener: challenges, and a refusal for all else."""
+    from signaling.http.acme.challenges import PATH
+
     app = web.Application(middlewares=middleware.chain())
     app.on_response_prepare.append(middleware.finish)
     app.router.add_get(PATH + "{token}", pending.answer)

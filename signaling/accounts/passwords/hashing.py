@@ -7,6 +7,7 @@ and who finds the queue full is told to come back. Driven by the account service
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import functools
 import os
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from msgspec import Struct
 
 from signaling.errors import Unavailable
@@ -59,7 +61,7 @@ class HashPool:
         self._threads = ThreadPoolExecutor(workers, "argon2", initializer=_step_back)
         self._waiting = 0
         self._most = workers + waiting
-        self._nobody = self._hasher.hash(entropy.token(SALT_BYTES))
+        self._nobody = _made_up(cost, entropy)
 
     async def hash(self, password: str) -> str:
         """Raises Unavailable when too many wait."""
@@ -89,6 +91,18 @@ class HashPool:
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _made_up(cost: Cost, entropy: Entropy) -> str:
+    """As a password's hash is written, of none: to make a true one, each start would work as hard
+    as a sign-in.
+    """
+    salt, digest = (
+        base64.b64encode(entropy.token(size)).decode().rstrip("=")
+        for size in (SALT_BYTES, HASH_BYTES)
+    )
+    how = f"m={cost.memory_kib},t={cost.passes},p={cost.lanes}"
+    return f"$argon2id$v={ARGON2_VERSION}${how}${salt}${digest}"
 
 
 def workers_for(cores: int | None) -> int:
