@@ -27,7 +27,7 @@ from signaling.compose.api import Collected, serve_api
 from signaling.compose.calling import Calling, make_calling
 from signaling.compose.delivery import make_delivery
 from signaling.compose.files import listeners, make_filing, origin_for
-from signaling.compose.keeping import make_call_audit, make_keeping
+from signaling.compose.keeping import make_call_audit, make_keeping, make_request_audit
 from signaling.compose.mirror import make_mirror
 from signaling.compose.people import make_people, reach_out
 from signaling.compose.push import make_push
@@ -137,6 +137,7 @@ class App:
     async def _start(self) -> None:
         limit_buffers()
         self.core = await patient_core(self._config, self._state, self._middleware, self._stack)
+        self._middleware.limited = make_request_audit(self.core).limited
         await self._start_turn()
         self._hooks = self._make_hooks()
         if self._hooks is not None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
+
+from aiohttp import web
 
 from signaling.clock import Clock, SystemClock
 from signaling.compliance.audit import operations as audit_operations
@@ -14,6 +17,7 @@ from signaling.compliance.audit.forward.forwarder import Forwarder
 from signaling.compliance.audit.open import forwarders, retention
 from signaling.compliance.audit.port import Audit, MemoryAudit
 from signaling.compliance.audit.reader import Reader
+from signaling.compliance.audit.requests import RequestAudit
 from signaling.compliance.audit.retention import Retention
 from signaling.compliance.audit.signer import Signers
 from signaling.compliance.audit.writer import audited_apps
@@ -92,10 +96,16 @@ def make_keeping(core: Core) -> Keeping:
 
 def make_call_audit(core: Core, hooks: Hooks | None) -> CallAudit:
     """Between the rooms and the webhooks."""
+    return CallAudit(core.audit, core.clock, core.app, _addresses(core), hooks)
+
+
+def make_request_audit(core: Core) -> RequestAudit:
+    return RequestAudit(core.audit, core.clock, core.app, _addresses(core))
+
+
+def _addresses(core: Core) -> Callable[[web.Request], str]:
     proxies = parse_networks(core.config.http.trusted_proxies)
-    return CallAudit(
-        core.audit, core.clock, core.app, lambda request: client_address(request, proxies), hooks
-    )
+    return lambda request: client_address(request, proxies)
 
 
 def _operations(

@@ -39,6 +39,7 @@ from signaling.accounts.tables import Tables
 from signaling.compose.access import Access, Planes, make_access, on_either_plane
 from signaling.compose.chat import Chatting, make_chat
 from signaling.compose.core import Core
+from signaling.compose.keeping import make_request_audit
 from signaling.compose.syncing import make_sync
 from signaling.config import Config
 from signaling.egress import Egress
@@ -169,7 +170,7 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     issuer = (config.http.public_url or public_url).rstrip("/")
     oauth = make_oauth(
         store, core.bus, sessions, registry, planes, dpop, core.ids, config.limits, issuer,
-        lambda request: core.app, config.api.origins,
+        lambda request: core.app, make_request_audit(core), config.api.origins,
     )  # fmt: skip
     tickets = Tickets(store, sessions, core.ids)
     frames = Frames()

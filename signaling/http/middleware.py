@@ -20,10 +20,11 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware as AiohttpMiddleware
 from multidict import CIMultiDict, istr
 
+from signaling.compliance.audit.port import truncated
 from signaling.config import Config
 from signaling.errors import ClientError, Code
 from signaling.http.problem import from_exception
-from signaling.http.rates import Buckets
+from signaling.http.rates import Buckets, Refusals
 from signaling.http.ready import Ready, lines
 from signaling.http.request_id import HEADER as REQUEST_ID
 from signaling.http.request_id import name_request, request_id_of
@@ -32,6 +33,8 @@ from signaling.http.trace_context import take_trace, trace_of
 from signaling.logs import bind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Limited = Callable[[web.Request, str, int], None]
+"""A request whose address came too often, its route, and how many of that network it stands for."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Browsers of other origins call LiveKit's paths, WHIP and WHEP with a bearer token; no cookie is
@@ -136,6 +139,8 @@ class Middleware:
         unix: Callable[[], float] = time.time,  # noqa: TID251 - the adapter that reads it
     ) -> None:
         self._buckets = Buckets(config.limits.requests_per_second, config.limits.requests_burst)
+        self._refusals = Refusals()
+        self.limited: Limited = _untold
         self._proxies = parse_networks(config.http.trusted_proxies)
         self._hsts = hsts
         self._public_url = config.http.public_url
@@ -206,8 +211,16 @@ class Middleware:
 
     def _take(self, request: web.Request) -> None:
         address = client_address(request, self._proxies)
-        if not is_loopback(address) and not self._buckets.take(address, self._clock()):
-            raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
+        now = self._clock()
+        if is_loopback(address) or self._buckets.take(address, now):
+            return
+        if count := self._refusals.count(truncated(address), now):
+            self.limited(request, _route(request), count)
+        raise ClientError(Code.RATE_LIMITED, 429, "Too many requests; wait a second.")
+
+
+def _untold(request: web.Request, route: str, count: int) -> None:
+    """Before there is an audit."""
 
 
 def _is_preflight(request: web.Request) -> bool:

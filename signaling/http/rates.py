@@ -1,4 +1,4 @@
-"""A token bucket for each address.
+"""A token bucket for each address, and which of its refusals are told of.
 
 Pure arithmetic, time is an argument. Driven by the middleware.
 """
@@ -31,3 +31,33 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+class Refusals:
+    """Of many that are turned away one is told of, with their count: each of `who` once in `window`
+    seconds, and no more than `most` of them in that time."""
+
+    def __init__(self, window: float = 60.0, most: int = 1000) -> None:
+        self._window = window
+        self._most = most
+        self._known: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def count(self, who: str, now: float) -> int:
+        """Refusals since the last that was told of, this one with them; 0: this is not told of."""
+        then, untold = self._known.get(who, (None, 0))
+        if then is not None and now < then + self._window:
+            self._known[who] = (then, untold + 1)
+            return 0
+        if then is None and len(self._known) >= self._most and not self._forgotten(now):
+            return 0
+        self._known.pop(who, None)
+        self._known[who] = (now, 0)
+        return untold + 1
+
+    def _forgotten(self, now: float) -> bool:
+        """Whether the one told of longest ago could make room."""
+        oldest = next(iter(self._known))
+        if now < self._known[oldest][0] + self._window:
+            return False
+        del self._known[oldest]
+        return True

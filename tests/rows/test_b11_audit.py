@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from signaling.http.api.role_table import operations_of
 from tests.command import sotto
 from tests.rows.house import API_SECRET, ROOT, House, Visit, standing, visiting
+from tests.rows.oauth import FORM, Program
 from tests.rows.pam import bind
 from tests.rows.peer import posts, seated
 from tests.rows.rightful import people
@@ -26,6 +28,7 @@ from tests.signaling.compliance.receivers import Rsyslog
 from tests.signaling.http.test_roles import NOBODY, ROUTE_PARAMETER
 
 CANARY = "canary-9f3a"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 async def test_b11_n_calls_of_every_kind_leave_n_records(there: Visit) -> None:
@@ -125,6 +128,41 @@ async def test_b11_sockets_and_calls_leave_records_too(there: Visit) -> None:
     assert await there.recorded(auditor, "rtc.validate", "denied")
     await there.send("POST", "/twirp/livekit.RoomService/ListRooms", json={})
     assert await there.recorded(auditor, "twirp.RoomService.ListRooms", "denied")
+
+
+async def test_b11_letting_a_program_in_leaves_a_record(there: Visit) -> None:
+    """By its consent page and by a device's code, and what it was given then."""
+    auditor, _ = await there.joined("auditor")
+    cookie, _ = await there.joined()
+    me = (await there.ask("GET", "/session", token=cookie)).body
+    actor = f"account:{me['account']}"
+    program = await Program.registered(there, "An app")
+    tokens = await program.tokens(cookie)
+    assert (await program.code(cookie, code_challenge=None))[1] == "invalid_request"
+    device = await Program.registered(there, "A television", grants=[DEVICE], redirect_uris=[])
+    for decision in ("allow", "deny"):
+        shown = (await device.post("/oauth/device_authorization")).body["user_code"]
+        headers = {
+            "Cookie": f"__Host-sotto={cookie}", "Sec-Fetch-Site": "same-origin",
+            "Content-Type": FORM,
+        }  # fmt: skip
+        form = urlencode({"user_code": shown, "decision": decision})
+        answer = await there.send("POST", "/oauth/device", data=form, headers=headers)
+        assert answer.status == 200, answer.text
+    for action, result, client in (
+        ("oauth.allow", "allowed", program), ("oauth.ask", "failed", program),
+        ("oauth.device_allow", "allowed", device), ("oauth.device_deny", "allowed", device),
+    ):  # fmt: skip
+        (one,) = await there.recorded(auditor, action, result, actor=actor)
+        assert one["details"]["session"] == me["session"], one
+        assert one["request_id"] and one["token_id"] and one["address"]
+        assert result == "failed" or one["target"] == f"client:{client.id}"
+        assert cookie not in repr(one)
+    held = (await there.ask("GET", "/session", token=tokens["access_token"])).body
+    (one,) = await there.recorded(auditor, "oauthToken", "allowed", actor=f"client:{program.id}")
+    assert one["target"] == f"account:{me['account']}"
+    assert one["details"]["session"] == held["session"]
+    assert tokens["access_token"] not in repr(one)
 
 
 async def test_b13_only_auditors_read_and_nobody_writes(there: Visit) -> None:

@@ -33,11 +33,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redirected(Exception):  # noqa: N818 - names what happened
-    """The client learns of it: `location` is where the browser goes."""
+    """The client learns of `error`: `location` is where the browser goes."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, error: Error) -> None:
         super().__init__("redirected")
         self.location = location
+        self.error = error
 
 
 class Authorizing:
@@ -88,7 +89,7 @@ class Authorizing:
 
     def refusal(self, uri: str, state: str, error: Error, description: str) -> Redirected:
         answer = {"error": error.value, "error_description": description}
-        return Redirected(self._location(uri, state, answer))
+        return Redirected(self._location(uri, state, answer), error)
 
     async def is_granted(self, principal: Principal, request: Request) -> bool:
         """Without asking: the operator's own client, or consent that was given before."""

@@ -24,6 +24,7 @@ from signaling.accounts.principal import Authenticator
 from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.signin import Directory
 from signaling.bus.port import Bus
+from signaling.compliance.audit.requests import RequestAudit
 from signaling.config import Limits
 from signaling.http.api.operation import Operation
 from signaling.ids import Ids
@@ -65,6 +66,7 @@ def make_oauth(
     limits: Limits,
     issuer: str,
     app_of: Callable[[web.Request], str],
+    audit: RequestAudit,
     pages: Iterable[str] = (),
 ) -> OAuthServer:
     """`pages`: origins that may read its answers, beside those of the clients' redirect URIs."""
@@ -87,6 +89,6 @@ def make_oauth(
         clients,
         consents,
         [*endpoints.operations(), *administration.operations(deps)],
-        Visits(authenticator, authorizing, clients, devices, bus, limits),
+        Visits(authenticator, authorizing, clients, devices, bus, limits, audit),
         CrossOrigin(clients, service.clock, app_of, pages),
     )

@@ -17,7 +17,7 @@ from signaling.accounts.oauth.clients import Client, Clients, GrantType
 from signaling.accounts.oauth.devices import INTERVAL, Devices, spell
 from signaling.accounts.oauth.dpop import NONCE, BadProof, Dpop
 from signaling.accounts.oauth.errors import BadClient, Error, OAuthError, bad_request
-from signaling.accounts.oauth.grants import Grants, wanted_scopes
+from signaling.accounts.oauth.grants import Grants, as_answer, wanted_scopes
 from signaling.accounts.oauth.inspection import Inspection
 from signaling.clock import Clock
 from signaling.config import Limits
@@ -90,8 +90,14 @@ class Endpoints:
         client = await self._client(call, form)
         app = call.principal.app
         key = await self._dpop.thumbprint(call.request, app, None)
-        call.note.details["kind"] = form.get("grant_type", "")[:64]
-        return await self._grants.tokens(app, client, form, key)
+        details = call.note.details
+        details["kind"] = form.get("grant_type", "")[:64]
+        tokens = await self._grants.tokens(app, client, form, key)
+        details["session"] = tokens.session.id
+        if tokens.session.account is not None:
+            details["account"] = tokens.session.account
+            call.note.target = f"account:{tokens.session.account}"
+        return as_answer(tokens)
 
     async def introspect(self, call: Call[Any], form: Mapping[str, str]) -> Answer:
         client = await self._client(call, form)

@@ -51,8 +51,8 @@ class Grants:
             GrantType.DEVICE: self._device,
         }
 
-    async def tokens(self, app: str, client: Client, form: Form, key: str | None) -> dict[str, Any]:
-        """The answer of the token endpoint. `key`: thumbprint of the key that was proved."""
+    async def tokens(self, app: str, client: Client, form: Form, key: str | None) -> Tokens:
+        """What the token endpoint hands out. `key`: thumbprint of the key that was proved."""
         if "grant_type" not in form:
             raise bad_request("grant_type is missing.")
         try:
@@ -63,7 +63,7 @@ class Grants:
             raise OAuthError(Error.UNAUTHORIZED_CLIENT, "The client may not use this grant.")
         if client.dpop and key is None:
             raise OAuthError(Error.INVALID_DPOP_PROOF, "This client must prove a key.")
-        return _answer(await self._by_type[kind](app, client, form, key))
+        return await self._by_type[kind](app, client, form, key)
 
     async def _code(self, app: str, client: Client, form: Form, key: str | None) -> Tokens:
         text, verifier = form.get("code", ""), form.get("code_verifier", "")
@@ -151,7 +151,7 @@ class Grants:
         )
 
 
-def _answer(tokens: Tokens) -> dict[str, Any]:
+def as_answer(tokens: Tokens) -> dict[str, Any]:
     """RFC 6749 section 5.1."""
     answer: dict[str, Any] = {
         "access_token": tokens.access.text,

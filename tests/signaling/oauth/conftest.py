@@ -21,7 +21,10 @@ from signaling.accounts.oauth.clients import Client, GrantType
 from signaling.accounts.oauth.dpop import token_hash
 from signaling.accounts.oauth.pkce import challenge
 from signaling.accounts.sessions import operations as session_operations
+from signaling.compliance.audit.port import MemoryAudit
+from signaling.compliance.audit.requests import RequestAudit
 from signaling.config import Limits
+from tests.signaling.http.api.behind import ADDRESS
 from tests.signaling.sessions.conftest import house
 from tests.signaling.sessions.house import APP, House
 from tests.signaling.sessions.served import OWN, Served, authenticator, served
@@ -189,12 +192,13 @@ class Prover:
 @pytest.fixture
 async def auth(house: House) -> AsyncIterator[Auth]:
     dpop = make_dpop(house.store, house.service, lambda request: frozenset({OWN}))
-    who = authenticator(house, dpop)
+    who, audit = authenticator(house, dpop), MemoryAudit()
+    visits = RequestAudit(audit, house.clock, APP, lambda request: ADDRESS)
     server = make_oauth(
         house.store, house.bus, house.service, house.accounts, who, dpop, house.ids, Limits(), OWN,
-        lambda request: APP, ("https://listed.example",),
+        lambda request: APP, visits, ("https://listed.example",),
     )  # fmt: skip
     deps = session_operations.Deps(house.service, house.tickets)
     every = [*server.operations, *session_operations.operations(deps)]
-    async with served(house, every, who, more=server.add_routes) as api:
+    async with served(house, every, who, audit, more=server.add_routes) as api:
         yield Auth(house, server, api, {}, {})
