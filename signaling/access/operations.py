@@ -270,12 +270,12 @@ def _administration(handlers: KeySetHandlers) -> list[Operation]:
         "scope": SCOPE,
         "tag": _TAG,
     }
-    # Answers that hold a secret are never kept for a repetition.
+    # Whoever has the key sets decides who gets in. Answers that hold a secret are never kept for a
+    # repetition.
     secret: dict[str, Any] = {
         **common, "recording": Recording.DURABLE, "rate": "sensitive", "reauth": True,
         "idempotent": False,
     }  # fmt: skip
-    durable: dict[str, Any] = {**common, "recording": Recording.DURABLE, "rate": "write"}
     one, missing = "/access/key-sets/{key_set}", (Code.NOT_FOUND,)
     return [
         Operation("POST", "/access/key-sets", "createKeySet", "Make a key set", handlers.create,
@@ -285,7 +285,7 @@ def _administration(handlers: KeySetHandlers) -> list[Operation]:
         Operation("GET", one, "getKeySet", "Look at a key set", handlers.get,
                   answer=KeySetView, errors=missing, **common),
         Operation("PATCH", one, "changeKeySet", "Change a key set", handlers.change,
-                  body=ChangedKeySet, answer=KeySetView, if_match=True, errors=missing, **durable),
+                  body=ChangedKeySet, answer=KeySetView, if_match=True, errors=missing, **secret),
         Operation("DELETE", one, "deleteKeySet", "Delete a key set and end its tokens",
                   handlers.delete, status=204, errors=missing, **secret),
         Operation("POST", f"{one}/rotate", "rotateKeySet", "Make a new secret key",
@@ -293,7 +293,7 @@ def _administration(handlers: KeySetHandlers) -> list[Operation]:
                   errors=(*missing, Code.CONFLICT), **secret),
         Operation("DELETE", f"{one}/secrets/{{secret}}", "retireSecret",
                   "Stop accepting an older secret key", handlers.retire, answer=KeySetView,
-                  errors=missing, **durable),
+                  errors=missing, **secret),
         Operation("POST", f"{one}/tokens", "grantTokenAsAdministrator", "Grant a token",
                   handlers.grant, body=GrantBody, answer=GrantedToken, status=201,
                   errors=(*missing, Code.GRANT_INVALID, Code.CONFLICT), **secret),

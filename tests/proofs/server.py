@@ -30,9 +30,11 @@ from tests.signaling.accounts.rig import PASSWORD, secret_of
 
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY, API_SECRET = "proofs", "api-secret-of-the-proofs-0123456789abcdef"
-# One address asks for everything here, and passwords are hashed hundreds of times.
+# One address asks for everything here, passwords are hashed hundreds of times, and the owner signs
+# in once.
 QUICK = {
     "api.rate_factor": "1000",
+    "api.reauth_seconds": "3600",
     "accounts.tries_per_address": "100000",
     "accounts.hash_memory_kib": "19456",
     "accounts.hash_passes": "1",

@@ -30,6 +30,15 @@ export async function asOwner(
   body: Body = {},
 ): Promise<Answer> {
   const { origin } = world.server;
+  const answer = await ask(origin, method, path, body, await ownersToken(world));
+  if (answer.status !== 403) return read(answer);
+  // Some acts ask for a proof that is not as old as ours: a new sign-in is one.
+  tokens.delete(origin);
+  return read(await ask(origin, method, path, body, await ownersToken(world)));
+}
+
+async function ownersToken(world: World): Promise<string> {
+  const { origin } = world.server;
   let token = tokens.get(origin);
   if (token === undefined) {
     const [, link = ''] = (await setupLink(world)).split('#');
@@ -38,7 +47,7 @@ export async function asOwner(
     token = String((await read(done))['access_token']);
     tokens.set(origin, token);
   }
-  return read(await ask(origin, method, path, body, token));
+  return token;
 }
 
 export async function invitation(world: World): Promise<string> {

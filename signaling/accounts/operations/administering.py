@@ -162,7 +162,7 @@ def operations(service: Service) -> list[Operation]:
         op("DELETE", one + "/factors", "removeFactors", "Remove every second factor",
            do.remove_factors, **{**again, **gone}),
         op("POST", "/invitations", "createInvitation", "Invite people", do.invite,
-           body=shapes.Invitation, **made),
+           body=shapes.Invitation, reauth=True, **made),
         op("GET", "/invitations", "listInvitations", "Invitations that are open", do.invitations,
            answer=shapes.Links),
         op("DELETE", "/invitations/{link_id}", "withdrawInvitation", "Withdraw an invitation",

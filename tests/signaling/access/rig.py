@@ -42,6 +42,7 @@ from tests.signaling.storage.places import Place
 APP = "default"
 PEOPLE: dict[str, dict[str, Any]] = {
     "root": {"roles": frozenset({Role.ADMINISTRATOR}), "scopes": ALL},
+    "stale": {"roles": frozenset({Role.OWNER}), "scopes": ALL, "authenticated_at": 0.0},
     "ann": {"roles": frozenset({Role.MEMBER}), "scopes": ALL},
     "narrow": {"roles": frozenset({Role.MEMBER}), "scopes": frozenset({"messages:read"})},
     "unscoped": {"roles": frozenset({Role.ADMINISTRATOR}), "scopes": frozenset({"rooms:read"})},
@@ -98,7 +99,7 @@ class Process:
             raise Refused(Code.TOKEN_INVALID, 401, "The token is not valid.")
         return Principal(
             app=APP, kind=Kind.ACCOUNT, account=text, device=f"{text}-phone", via=Via.BEARER,
-            authenticated_at=self.clock.unix(), **PEOPLE[text],
+            **{"authenticated_at": self.clock.unix(), **PEOPLE[text]},
         )  # fmt: skip
 
     def operations(self) -> list[Operation]:

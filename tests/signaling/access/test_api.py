@@ -115,6 +115,23 @@ async def test_b27_key_sets_over_http(client: Client) -> None:
     assert (await ask("root", "GET", f"/{ident}")).status == 404
 
 
+async def test_whatever_changes_a_key_set_asks_for_a_fresh_proof(client: Client) -> None:
+    one = f"/api/v1/access/key-sets/{client.keyset.id}"
+    for method, path, body in (
+        ("PATCH", one, {"enabled": False}), ("PATCH", one, {"listing": True}),
+        ("DELETE", one, None),
+        ("DELETE", f"{one}/secrets/{client.keyset.secrets[-1].id}", None),
+        ("POST", f"{one}/rotate", {"overlap_seconds": 0}),
+    ):  # fmt: skip
+        headers = {
+            "Authorization": "Bearer stale", "Content-Type": "application/json", "If-Match": "*",
+        }  # fmt: skip
+        data = None if body is None else msgspec.json.encode(body)
+        answer = await client.send(method, path, data=data, headers=headers)
+        assert (answer.status, answer.body["code"]) == (403, "reauthentication_required"), path
+    assert (await client.process.keysets.get(APP, client.keyset.id)).value == client.keyset
+
+
 async def test_b22_explain(client: Client) -> None:
     token = await client.granted({"patterns": {"channels": {"room-": 1, "room-.*": 1}}})
     body = {"token": token, "operation": "publish", "channels": ["room-1"]}

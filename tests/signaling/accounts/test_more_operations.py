@@ -60,6 +60,18 @@ async def test_invitations_and_guest_links_are_listed_without_their_secrets(api:
     assert (await api.ask("DELETE", f"/guest-links/{link['id']}", token=owner)).status == 204
 
 
+async def test_an_invitation_which_may_make_owners_asks_for_a_fresh_proof(api: Served) -> None:
+    owner = await api.owner()
+    api.rig.clock.advance(301)
+    wish = {"roles": ["owner"]}
+    refused = await api.ask("POST", "/invitations", wish, owner)
+    assert (refused.status, refused.body["code"]) == (403, "reauthentication_required")
+    assert not (await api.ask("GET", "/invitations", token=owner)).body["items"]
+    body = {"password": PASSWORD}
+    proof = await api.ask("POST", "/reauthentication/password", body, owner)
+    assert (await api.ask("POST", "/invitations", wish, proof.body["access_token"])).status == 201
+
+
 @pytest.mark.parametrize(
     "wish",
     [{"uses": 0}, {"uses": 10_001}, {"seconds": 59}, {"seconds": 1e9}, {"roles": ["king"]},
