@@ -16,6 +16,7 @@ from signaling.accounts.devices import Devices
 from signaling.accounts.factors import Factors
 from signaling.accounts.joining import Joining
 from signaling.accounts.links import Links
+from signaling.accounts.makers import MAIL, OPERATOR, require_maker
 from signaling.accounts.model import Account, Link, Purpose
 from signaling.accounts.parts import Parts
 from signaling.accounts.passwords.rules import normalise
@@ -129,13 +130,15 @@ class Administration:
                 await self._registry.add_owner(app, account.id)
             raise
 
-    async def reset_link(self, app: str, actor: frozenset[Role], account_id: str) -> str:
+    async def reset_link(
+        self, app: str, actor: frozenset[Role], account_id: str, maker: str = OPERATOR
+    ) -> str:
         """For the administrator to hand over; the account's earlier ones are void."""
         account = await self.managed(app, actor, account_id)
         if account.kind is not Kind.ACCOUNT or not account.login:
             raise ClientError(Code.CONFLICT, 409, "This account has no password to set.")
         lives = self._parts.settings.admin_reset
-        return await self._reset_link(app, account, "administrator", lives)
+        return await self._reset_link(app, account, maker, lives)
 
     async def remove_factors(self, app: str, actor: frozenset[Role], account_id: str) -> None:
         """For who lost all of them and proved to the administrator who they are."""
@@ -242,7 +245,7 @@ class Administration:
         if account is None or not account.mail or account.disabled or not self._parts.mail_works:
             return
         await self._throttle.once(app, "reset", account.id, LETTERS_PER_HOUR)
-        link = await self._reset_link(app, account, "mail", self._parts.settings.reset)
+        link = await self._reset_link(app, account, MAIL, self._parts.settings.reset)
         self._parts.mail(app, account.mail, "password_reset", link)
 
     async def _reset_link(self, app: str, account: Account, maker: str, lives: float) -> str:
@@ -261,6 +264,7 @@ class Administration:
         """A new password; every session ends; the second factor stays; nobody is signed in."""
         row = await self._links.look(app, Purpose.RESET, secret)
         account = await self._registry.require(app, row.value.account)
+        await require_maker(self._registry, app, row.value, account)
         text = await joining.acceptable(app, password, (account.login, account.name, account.mail))
         await self._links.claim(app, Purpose.RESET, row.key)
         await self._registry.set_password(app, account, await self._parts.hashes.hash(text))

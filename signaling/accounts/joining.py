@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from signaling.accounts import names, passkeys
 from signaling.accounts.factors import Factors, key_method
 from signaling.accounts.links import Links, invalid
+from signaling.accounts.makers import require_maker
 from signaling.accounts.model import Account, Link, Passkey, Pending, Purpose, Why
 from signaling.accounts.parts import Parts, Where
 from signaling.accounts.passkeys import Site
@@ -157,6 +158,7 @@ class Joining:
         """An account that lives as long as its session; the link says where it may go."""
         await self._throttle.once(app, "guest", where.address, GUESTS_PER_HOUR)
         row = await self._links.look(app, Purpose.GUEST, secret)
+        await require_maker(self._registry, app, row.value)
         name = names.display(name)
         link = await self._links.claim(app, Purpose.GUEST, row.key)
         now = self._parts.clock.unix()
@@ -193,6 +195,7 @@ class Joining:
                     continue
                 if purpose is Purpose.INVITE and self._closed():
                     break
+                await require_maker(self._registry, app, row.value)
                 return row.key, row.value
             raise invalid()
         if self._parts.settings.sign_up is not SignUp.OPEN:
@@ -207,7 +210,10 @@ class Joining:
         row = await self._parts.tables.links.get(app, key) if key else None
         if key and row is None:
             raise invalid()
-        return row.value if row is not None else None
+        if row is None:
+            return None
+        await require_maker(self._registry, app, row.value)
+        return row.value
 
     async def _use(self, app: str, key: str | None, link: Link | None) -> None:
         if key is not None and link is not None:

@@ -63,7 +63,8 @@ class Handlers:
     async def reset_link(self, call: Call[None]) -> shapes.LinkMade:
         app, ident = call.principal.app, call.path["account_id"]
         call.note.target = f"account:{ident}"
-        url = await self._do.reset_link(app, call.principal.roles, ident)
+        who = call.principal
+        url = await self._do.reset_link(app, who.roles, ident, who.account or "")
         return shapes.LinkMade(id=ident, url=url)
 
     async def remove_factors(self, call: Call[None]) -> Reply:

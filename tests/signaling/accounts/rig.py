@@ -12,8 +12,9 @@ from signaling.accounts.model import Account
 from signaling.accounts.parts import Parts, Where
 from signaling.accounts.passwords.blocklist import shipped
 from signaling.accounts.passwords.hashing import Cost, HashPool
-from signaling.accounts.principal import Principal, Role
+from signaling.accounts.principal import Kind, Principal, Role
 from signaling.accounts.registry import Registry
+from signaling.accounts.roles import ADMINISTERED
 from signaling.accounts.service import Service
 from signaling.accounts.sessions.port import Revocation
 from signaling.accounts.settings import Settings
@@ -153,10 +154,27 @@ class Rig:
 
     async def invitation(self, *roles: Role, uses: int = 1) -> str:
         owner = frozenset({Role.OWNER})
+        maker = await self.maker(*roles)
         link, _ = await self.service.administration.invite(
-            APP, owner, "owner", roles=frozenset(roles), uses=uses, lives=None, label=""
+            APP, owner, maker, roles=frozenset(roles), uses=uses, lives=None, label=""
         )
         return secret_of(link)
+
+    async def maker(self, *roles: Role) -> str:
+        """The id of an account without a name, which may give these roles: nobody signs in as it,
+        and it is an owner only where it must be.
+        """
+        least = Role.ADMINISTRATOR if ADMINISTERED.issuperset(roles) else Role.OWNER
+        ident = f"maker-{least}"
+        if await self.registry.get(APP, ident) is None:
+            now = self.clock.unix()
+            account = Account(id=ident, login="", kind=Kind.ACCOUNT, roles=(least,), created=now)
+            await self.registry.create(APP, account)
+        return ident
+
+    async def people(self) -> list[Account]:
+        """Who has a name to sign in with, the oldest first."""
+        return [one for one in await self.registry.page(APP, "", 200) if one.login]
 
     async def sign_in(
         self, login: str, password: str = PASSWORD, device_token: str = "", address: str = ""

@@ -149,7 +149,7 @@ async def test_an_invitation_makes_one_account_or_none(tmp_path: Path) -> None:
         await rig.service.joining.sign_up(APP, str(link), "ana", PASSWORD, "", where())
 
     async def check(rig: Rig) -> None:
-        accounts = await rig.registry.page(APP, "", 10)
+        accounts = await rig.people()
         assert len(accounts) <= 1
         assert await signs_in(rig, "ana") == bool(accounts)
         if not accounts:
@@ -169,12 +169,12 @@ async def test_a_deleted_account_is_gone_or_can_be_deleted_again(tmp_path: Path)
 
     async def check(rig: Rig) -> None:
         await rig.service.joining.setup_link(APP)
-        left = [one for one in await rig.registry.page(APP, "", 10) if one.login == "ana"]
+        left = [one for one in await rig.people() if one.login == "ana"]
         for one in left:
             if one.disabled:
                 assert not await signs_in(rig, "ana")
             await rig.service.administration.leave(APP, one.id)
-        assert [one.login for one in await rig.registry.page(APP, "", 10)] == ["root.ana"]
+        assert [one.login for one in await rig.people()] == ["root.ana"]
         assert await rig.tables.erasures.scan(APP) == []
         await rig.invited("ana", OTHER)
         assert await signs_in(rig, "ana", OTHER)

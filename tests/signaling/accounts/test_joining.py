@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from signaling.accounts.principal import Kind, Role
 from signaling.accounts.settings import SignUp
 from signaling.accounts.signing import Outcome
 from signaling.errors import ClientError, Code
+from tests.signaling.accounts.authenticator import Authenticator
 from tests.signaling.accounts.rig import APP, OTHER, PASSWORD, Rig, secret_of, where
 from tests.signaling.accounts.test_sign_in import refusal, signed
 
@@ -64,7 +67,7 @@ async def test_v2_3_a_hundred_joins_on_one_use_are_one(rig: Rig) -> None:
     )
     assert sum(isinstance(one, Outcome) for one in done) == 1
     assert {one.code for one in done if isinstance(one, ClientError)} == {Code.LINK_INVALID}
-    assert len(await rig.registry.page(APP, "", 200)) == 1
+    assert len(await rig.people()) == 1
 
 
 async def test_uses_are_counted_exactly(rig: Rig) -> None:
@@ -169,6 +172,62 @@ async def test_a_name_whose_account_never_came_about_is_free_again(rig: Rig) -> 
     signed(await sign_up(rig, link, "ana"))
 
 
+async def demoted(rig: Rig, maker: Account) -> None:
+    await rig.service.administration.set_roles(APP, OWNER, maker.id, frozenset({Role.MEMBER}))
+
+
+async def disabled(rig: Rig, maker: Account) -> None:
+    await rig.service.administration.set_disabled(APP, OWNER, maker.id, disabled=True)
+
+
+async def deleted(rig: Rig, maker: Account) -> None:
+    await rig.service.administration.remove(APP, OWNER, maker.id)
+
+
+@pytest.mark.parametrize("ended", [demoted, disabled, deleted])
+async def test_a_link_ends_with_the_rights_of_who_made_it(
+    rig: Rig, ended: Callable[[Rig, Account], Awaitable[None]]
+) -> None:
+    await rig.owner()
+    maker = await rig.invited("ana", PASSWORD, Role.ADMINISTRATOR)
+    administration, joining = rig.service.administration, rig.service.joining
+    wish: dict[str, Any] = {"uses": 20, "lives": 90 * 86400.0, "label": ""}
+    many, _ = await administration.invite(APP, ADMINISTRATOR, maker.id, roles=ADMINISTRATOR, **wish)
+    guests, _ = await administration.guest_link(APP, maker.id, room="garden", **wish)
+    reset = await administration.reset_link(
+        APP, ADMINISTRATOR, (await rig.invited("bob")).id, maker.id
+    )
+    assert signed(await sign_up(rig, secret_of(many), "eve")).roles == ADMINISTRATOR
+    await guest(rig, secret_of(guests))
+    ticket, options = await joining.begin_passkey(APP, secret_of(many), "mallory", "", where())
+    await ended(rig, maker)
+    key = Authenticator().create(options)
+    for attempt in (
+        sign_up(rig, secret_of(many), "mallory"),
+        joining.begin_passkey(APP, secret_of(many), "mallory", "", where()),
+        joining.finish_passkey(APP, ticket, key, "key", where()),
+        guest(rig, secret_of(guests)),
+        administration.reset(APP, secret_of(reset), OTHER, joining),
+    ):
+        refused = await refusal(attempt)
+        assert (refused.status, refused.code) == (404, Code.LINK_INVALID)
+    assert {one.login for one in await rig.people()} <= {"root.ana", "ana", "bob", "eve"}
+
+
+async def test_an_administrator_who_is_no_owner_any_more_has_invited_no_owner(rig: Rig) -> None:
+    maker = await rig.owner()
+    await rig.invited("bob", PASSWORD, Role.OWNER)
+    wish: dict[str, Any] = {"uses": 2, "lives": None, "label": ""}
+    administration = rig.service.administration
+    owners, _ = await administration.invite(APP, OWNER, maker.id, roles=OWNER, **wish)
+    members, _ = await administration.invite(APP, OWNER, maker.id, roles=frozenset(), **wish)
+    await administration.set_roles(APP, OWNER, maker.id, ADMINISTRATOR)
+    assert (await refusal(sign_up(rig, secret_of(owners), "eve"))).code is Code.LINK_INVALID
+    assert signed(await sign_up(rig, secret_of(members), "eve")).roles == {Role.MEMBER}
+    await administration.set_roles(APP, OWNER, maker.id, OWNER)
+    assert signed(await sign_up(rig, secret_of(owners), "dan")).roles == OWNER
+
+
 async def guest(rig: Rig, secret: str, name: str = "Gast") -> tuple[Outcome, str]:
     outcome, link = await rig.service.joining.guest(APP, secret, name, where())
     return outcome, link.room
@@ -176,7 +235,7 @@ async def guest(rig: Rig, secret: str, name: str = "Gast") -> tuple[Outcome, str
 
 async def guest_link(rig: Rig, uses: int = 0, lives: float | None = None) -> str:
     url, _ = await rig.service.administration.guest_link(
-        APP, "a", room="garden", uses=uses, lives=lives, label=""
+        APP, await rig.maker(), room="garden", uses=uses, lives=lives, label=""
     )
     return secret_of(url)
 

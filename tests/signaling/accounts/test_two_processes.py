@@ -50,7 +50,7 @@ async def test_v2_3_one_use_is_one_account(pair: tuple[Rig, Rig]) -> None:
         return_exceptions=True,
     )
     assert sum(isinstance(each, Outcome) for each in done) == 1
-    assert len(await one.registry.page(APP, "", 50)) == 1
+    assert len(await one.people()) == 1
 
 
 async def test_one_name_is_one_account(pair: tuple[Rig, Rig]) -> None:
