@@ -167,6 +167,7 @@ def view(app: str, account: Account) -> AccountView:
         disabled=account.disabled,
         second_factor=account.second_factor,
         changed=account.changed,
+        epoch=account.epoch,
         room=account.room,
     )
 

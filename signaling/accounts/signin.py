@@ -142,8 +142,8 @@ class Sessions(Protocol):
 
 
 class AccountView(Struct, frozen=True, kw_only=True):
-    """What others may know of an account. `changed` grows with every change of role or state;
-    `room` is the only one that a guest may enter."""
+    """What others may know of an account. `changed` grows with every change of role or state,
+    `epoch` with the password; `room` is the only one that a guest may enter."""
 
     app: str
     id: str
@@ -154,6 +154,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
     disabled: bool
     second_factor: bool
     changed: int
+    epoch: int = 0
     room: str = ""
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import msgspec
 
 from signaling.accounts.oauth import pkce, redirects
+from signaling.accounts.oauth.approvals import Approvals
 from signaling.accounts.oauth.clients import Client, Clients, GrantType
 from signaling.accounts.oauth.codes import Code, Codes
-from signaling.accounts.oauth.consents import Consents
 from signaling.accounts.oauth.errors import Error, OAuthError, bad_request
 from signaling.accounts.oauth.grants import wanted_scopes
 from signaling.accounts.principal import Kind, Principal
@@ -44,10 +44,10 @@ class Redirected(Exception):  # noqa: N818 - names what happened
 class Authorizing:
     """See the module."""
 
-    def __init__(self, clients: Clients, codes: Codes, consents: Consents, issuer: str) -> None:
+    def __init__(self, clients: Clients, codes: Codes, approvals: Approvals, issuer: str) -> None:
         self._clients = clients
         self._codes = codes
-        self._consents = consents
+        self._approvals = approvals
         self._issuer = issuer
 
     async def read(self, app: str, query: Mapping[str, str]) -> Request:
@@ -91,34 +91,20 @@ class Authorizing:
         answer = {"error": error.value, "error_description": description}
         return Redirected(self._location(uri, state, answer), error)
 
-    async def is_granted(self, principal: Principal, request: Request) -> bool:
-        """Without asking: the operator's own client, or consent that was given before."""
-        if request.client.trusted:
-            return True
-        account = principal.account or ""
-        return await self._consents.covers(
-            principal.app, account, request.client.id, request.scopes
-        )
-
     async def allow(self, principal: Principal, request: Request) -> str:
         """The location with a code. The principal is an account, signed in here."""
         if principal.account is None or principal.kind is not Kind.ACCOUNT:
             raise self.deny(request)
-        if not request.client.trusted:
-            await self._consents.give(
-                principal.app, principal.account, request.client.id, request.scopes
-            )
+        approval = await self._approvals.give(principal, request.client, request.scopes)
         token = await self._codes.issue(
             principal.app,
             Code(
                 id="",
                 client=request.client.id,
-                account=principal.account,
+                approval=approval,
                 redirect_uri=request.redirect_uri,
                 scopes=request.scopes,
                 challenge=request.challenge,
-                authenticated_at=principal.authenticated_at,
-                mfa=principal.mfa,
                 expires_at=0.0,
                 thumbprint=request.thumbprint,
             ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from signaling.accounts.oauth import operations as administration
+from signaling.accounts.oauth.approvals import Approvals
 from signaling.accounts.oauth.authorizing import Authorizing
 from signaling.accounts.oauth.clients import Clients
 from signaling.accounts.oauth.codes import Codes
@@ -73,9 +74,10 @@ def make_oauth(
     clients = Clients(store, service.keys, service.entropy)
     consents = Consents(store, service.clock)
     codes, devices = Codes(store, service, ids), Devices(store, service, ids)
+    approvals = Approvals(service, directory, consents)
     endpoints = Endpoints(
         clients,
-        Grants(service, directory, codes, devices),
+        Grants(service, approvals, codes, devices),
         devices,
         Inspection(service, directory, issuer),
         dpop,
@@ -84,11 +86,11 @@ def make_oauth(
         issuer,
     )
     deps = administration.Deps(clients, consents, service, ids, service.clock)
-    authorizing = Authorizing(clients, codes, consents, issuer)
+    authorizing = Authorizing(clients, codes, approvals, issuer)
     return OAuthServer(
         clients,
         consents,
         [*endpoints.operations(), *administration.operations(deps)],
-        Visits(authenticator, authorizing, clients, devices, bus, limits, audit),
+        Visits(authenticator, authorizing, approvals, clients, devices, bus, limits, audit),
         CrossOrigin(clients, service.clock, app_of, pages),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from signaling.accounts.oauth.approvals import Approval
 from signaling.accounts.oauth.errors import bad_grant
 from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.sessions.tokens import Prefix, Token, mint, read
@@ -24,12 +25,10 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     client: str
-    account: str
+    approval: Approval
     redirect_uri: str
     scopes: frozenset[str]
     challenge: str
-    authenticated_at: float
-    mfa: bool
     expires_at: float
     thumbprint: str | None = None
     spent: bool = False

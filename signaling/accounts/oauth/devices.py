@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import msgspec
 
+from signaling.accounts.oauth.approvals import Approval
 from signaling.accounts.oauth.errors import Error, OAuthError, bad_grant
 from signaling.accounts.sessions.service import SessionService
 from signaling.accounts.sessions.tokens import Prefix, Token, mint, read
@@ -48,9 +49,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     interval: float = INTERVAL
     polled_at: float = 0.0
     state: State = State.PENDING
-    account: str | None = None
-    authenticated_at: float = 0.0
-    mfa: bool = False
+    approval: Approval | None = None
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -128,26 +127,20 @@ class Devices:
             return None
         return row.key, msgspec.structs.replace(row.value, user_code=letters)
 
-    async def decide(
-        self, app: str, key: str, *, account: str | None, authenticated_at: float, mfa: bool
-    ) -> bool:
-        """`account` None: denied. False when somebody else decided first."""
+    async def decide(self, app: str, key: str, approval: Approval | None) -> bool:
+        """None: denied. False when somebody else decided first."""
         row = await self._rows.get(app, key)
         if row is None or row.value.state is not State.PENDING:
             return False
         decided = msgspec.structs.replace(
             row.value,
-            state=State.DENIED if account is None else State.ALLOWED,
-            account=account,
-            authenticated_at=authenticated_at,
-            mfa=mfa,
+            state=State.DENIED if approval is None else State.ALLOWED,
+            approval=approval,
         )
         try:
             await self._rows.replace(app, row, decided)
         except Conflict:
-            return await self.decide(
-                app, key, account=account, authenticated_at=authenticated_at, mfa=mfa
-            )
+            return await self.decide(app, key, approval)
         await self._typed.delete(app, row.value.user_code)
         return True
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from signaling.accounts.oauth import pkce
+from signaling.accounts.oauth.approvals import Approval, Approvals
 from signaling.accounts.oauth.clients import Client, GrantType
 from signaling.accounts.oauth.codes import Codes
 from signaling.accounts.oauth.devices import Devices
@@ -17,7 +18,6 @@ from signaling.accounts.oauth.errors import Error, OAuthError, bad_grant, bad_re
 from signaling.accounts.principal import Kind
 from signaling.accounts.sessions import scopes as scopes_of
 from signaling.accounts.sessions.service import Grant, SessionService, Tokens
-from signaling.accounts.signin import Directory
 from signaling.errors import Refused
 
 Form = Mapping[str, str]
@@ -38,10 +38,10 @@ class Grants:
     """See the module."""
 
     def __init__(
-        self, service: SessionService, directory: Directory, codes: Codes, devices: Devices
+        self, service: SessionService, approvals: Approvals, codes: Codes, devices: Devices
     ) -> None:
         self._service = service
-        self._directory = directory
+        self._approvals = approvals
         self._codes = codes
         self._devices = devices
         self._by_type: dict[GrantType, Callable[..., Awaitable[Tokens]]] = {
@@ -74,28 +74,32 @@ class Grants:
             raise bad_grant()
         if not pkce.fits(verifier, code.challenge) or code.thumbprint not in (None, key):
             raise bad_grant()
-        await self._require_account(app, code.account)
+        tokens = await self._for(app, client, code.approval, code.scopes, key)
+        await self._codes.opened(app, spot, tokens.session.id)
+        return tokens
+
+    async def _for(
+        self, app: str, client: Client, approval: Approval, scopes: frozenset[str], key: str | None
+    ) -> Tokens:
+        """A session for who said yes, if that still stands."""
         tokens = await self._service.grant(
             app,
             Grant(
                 kind=Kind.ACCOUNT,
-                account=code.account,
+                account=approval.account,
                 client=client.id,
-                scopes=code.scopes,
+                scopes=scopes,
                 label=client.name,
-                authenticated_at=code.authenticated_at,
-                mfa=code.mfa,
+                authenticated_at=approval.authenticated_at,
+                mfa=approval.mfa,
                 refresh=GrantType.REFRESH in client.grants,
                 thumbprint=key,
             ),
         )
-        await self._codes.opened(app, spot, tokens.session.id)
-        return tokens
-
-    async def _require_account(self, app: str, account: str) -> None:
-        view = await self._directory.view(app, account)
-        if view is None or view.disabled:
+        if not await self._approvals.stands(app, approval, client, scopes):
+            await self._service.end_session(app, tokens.session.id, reason="approval_ended")
             raise bad_grant()
+        return tokens
 
     async def _refresh(self, app: str, client: Client, form: Form, key: str | None) -> Tokens:
         text = form.get("refresh_token", "")
@@ -132,23 +136,9 @@ class Grants:
         if not text:
             raise bad_request("device_code is needed.")
         device = await self._devices.poll(app, text, client.id)
-        if device.account is None:
+        if device.approval is None:
             raise bad_grant()
-        await self._require_account(app, device.account)
-        return await self._service.grant(
-            app,
-            Grant(
-                kind=Kind.ACCOUNT,
-                account=device.account,
-                client=client.id,
-                scopes=device.scopes,
-                label=client.name,
-                authenticated_at=device.authenticated_at,
-                mfa=device.mfa,
-                refresh=GrantType.REFRESH in client.grants,
-                thumbprint=key,
-            ),
-        )
+        return await self._for(app, client, device.approval, device.scopes, key)
 
 
 def as_answer(tokens: Tokens) -> dict[str, Any]:

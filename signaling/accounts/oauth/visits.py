@@ -13,8 +13,9 @@ from urllib.parse import quote, urlsplit
 from aiohttp import hdrs, web
 
 from signaling.accounts.oauth import forms, metadata, pages
+from signaling.accounts.oauth.approvals import Approvals
 from signaling.accounts.oauth.authorizing import Authorizing, Redirected, Request
-from signaling.accounts.oauth.clients import Clients
+from signaling.accounts.oauth.clients import Client, Clients
 from signaling.accounts.oauth.devices import Device, Devices, spell
 from signaling.accounts.oauth.errors import OAuthError, bad_request
 from signaling.accounts.principal import Authenticator, Kind, Principal, Via
@@ -40,6 +41,7 @@ class Visits:
         self,
         authenticator: Authenticator,
         authorizing: Authorizing,
+        approvals: Approvals,
         clients: Clients,
         devices: Devices,
         bus: Bus,
@@ -48,6 +50,7 @@ class Visits:
     ) -> None:
         self._authenticator = authenticator
         self._authorizing = authorizing
+        self._approvals = approvals
         self._clients = clients
         self._devices = devices
         self._bus = bus
@@ -75,7 +78,7 @@ class Visits:
         _about(seen, wish.client.id, wish.scopes)
         if principal is None:
             return _sign_in(request, seen)
-        if await self._authorizing.is_granted(principal, wish):
+        if await self._approvals.are_given(principal, wish.client, wish.scopes):
             seen.details["reason"] = "trusted" if wish.client.trusted else "granted before"
             return await self._allowed(principal, wish, seen)
         return _consent(wish, query)
@@ -111,12 +114,12 @@ class Visits:
         found = await self._device(principal, code)
         if found is None:
             return _not_shown(seen)
-        _, device, name = found
+        _, device, client = found
         _about(seen, device.client, device.scopes)
         shown = spell(device.user_code)
-        return _html(pages.allow_device(name, shown, device.scopes, metadata.DEVICE))
+        return _html(pages.allow_device(client.name, shown, device.scopes, metadata.DEVICE))
 
-    async def _device(self, principal: Principal, code: str) -> tuple[str, Device, str] | None:
+    async def _device(self, principal: Principal, code: str) -> tuple[str, Device, Client] | None:
         key = f"{principal.app}:device-code:{principal.account}"
         tries = await self._bus.limit(key, TRIES_PER_SECOND, TRIES_AT_ONCE)
         if not tries.allowed:
@@ -125,7 +128,7 @@ class Visits:
         if found is None:
             return None
         client = await self._clients.find(principal.app, found[1].client)
-        return None if client is None else (*found, client.name)
+        return None if client is None else (*found, client)
 
     async def decide_device(self, request: web.Request, seen: Seen) -> web.StreamResponse:
         principal = await self._who(request, seen)
@@ -135,20 +138,17 @@ class Visits:
         found = await self._device(principal, form.get("user_code", ""))
         if found is None:
             return _not_shown(seen)
-        _about(seen, found[1].client, found[1].scopes)
+        key, device, client = found
+        _about(seen, client.id, device.scopes)
         allowed = form.get("decision") == "allow"
         seen.action = "oauth.device_allow" if allowed else "oauth.device_deny"
+        approval = None
+        if allowed:
+            approval = await self._approvals.give(principal, client, device.scopes)
         seen.durable = True
         # First: the device asks by itself, and may not find a decision that left no record.
         await self._audit.leave(request, seen, 200)
-        decided = await self._devices.decide(
-            principal.app,
-            found[0],
-            account=principal.account if allowed else None,
-            authenticated_at=principal.authenticated_at,
-            mfa=principal.mfa,
-        )
-        if not decided:
+        if not await self._devices.decide(principal.app, key, approval):
             seen.result, seen.code, seen.kept = "failed", Code.CONFLICT, False
             return _html(pages.failed("Somebody has decided about this device already."), 409)
         text = "The device is connected." if allowed else "The device was refused."

@@ -275,6 +275,12 @@ class SessionService:
         except Refused:
             return None
 
+    async def is_alive(self, app: str, session: str) -> bool:
+        """Whether nobody ended it, nor its time."""
+        row = await self.rows.get(app, session)
+        found = records.resting(row, app, self.rests)
+        return found is not None and found.expires_at > self.clock.unix()
+
     async def _view(self, app: str, session: Session) -> AccountView | None:
         if session.account is None:
             return None
