@@ -69,7 +69,7 @@ class Joining:
             purpose=Purpose.SETUP,
             made=self._parts.clock.unix(),
             maker="system",
-            roles=(Role.OWNER, Role.ADMINISTRATOR),
+            roles=(Role.OWNER,),
         )
         secret = await self._links.make(app, link, self._parts.settings.setup)
         return f"{self._parts.settings.public_url}/setup#{secret}"

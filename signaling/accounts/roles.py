@@ -1,7 +1,8 @@
 """Who may give which role, and whose account somebody may administer (pure).
 
 An administrator keeps accounts, not secrets: who may read the audit or hold compliance duties is
-for owners to say, and no administrator can reset their way into such an account.
+for owners to say, and no administrator can reset their way into such an account. Nobody, owners
+included, gives one account roles that make, use and revoke keys together (promise A13).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 
 from signaling.accounts.principal import Role
 from signaling.errors import Code, Refused
+from signaling.keys.permissions import holds_all
 
 STAFF = frozenset({Role.OWNER, Role.ADMINISTRATOR, Role.AUDITOR, Role.COMPLIANCE})
 ADMINISTERED = frozenset({Role.ADMINISTRATOR, Role.MEMBER, Role.GUEST, Role.BOT})
@@ -31,3 +33,6 @@ def require_give(actor: Iterable[Role], before: Iterable[Role], after: Iterable[
     if not given <= GIVABLE:
         raise Refused(Code.NOT_PERMITTED, 403, "This role is not given to accounts that exist.")
     require_manage(actor, after)
+    if holds_all(after):
+        text = "Together these roles make, use and revoke keys; give them to two accounts."
+        raise Refused(Code.NOT_PERMITTED, 403, text)

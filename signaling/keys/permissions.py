@@ -1,7 +1,8 @@
 """Who may do what with keys: three permissions, and which role holds which by default. Pure.
 
-No role holds all three (promise A13), so no one person makes, uses and revokes keys; destruction
-asks two people besides.
+No role holds all three (promise A13), and no roles that do together are given to one account
+(`accounts.roles`), so no one person makes, uses and revokes keys; destruction asks two people
+besides. A service has no role and no part in this.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from signaling.accounts.principal import Kind, Principal, Role
+from signaling.accounts.principal import Role
 from signaling.errors import Code, Refused
 
 
@@ -52,12 +53,8 @@ def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     return frozenset().union(*(DEFAULTS[role] for role in roles))
 
 
-def granted(principal: Principal) -> frozenset[Permission]:
-    """By role for people, by scope for a service, which has no role and never revokes."""
-    if principal.kind is Kind.SERVICE:
-        asked = {p for p in Permission if p.value in principal.scopes}
-        return frozenset(asked - {Permission.REVOKE})
-    return permissions_of(principal.roles)
+def holds_all(roles: Iterable[Role]) -> bool:
+    return permissions_of(roles) == frozenset(Permission)
 
 
 OPERATOR = Actor("operator:shell", frozenset({Permission.GENERATE, Permission.USE}))

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from signaling.http.api.role_table import operations_of
 from signaling.keys.header import parse
 from tests.ports import free_port
 from tests.rows.house import House, Visit, visiting
@@ -92,6 +93,44 @@ async def test_a13_each_role_may_what_its_permissions_say_and_denials_are_record
             one["action"] for one in await there.records(people["auditor"], result="denied")
         }:
             await asyncio.sleep(0.1)
+
+
+async def test_a13_no_account_makes_uses_and_revokes_keys_not_even_the_first(there: Visit) -> None:
+    """Of the account that the set-up link made, and of every set of roles that it can give."""
+    first = await there.owner()
+    me = (await there.ask("GET", "/account", token=first)).body
+    assert me["roles"] == ["owner"]
+    _, account = await someone(there)
+    key = await key_of(there, account)
+    assert (await there.ask("POST", f"/keys/{key}/rotate", {}, first)).status == 200
+    answer = await there.ask("POST", f"/keys/{key}/versions/1/disable", None, first)
+    assert answer.status == 200, answer.text
+    answer = await there.ask("POST", f"/keys/{key}/versions/1/enable", None, first)
+    assert answer.status == 200, answer.text
+    answer = await there.ask("POST", "/keys/rewrap", None, first)
+    assert (answer.status, answer.code) == (403, "not_permitted")
+    any_version = {"If-Match": "*"}
+    for more in (["administrator", "owner"], ["administrator", "compliance"]):
+        for path in (f"/accounts/{account}", f"/accounts/{me['id']}"):
+            body = {"roles": more}
+            answer = await there.ask("PATCH", path, body, first, headers=any_version)
+            assert (answer.status, answer.code) == (403, "not_permitted"), (path, more)
+        answer = await there.ask("POST", "/invitations", {"roles": more}, first)
+        assert (answer.status, answer.code) == (403, "not_permitted"), more
+    # The first person lacks nothing else, and gives the missing part to somebody.
+    document = (await there.send("GET", "/api/openapi.json")).body
+    may = {
+        operation["operationId"]: operation["x-sotto-access"].get("roles", ())
+        for _, _, operation in operations_of(document)
+    }
+    theirs = {name for name, roles in may.items() if "administrator" in roles}
+    assert {name for name in theirs if "owner" not in may[name]} == {"rewrapKeys"}
+    administrator, _ = await there.joined("administrator", owner=first)
+    answer = await there.ask("POST", "/keys/rewrap", None, administrator)
+    assert answer.status == 200, answer.text
+    auditor, _ = await there.joined("auditor", owner=first)
+    for action in ("rewrapKeys", "changeOneAccount", "createInvitation"):
+        assert await there.recorded(auditor, action, "denied", actor=f"account:{me['id']}")
 
 
 async def test_a13_destruction_takes_two_people(there: Visit) -> None:

@@ -4,6 +4,7 @@ administrator's hand goes."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pyotp
 import pytest
@@ -11,9 +12,11 @@ from msgspec.structs import replace
 
 from signaling.accounts.model import Account
 from signaling.accounts.principal import Role
+from signaling.accounts.roles import GIVABLE
 from signaling.accounts.sessions.port import Change
 from signaling.accounts.signin import State
 from signaling.errors import ClientError, Code
+from signaling.keys.permissions import Permission, permissions_of
 from tests.signaling.accounts.rig import APP, OTHER, PASSWORD, Rig, secret_of, where
 from tests.signaling.accounts.test_sign_in import refusal, signed, with_totp
 
@@ -41,6 +44,28 @@ async def test_an_administrator_gives_no_role_of_owners(rig: Rig, role: Role) ->
         APP, ADMINISTRATOR, account.id, frozenset({role})
     )
     assert (await refusal(attempt)).status == 403
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [many for size in range(1, 6) for many in itertools.combinations(sorted(GIVABLE), size)],
+)
+async def test_a13_no_roles_of_one_account_hold_every_key_permission(
+    rig: Rig, roles: tuple[Role, ...]
+) -> None:
+    """Every set that an owner can give, to an account that exists and by invitation."""
+    account, wanted = await rig.invited("ana"), frozenset(roles)
+    do = rig.service.administration
+    if permissions_of(wanted) != frozenset(Permission):
+        assert set((await do.set_roles(APP, OWNER, account.id, wanted)).roles) == wanted
+        return
+    assert Role.ADMINISTRATOR in wanted and wanted & {Role.OWNER, Role.COMPLIANCE}
+    for attempt in (
+        do.set_roles(APP, OWNER, account.id, wanted),
+        do.invite(APP, OWNER, "", roles=wanted, uses=1, lives=None, label=""),
+    ):
+        assert (await refusal(attempt)).code is Code.NOT_PERMITTED
+    assert (await rig.registry.require(APP, account.id)).roles == account.roles
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.AUDITOR, Role.COMPLIANCE])

@@ -31,7 +31,7 @@ async def test_the_first_administrator_comes_by_a_link_that_works_once(rig: Rig)
     assert first and second
     assert (await refusal(sign_up(rig, secret_of(first), "root"))).code is Code.LINK_INVALID
     done = signed(await sign_up(rig, secret_of(second), "root"))
-    assert done.roles == {Role.OWNER, Role.ADMINISTRATOR}
+    assert done.roles == {Role.OWNER}
     assert (await refusal(sign_up(rig, secret_of(second), "eve"))).code is Code.LINK_INVALID
     assert await rig.service.joining.setup_link(APP) is None
 

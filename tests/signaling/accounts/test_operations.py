@@ -29,7 +29,7 @@ def code_of(api: Served, secret: str) -> str:
 async def test_from_the_printed_link_to_a_member_who_signs_in(api: Served) -> None:
     owner = await api.owner()
     me = (await api.ask("GET", "/account", token=owner)).body
-    assert (me["login"], me["roles"]) == ("root.ana", ["administrator", "owner"])
+    assert (me["login"], me["roles"]) == ("root.ana", ["owner"])
     member = await api.member(owner, "bob")
     assert (await api.ask("GET", "/account", token=member)).body["roles"] == ["member"]
     answer = await api.sign_in("bob")

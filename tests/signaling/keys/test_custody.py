@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from signaling.accounts.principal import Kind, Principal, Role
+from signaling.accounts.principal import Role
 from signaling.bus.local import LocalBus
 from signaling.errors import ClientError, Refused, Unavailable
 from signaling.keys import lifecycle
@@ -21,7 +21,6 @@ from signaling.keys.permissions import (
     OPERATOR,
     Actor,
     Permission,
-    granted,
     permissions_of,
 )
 from signaling.keys.port import (
@@ -237,8 +236,6 @@ def test_a13_no_role_holds_all_permissions() -> None:
     assert set(DEFAULTS) == set(Role)
     assert not [role for role, held in DEFAULTS.items() if held == ALL]
     assert Permission.REVOKE not in OPERATOR.permissions
-    service = Principal(app="one", kind=Kind.SERVICE, scopes=frozenset(p.value for p in ALL))
-    assert granted(service) == {Permission.GENERATE, Permission.USE}
 
 
 async def test_a12_an_unknown_key_is_422(rig: Rig) -> None:

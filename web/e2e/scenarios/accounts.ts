@@ -46,7 +46,7 @@ export const scenarios: Scenarios = {
     await tab.click('Create account');
     await tab.sees('Your account is ready');
     await tab.click('Make it safer');
-    await tab.sees('administrator, owner');
+    await tab.sees('Role: owner');
     const late = await visit(world, link);
     await signUp(late, 'eve');
     await late.sees('This link is not valid');
