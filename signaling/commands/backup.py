@@ -1,4 +1,4 @@
-"""`sotto backup`: everything stored, encrypted, into one file; also beside a running server."""
+"""`sotto backup`: the store, encrypted, into one file; also beside a running server."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 
 from signaling.clock import SystemClock
 from signaling.commands import common
+from signaling.config import Config
 from signaling.errors import ClientError, ConfigError, Unavailable
 from signaling.ids import SystemEntropy
 from signaling.storage.archive.records import Part
 from signaling.storage.archive.run import Place, backup, new_key, read_key
 
-HELP = "write everything that is stored into an encrypted archive"
-ABOUT = """Write everything that is stored into an encrypted archive, read it back whole, and only
-then give it its name. The server may run meanwhile.
+HELP = "write the store into an encrypted archive"
+ABOUT = """Write the store into an encrypted archive, read it back whole, and only then give it its
+name. The server may run meanwhile. Files that people sent are in it when they lie beside the store;
+with `files_s3` they are in the bucket and not in the archive: copy the bucket after it.
 
   sotto backup --new-key /etc/sotto/backup.key
   sotto backup --config sotto.toml --key /etc/sotto/backup.key --out /backup/monday.sotto
@@ -54,5 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
     except (ClientError, Unavailable, OSError) as error:
         print(f"sotto backup: {error}", file=sys.stderr)
         return 1
-    print(f"{arguments.out}: {end.rows} rows, verified")
+    print(f"{arguments.out}: {end.rows} rows, {end.blobs} of them pieces of files, verified")
+    if arguments.part is not Part.KEYS and (bucket := elsewhere(config)):
+        print(f"Not in it: {bucket}. Copy the bucket now, after the archive.")
     return 0
+
+
+def elsewhere(config: Config) -> str:
+    """What no archive holds, in words; empty when files lie beside the store."""
+    settings = config.files_s3
+    return f"files, which lie in the bucket {settings.bucket}" if settings.endpoint else ""

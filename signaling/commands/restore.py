@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from signaling.commands import common
+from signaling.commands.backup import elsewhere
 from signaling.errors import ClientError, Unavailable
 from signaling.ids import SystemEntropy
 from signaling.storage.archive.run import Place, read_key, restore, verify
@@ -20,7 +21,8 @@ target stays as it was. An archive of SQLite can go into MongoDB, and the other 
   sotto restore --config sotto.toml --key /etc/sotto/backup.key /backup/monday.sotto
   sotto restore --check --key /etc/sotto/backup.key /backup/monday.sotto
 
-Two archives, of data and of keys, are given together.
+Two archives, of data and of keys, are given together. Files in a bucket (`files_s3`) are in no
+archive.
 
 Exit codes: 0 done, 1 it did not work, 2 the arguments or the configuration are wrong."""
 
@@ -47,5 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (ClientError, Unavailable, OSError) as error:
         print(f"sotto restore: {error}", file=sys.stderr)
         return 1
-    print(f"{end.rows} rows restored")
+    print(f"{end.rows} rows restored, {end.blobs} of them pieces of files")
+    if bucket := elsewhere(config):
+        print(f"Not restored: {bucket}. Put back the copy that was made after the archive.")
     return 0
