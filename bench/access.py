@@ -1,8 +1,9 @@
 """Access decisions per second on one core, against a bare dict look-up in the same run.
 
-A token with a thousand patterns and a thousand named rooms. Warm: rooms that this process was asked
-about before (a socket's messages, a call's packets of control). Cold: every room for the first
-time, so that the automaton runs. `make bench WHAT=access`, or `python bench/access.py`.
+A token with a thousand patterns and a thousand named rooms. Cached: rooms that this process was
+asked about before (a socket's messages, a call's packets of control). Cold: every room for the
+first time, so that the automaton runs. The goal is held to what is cached, and cold is told beside
+it. `make bench WHAT=access`, or `python bench/access.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ ROUND = 100_000
 ROUNDS = 7
 NOW = 1_800_000_000.0
 GOAL = 500_000
+SHOWN = {
+    "bare": "bare look-ups",
+    "allowed": "cached, allowed",
+    "refused": "cached, refused",
+    "cold": "cold, allowed",
+}
 
 Run = Callable[[], None]
 
@@ -93,11 +100,17 @@ def main() -> None:
         rounds["cold"].append(seconds(decide(granted, fresh)) * 10)
     title(f"access decisions, {PATTERNS} patterns loaded")
     rates = {name: [ROUND / one for one in taken] for name, taken in rounds.items()}
-    for name, values in rates.items():
-        line(f"  {name}/s", spread(values, 0))
+    for name, words in SHOWN.items():
+        line(f"  {words}/s", spread(rates[name], 0))
     times = [one / two for one, two in zip(rates["bare"], rates["allowed"], strict=True)]
-    line("  a dict look-up is", f"{spread(times, 1)} times", f"goal {GOAL} allowed/s")
-    sys.exit(0 if median(rates["allowed"]) >= GOAL else 1)
+    line("  a dict look-up is", f"{spread(times, 1)} times as fast")
+    cached, cold = (median(rates[name]) >= GOAL for name in ("allowed", "cold"))
+    line(f"  goal {GOAL}/s: {said(cached)} with decisions cached, {said(cold)} cold")
+    sys.exit(0 if cached else 1)
+
+
+def said(met: bool) -> str:
+    return "met" if met else "not met"
 
 
 if __name__ == "__main__":
