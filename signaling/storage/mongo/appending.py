@@ -3,7 +3,8 @@
 Seqs are the tail's and up, in one ordered insert; `_id` is unique, so of two writers on one seq one
 gets an error. On any error the tail and the cursors are forgotten, read again, what is stored is
 taken out, and the rest is tried again. Cursors are read after the tail: an op that came between
-makes the insert fail. What arrives during an insert is the next one.
+makes the insert fail. What arrives during an insert is the next one. While the lease holds, tail
+and cursors are served to readers too (`recalls`).
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ from signaling.ids import Entropy
 from signaling.storage.mongo.connect import Row, is_duplicate, is_passing, unavailable
 from signaling.storage.mongo.lease import Lease
 from signaling.storage.mongo.schema import Database
+from signaling.storage.mongo.turns import INSERT_BYTES, Inserts, Look
 from signaling.storage.port import GENESIS, MAX_BATCH, Appended, NewOp, link
 
 log = logging.getLogger(__name__)
 
 Open = Callable[[], Awaitable[Database]]
 
-# One insert command: below the driver's 48 MB, so that it stays one command.
-INSERT_BYTES = 8 * 1024 * 1024
 # The first wait after an error; doubles, with jitter, up to the last.
 FIRST_WAIT, LAST_WAIT = 0.01, 0.5
 # Idents of one room that are remembered.
@@ -85,6 +85,16 @@ class Ident:
 
 
 @dataclass
+class Memory:
+    """A room's end and the newest ops of its idents. Another one is begun where this may be wrong;
+    whoever is at work goes on with the old one, and its insert tells.
+    """
+
+    tail: Tail | None = None
+    idents: dict[str, Ident] = field(default_factory=dict)
+
+
+@dataclass
 class Batch:
     """The ops of one caller. `mark` tells those that an earlier try stored from other people's."""
 
@@ -104,6 +114,7 @@ class Appending:
     def __init__(
         self,
         database: Open,
+        inserts: Inserts,
         where: str,
         key: bytes,
         node: Binary,
@@ -112,6 +123,7 @@ class Appending:
         patience: float,
     ) -> None:
         self._database = database
+        self._inserts = inserts
         self._key = key
         self._clock = clock
         self._entropy = entropy
@@ -119,8 +131,9 @@ class Appending:
         self._lease = Lease(where, node, clock)
         self._waiting: list[Batch] = []
         self._task: asyncio.Task[None] | None = None
-        self._tail: Tail | None = None
-        self._idents: dict[str, Ident] = {}
+        self._memory = Memory()
+        self._before: int | None = None
+        """Where the room ended when what is at work was first inserted."""
 
     @property
     def idle(self) -> bool:
@@ -129,6 +142,13 @@ class Appending:
     @property
     def owned(self) -> bool:
         return self._lease.held
+
+    def recalls(self, look: Look) -> Memory | None:
+        """What is known of the room, if it was all there was when it was looked at."""
+        if not self._lease.agrees(look):
+            self._memory = Memory()
+            return None
+        return self._memory
 
     async def append(self, ops: Sequence[NewOp]) -> list[Appended]:
         future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
@@ -171,15 +191,13 @@ class Appending:
         """Until it is stored, or patience ends. An error that cannot pass is raised at once."""
         end = self._clock.monotonic() + self._patience
         wait = FIRST_WAIT
-        before: int | None = None
+        self._before = None
         while True:
             try:
-                return await self._try(batches, before)
+                return await self._try(batches)
             except PyMongoError as error:
                 passing = is_passing(error) or is_duplicate(error)
-                if before is None and self._tail is not None:
-                    before = self._tail.seq
-                self._forget()
+                self._memory = Memory()
                 left = end - self._clock.monotonic()
                 if not passing or left <= 0:
                     raise unavailable(error) from error
@@ -187,31 +205,39 @@ class Appending:
             await asyncio.sleep(min(wait * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter
             wait = min(wait * 2, LAST_WAIT)
 
-    def _forget(self) -> None:
-        self._tail = None
-        self._idents.clear()
-        self._lease.drop()
-
-    async def _try(self, batches: list[Batch], before: int | None) -> list[list[Appended]]:
-        """`before`: where the room ended when the first try was made, if there was one."""
+    async def _try(self, batches: list[Batch]) -> list[list[Appended]]:
         database = await self._database()
-        if not await self._lease.keep(database["room"]) or self._tail is None:
-            self._idents.clear()
-            self._tail = await Tail.read(database, self._key)
-            if before is not None:
-                await self._find_stored(database, batches, before)
-        names = {op.ident for batch in batches for op in batch.ops} - self._idents.keys()
-        if len(self._idents) + len(names) > IDENTS:
-            self._idents.clear()
-            names = {op.ident for batch in batches for op in batch.ops}
-        for name in names:
-            self._idents[name] = await Ident.read(database, self._key, name)
-        rows, answers, tail, moved = self._plan(batches, self._tail)
+        if not await self._lease.keep(database["room"]):
+            self._memory = Memory()
+        memory = self._memory
+        if memory.tail is None:
+            memory.tail = await Tail.read(database, self._key)
+            if self._before is not None:
+                await self._find_stored(database, batches, self._before)
+        await self._find_idents(database, memory, batches)
+        rows, answers, tail, moved = self._plan(batches, memory.tail, memory.idents)
         if rows:
-            await database["op"].insert_many(rows, ordered=True)
-        self._tail = tail
-        self._idents |= moved
+            await self._insert(database, rows, memory.tail)
+        memory.tail = tail
+        memory.idents |= moved
+        if self._before is not None and not self._lease.proved:
+            await self._lease.tell(database["room"])
         return answers
+
+    async def _insert(self, database: Database, rows: list[Row], tail: Tail) -> None:
+        """Again: alone. What is wrong with one room, or its shard, keeps no other from its turn."""
+        if self._before is None:
+            self._before = tail.seq
+            await self._inserts.insert(rows)
+        else:
+            await database["op"].insert_many(rows, ordered=True)
+
+    async def _find_idents(self, database: Database, memory: Memory, batches: list[Batch]) -> None:
+        names = {op.ident for batch in batches for op in batch.ops}
+        if len(memory.idents) + len(names) > IDENTS:
+            memory.idents.clear()
+        for name in names - memory.idents.keys():
+            memory.idents[name] = await Ident.read(database, self._key, name)
 
     async def _find_stored(self, database: Database, batches: list[Batch], before: int) -> None:
         """What an earlier try stored although we never heard of it."""
@@ -225,7 +251,7 @@ class Appending:
             by_mark[bytes(row["m"])].stored[row["i"], row["n"]] = seq_of(row["_id"])
 
     def _plan(
-        self, batches: list[Batch], tail: Tail
+        self, batches: list[Batch], tail: Tail, idents: dict[str, Ident]
     ) -> tuple[list[Row], list[list[Appended]], Tail, dict[str, Ident]]:
         """What to insert, and what to answer once that is done."""
         rows: list[Row] = []
@@ -235,7 +261,7 @@ class Appending:
         for batch in batches:
             answer = []
             for op in batch.ops:
-                last = moved.get(op.ident) or self._idents[op.ident]
+                last = moved.get(op.ident) or idents[op.ident]
                 if op.version <= last.version:
                     answer.append(self._old(batch, op, last))
                     continue

@@ -17,9 +17,10 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from signaling.clock import Clock
 from signaling.ids import Entropy
 from signaling.storage import checks
-from signaling.storage.mongo.appending import Appending, Ident, Tail, op_id, seq_of
+from signaling.storage.mongo.appending import Appending, Ident, Memory, Tail, op_id, seq_of
 from signaling.storage.mongo.connect import Row, asked, unavailable
 from signaling.storage.mongo.schema import Database
+from signaling.storage.mongo.turns import Inserts, Look, Looks
 from signaling.storage.port import (
     MAX_VERSION,
     Appended,
@@ -54,6 +55,8 @@ class Rooms:
         self._keys: dict[str, bytes] = {}
         self._floors: dict[bytes, int] = {}
         self._appending: dict[str, Appending] = {}
+        self._looks = Looks(database, clock)
+        self._inserts = Inserts(database)
 
     async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
         checks.check_append(app, room, ops)
@@ -70,8 +73,9 @@ class Rooms:
 
     def _new(self, where: str, key: bytes) -> Appending:
         return Appending(
-            self._database, where, key, self._node, self._clock, self._entropy, self._patience
-        )
+            self._database, self._inserts, where, key, self._node, self._clock, self._entropy,
+            self._patience,
+        )  # fmt: skip
 
     def _forget_idle(self) -> None:
         for where in [where for where, here in self._appending.items() if here.idle]:
@@ -110,13 +114,22 @@ class Rooms:
     async def _find_key(self, app: str, room: str) -> bytes | None:
         return await self._key(f"{app}\0{room}") if checks.readable(app, room) else None
 
-    async def _floor(self, database: Database, where: str, key: bytes) -> int:
-        row = await database["room"].find_one({"_id": where}, {"f": 1})
-        floor = int(row["f"]) if row else 0
+    async def _look(self, where: str, key: bytes) -> Look:
+        look = await self._looks.at(where)
         if len(self._floors) >= REMEMBERED:
             self._floors.clear()
-        self._floors[key] = max(floor, self._floors.get(key, 0))
+        self._floors[key] = max(look.floor, self._floors.get(key, 0))
+        return look
+
+    async def _floor(self, where: str, key: bytes) -> int:
+        await self._look(where, key)
         return self._floors[key]
+
+    async def _recall(self, where: str, key: bytes) -> Memory:
+        """What this node knows of a room after a look at it; nothing of one that is not its own."""
+        look = await self._look(where, key)
+        here = self._appending.get(where)
+        return (here and here.recalls(look)) or Memory()
 
     async def read(
         self,
@@ -138,9 +151,7 @@ class Rooms:
         while True:
             page = database["op"].find({"_id": {"$gt": op_id(key, low), "$lt": op_id(key, high)}})
             work = page.sort("_id", order).limit(limit).to_list()
-            rows, floor = await asked(
-                asyncio.gather(work, self._floor(database, f"{app}\0{room}", key))
-            )
+            rows, floor = await asked(asyncio.gather(work, self._floor(f"{app}\0{room}", key)))
             if floor <= low:
                 break
             low = floor  # it rose since we last looked: what is below it must not fill the page
@@ -150,17 +161,20 @@ class Rooms:
         key = await self._find_key(app, room)
         if key is None:
             return Head()
-        database = await self._database()
-        tail, floor = await asked(
-            asyncio.gather(Tail.read(database, key), self._floor(database, f"{app}\0{room}", key))
-        )
+        tail = (await asked(self._recall(f"{app}\0{room}", key))).tail
+        floor = self._floors[key]
+        if tail is None:
+            tail = await asked(Tail.read(await self._database(), key))
         return Head(tail.seq, tail.chain, floor)
 
     async def cursor(self, app: str, room: str, ident: str) -> int:
         key = await self._find_key(app, room)
         if key is None or not is_name(ident):
             return 0
-        return (await asked(Ident.read(await self._database(), key, ident))).version
+        known = (await asked(self._recall(f"{app}\0{room}", key))).idents.get(ident)
+        if known is None:
+            known = await asked(Ident.read(await self._database(), key, ident))
+        return known.version
 
     async def purge(self, app: str, room: str, upto: int) -> None:
         """Noted first: what a crash or a lost connection cuts short is finished by `sweep`."""
@@ -177,6 +191,7 @@ class Rooms:
         """Cursors first, then the floor, then the ops: readers see all of it or none."""
         await asked(self._keep_cursors(database, key, upto))
         await asked(database["room"].update_one({"_id": where}, {"$max": {"f": upto}}))
+        self._floors[key] = max(upto, self._floors.get(key, 0))
         gone = {"_id": {"$gte": op_id(key, 0), "$lt": op_id(key, upto)}}
         await asked(database["op"].delete_many(gone))
         await asked(self._empty(database, [op_id(key, upto)]))
@@ -222,7 +237,7 @@ class Rooms:
         if key is None:
             return
         database = await self._database()
-        floor = await asked(self._floor(database, f"{app}\0{room}", key))
+        floor = await asked(self._floor(f"{app}\0{room}", key))
         wanted = [op_id(key, seq) for seq in sorted(set(seqs)) if floor < seq <= MAX_VERSION]
         for start in range(0, len(wanted), CHUNK):
             await asked(self._empty(database, wanted[start : start + CHUNK]))
@@ -247,4 +262,5 @@ class Rooms:
         held = [where for where, here in self._appending.items() if here.owned]
         for start in range(0, len(held), CHUNK):
             mine = {"_id": {"$in": held[start : start + CHUNK]}, "o": self._node}
-            await (await self._database())["room"].update_many(mine, {"$set": {"u": 0.0}})
+            free = {"$set": {"o": b"", "u": 0.0}}
+            await (await self._database())["room"].update_many(mine, free)

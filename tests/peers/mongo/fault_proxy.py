@@ -17,11 +17,14 @@ WRITES = (b"\x02insert\0", b"\x02update\0", b"\x02delete\0", b"\x02findAndModify
 
 @dataclass
 class Fault:
-    """In the `number`th write from now: after `offset` bytes of it, or of its reply."""
+    """In the `number`th write from now, or the `number`th of one `command`: after `offset` bytes of
+    it, or of its reply.
+    """
 
     offset: int
     reply: bool
     number: int = 1
+    command: str = ""
     size: int = 0
     done: bool = False
 
@@ -97,7 +100,7 @@ class FaultProxy:
             return None
         self.writes += 1
         fault = self.fault
-        if fault is None or fault.done:
+        if fault is None or fault.done or fault.command.encode() not in request[:64]:
             return None
         fault.number -= 1
         if fault.number:

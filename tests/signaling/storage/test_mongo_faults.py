@@ -69,8 +69,12 @@ async def insist(work: Callable[[], Awaitable[T]]) -> T:
             continue
 
 
-async def at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]], act: Act, writes: int) -> int:
-    """Every offset of each of the writes that `act` makes, and of their replies; how many."""
+async def at_every_byte(
+    lanes: list[tuple[FaultProxy, MongoStore]], act: Act, writes: int, command: str = ""
+) -> int:
+    """Every offset of each of the writes that `act` makes, and of their replies; how many. With a
+    `command`, of those writes alone.
+    """
 
     async def lane(number: int) -> int:
         proxy, store = lanes[number]
@@ -79,7 +83,7 @@ async def at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]], act: Act, wr
             for reply in (False, True):
                 offset, end = number, number + 1
                 while offset < end:
-                    proxy.fault = fault = Fault(offset, reply, write)
+                    proxy.fault = fault = Fault(offset, reply, write, command)
                     await act(store, cases)
                     assert fault.done, "the write that should break was not made"
                     end = fault.size + 1  # all of it, and then the reset, is a case too
@@ -91,7 +95,9 @@ async def at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]], act: Act, wr
 
 
 async def test_appends_at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]]) -> None:
-    """The room is owned, so an append is one insert of three ops."""
+    """The room is owned, so an append is one insert of three ops; now and then the lease is renewed
+    before it.
+    """
     told: dict[int, list[tuple[int, str, int]]] = {}
 
     async def act(store: MongoStore, case: int) -> None:
@@ -104,7 +110,7 @@ async def test_appends_at_every_byte(lanes: list[tuple[FaultProxy, MongoStore]])
 
     for _, store in lanes:
         await store.log.append(APP, "room", [NewOp("first", 1, b"")])
-    cases = await at_every_byte(lanes, act, 1)
+    cases = await at_every_byte(lanes, act, 1, "insert")
     for _, store in lanes:
         found = await store.log.read(APP, "room", after=1, limit=10**6)
         assert [(op.seq, op.ident, op.version) for op in found] == told[id(store)]
