@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from mediaserver.api import IceCandidate, MediaLimits
 from mediaserver.data_channels import DataLimits, MakeAssociation
-from mediaserver.dtls import Certificate, HandshakeGate
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.ports import Engine
 
 if TYPE_CHECKING:
     from mediaserver.call import Call
+    from mediaserver.dtls import Certificate
     from mediaserver.participant.connection import Connection
     from mediaserver.participant.participant import Participant
     from mediaserver.participant.subscribing import Subscription
@@ -31,7 +32,6 @@ def random_id() -> int:
 @dataclass(slots=True)
 class Context:
     engine: Engine
-    certificate: Certificate
     candidates: tuple[IceCandidate, ...]
     limits: MediaLimits
     gate: HandshakeGate
@@ -43,6 +43,22 @@ class Context:
     subscriptions: dict[int, "Subscription"] = field(default_factory=dict)
     owners: dict[int, tuple["Call", "Participant"]] = field(default_factory=dict)
     """Whose a transport is."""
+    _certificate: "Certificate | None" = None
+
+    @property
+    def certificate(self) -> "Certificate":
+        if self._certificate is None:
+            self.renew_certificate()
+        assert self._certificate is not None
+        return self._certificate
+
+    def renew_certificate(self) -> None:
+        """Those who have the old one keep it."""
+        # Here and not above: aiortc brings codecs and more that we do not use, and a server that
+        # starts again should not keep everybody waiting for it (`MediaServer.warm`).
+        from mediaserver.dtls import Certificate
+
+        self._certificate = Certificate.generateCertificate()
 
     @property
     def data_limits(self) -> DataLimits:

@@ -27,6 +27,7 @@ from aiortc.rtcdtlstransport import (
 from OpenSSL import SSL
 
 from mediaserver.engine_types import SrtpKeys, SrtpProfile
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.sdp import Fingerprint
 
 # AES-128-GCM costs a third of CM-SHA1; the server's order decides (RFC 5764 section 4.1.2).
@@ -75,28 +76,6 @@ class Certificate(RTCCertificate):
         """sha-256, as SDP writes it."""
         prints = self.getFingerprints()
         return str(next(f.value for f in prints if f.algorithm == "sha-256"))
-
-
-class HandshakeGate:
-    """Lets a few handshake steps through in each turn of the loop, first come first served.
-
-    A step costs up to 1 ms of elliptic curves; a thousand clients that reconnect at once must
-    not hold up media signalling and everybody's data channels for a second.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self._turns = asyncio.Semaphore(steps)
-        self.waiting = 0
-
-    async def __aenter__(self) -> None:
-        self.waiting += 1
-        try:
-            await self._turns.acquire()
-        finally:
-            self.waiting -= 1
-
-    async def __aexit__(self, *_: object) -> None:
-        asyncio.get_running_loop().call_soon(self._turns.release)
 
 
 class EngineDatagrams:

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 
 from mediaserver import addresses
 from mediaserver.api import (
@@ -23,7 +24,6 @@ from mediaserver.api import (
 )
 from mediaserver.call import Call
 from mediaserver.context import Context
-from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.engine_types import (
     ActiveSpeakers,
     DemandChanged,
@@ -43,6 +43,7 @@ from mediaserver.engine_types import (
     TransportIdle,
 )
 from mediaserver.errors import ClientError, Code, Unavailable
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.ports import Engine
 from mediaserver.stats import SnapshotReader, node_stats
 
@@ -124,7 +125,6 @@ class MediaServer:
             raise Unavailable(Code.ENGINE_FAILED, str(error), retry=False) from error
         context = Context(
             engine=engine,
-            certificate=Certificate.generateCertificate(),
             candidates=addresses.candidates(told, engine.udp_port, engine.tcp_port),
             limits=limits,
             gate=HandshakeGate(limits.handshake_steps),
@@ -137,6 +137,10 @@ class MediaServer:
             ),
         )
         return cls(config, context)
+
+    async def warm(self) -> None:
+        """Load what the first connection would wait for."""
+        await asyncio.to_thread(import_module, "mediaserver.dtls")
 
     @property
     def udp_port(self) -> int:
@@ -263,7 +267,7 @@ class MediaServer:
 
     def _renew(self) -> None:
         """New connections get a new certificate; those that run keep theirs."""
-        self._context.certificate = Certificate.generateCertificate()
+        self._context.renew_certificate()
         self._renewal = self._loop.call_later(CERTIFICATE_SECONDS, self._renew)
 
     def _score(self) -> None:

@@ -149,6 +149,7 @@ class App:
         self._spawn(watchdog())
         self._spawn(upkeep(self.core))
         self._health.up()
+        self._spawn(self._media.warm())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -19,7 +19,6 @@ from mediaserver.candidates import Candidates
 from mediaserver.context import Context
 from mediaserver.data_channels import DataChannels
 from mediaserver.describe import Local
-from mediaserver.dtls import Certificate, DtlsTransport, EngineDatagrams
 from mediaserver.engine_types import EngineError, SrtpKeys
 from mediaserver.errors import ClientError, Code
 from mediaserver.negotiation import Remote
@@ -53,6 +52,8 @@ class Connection:
         on_failed: Callable[[Target, str], None],
         on_message: Callable[[Channel, bytes], None],
     ) -> None:
+        from mediaserver.dtls import DtlsTransport, EngineDatagrams  # see `Context`
+
         self._context = context
         self.target = target
         self.state = State.NEW
@@ -61,7 +62,7 @@ class Connection:
         self.idle_s = 0.0
         self._on_connected = on_connected
         self._on_failed = on_failed
-        self._certificate: Certificate = context.certificate
+        self._certificate = context.certificate
         self._ice = context.engine.create_transport(call)
         self.transport = self._ice.transport
         self._remote: Remote | None = None

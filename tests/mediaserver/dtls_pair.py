@@ -7,8 +7,9 @@ from typing import Any, cast
 from aiortc import RTCCertificate, RTCIceTransport
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 
-from mediaserver.dtls import Certificate, DtlsTransport, EngineDatagrams, HandshakeGate
+from mediaserver.dtls import Certificate, DtlsTransport, EngineDatagrams
 from mediaserver.engine_types import SrtpKeys
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.sdp import Fingerprint
 
 

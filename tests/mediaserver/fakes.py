@@ -22,7 +22,6 @@ from mediaserver.api import (
 from mediaserver.call import Call
 from mediaserver.context import Context
 from mediaserver.data_channels import DataLimits
-from mediaserver.dtls import Certificate, HandshakeGate
 from mediaserver.engine_types import (
     CallSettings,
     EngineError,
@@ -33,6 +32,7 @@ from mediaserver.engine_types import (
     SubscriptionSettings,
     SubscriptionSpec,
 )
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.node import MediaServer
 from mediaserver.participant.participant import Participant
 
@@ -324,7 +324,6 @@ class House:
         self.engine = FakeEngine()
         self.context = Context(
             engine=self.engine,
-            certificate=Certificate.generateCertificate(),
             candidates=CANDIDATES,
             limits=limits,
             gate=HandshakeGate(limits.handshake_steps),

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from mediaserver.dtls import CIPHERS, MTU, PROFILES, Certificate, HandshakeGate, datagrams
+from mediaserver.dtls import CIPHERS, MTU, PROFILES, Certificate, datagrams
+from mediaserver.handshakes import HandshakeGate
 from mediaserver.sdp import Fingerprint
 from tests.mediaserver.dtls_pair import Pair
 

@@ -235,6 +235,9 @@ class FakeMediaServer:
     def ice_candidates(self) -> Sequence[IceCandidate]:
         return ()
 
+    async def warm(self) -> None:
+        return None
+
     def stats(self) -> NodeStats:
         return NodeStats(len(self.calls), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
 
