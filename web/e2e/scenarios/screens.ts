@@ -36,11 +36,22 @@ export const LOOKS: Readonly<Record<Look, BrowserContextOptions>> = {
   },
 };
 
+/** Wide and high, in CSS pixels. */
+const WINDOWS = [
+  [390, 844],
+  [600, 800],
+  [820, 860],
+  [820, 1180],
+  [1024, 700],
+  [1440, 900],
+] as const;
+
 export const scenarios: Scenarios = {
   'lobby in order: light': (world) => lobby(world, 'light'),
   'lobby in order: dark': (world) => lobby(world, 'dark'),
   'lobby in order: phone': (world) => lobby(world, 'phone'),
   'lobby in order: phone-dark': (world) => lobby(world, 'phone-dark'),
+  'lobby: Join is in sight': joinInSight,
   // The stage is dark in both themes, so one look at each width is enough for a call ...
   'call in order: light': (world) => call(world, 'light'),
   'call in order: phone-dark': (world) => call(world, 'phone-dark'),
@@ -78,6 +89,18 @@ export async function lobby(world: World, look: Look): Promise<void> {
   await invited.goto(`${world.server.origin}/#token=${world.server.token('Ada', 'kitchen')}`);
   await invited.sees('Your invitation');
   await check(world, invited, `${look}-lobby-5-invited`);
+}
+
+async function joinInSight(world: World): Promise<void> {
+  const tab = await world.chromium.open();
+  for (const [width, height] of WINDOWS) {
+    await tab.page.setViewportSize({ width, height });
+    await tab.goto(`${world.server.origin}/?room=kitchen&name=Ada`);
+    await tab.sees('Speak to see');
+    const place = await tab.page.getByRole('button', { name: 'Join', exact: true }).boundingBox();
+    const end = place === null ? Infinity : place.y + place.height;
+    assert.ok(end <= height, `${width} x ${height}: Join ends at ${end}`);
+  }
 }
 
 async function call(world: World, look: Look): Promise<void> {

@@ -101,7 +101,7 @@ function DeviceRow() {
     audioinput: usePreview((state) => state.microphone?.getSettings().deviceId),
     videoinput: usePreview((state) => state.camera?.getSettings().deviceId),
   };
-  const narrow = useMedia('(max-width: 860px)');
+  const narrow = useMedia('(max-width: 767px)');
   if (kinds.every((kind) => devices[kind].length === 0)) return null;
   const row = (
     <div className={styles['devices']}>
