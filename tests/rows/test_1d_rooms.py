@@ -148,6 +148,39 @@ async def test_s1d_who_is_here_now_is_told_who_reads_the_room(there: Visit) -> N
         assert is_error(await told(outside), 206, 1, "Forbidden: here")
 
 
+async def test_s1d_presence_has_no_state_and_no_where_now_and_accounts_are_not_asked_for(
+    there: Visit,
+) -> None:
+    """Whatever the token gives. What is decided about them alone is in `test_1d_matrix`."""
+    token, _ = await there.joined()
+    signer = await there.signer()
+    own = (await there.ask("GET", "/account", token=token)).body["id"]
+    every = {"resources": {"channels": {"here": EVERY}, "uuids": {own: ON_UUIDS}}, "uuid": own}
+    granted = await signer.granted(every)
+    ask = {"type": "presence", "id": "who", "accounts": [own]}
+    async with there.socket(token) as hers, there.socket(granted) as others:
+        await hers.send_json(ask)
+        found = await told(hers)
+        assert found["type"] == "present" and own in repr(found)
+        assert (await bind(others, 1, granted, channels=["here"], uuid=own))["type"] == "bound"
+        await others.send_json(ask)
+        answered = await told(others)
+        assert (answered["type"], answered["reply_to"]) == ("error", "who"), answered
+        assert answered["status"] in (401, 403) and own not in repr(answered)
+        for kind in ("where_now", "get_state", "set_state"):
+            await others.send_json({"type": kind, "id": kind, "session": 1, "channels": ["here"]})
+            frame = await told(others)
+            assert (frame["type"], frame["name"]) == ("error", "unknown_message"), frame
+    # Of an account's own presence, which has a state, over HTTP.
+    for method, path, body in (
+        ("GET", f"/presence/{own}", None), ("PUT", "/presence", {"state": "away"}),
+    ):  # fmt: skip
+        answer = await there.ask(method, f"{path}?uuid={own}", body, granted)
+        assert answer.status in (401, 403), (path, answer.text)
+        answer = await there.ask(method, path, body, token)
+        assert answer.status in (200, 204), (path, answer.text)
+
+
 async def test_s1d_presence_of_a_room_needs_read_of_its_presence_channel(there: Visit) -> None:
     signer = await there.signer()
     good = await device(signer, EVERY - READ, READ)
