@@ -153,14 +153,14 @@ class AccessAdmission:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sessions.stop()
 
-    async def check(self, claims: Claims, room: str) -> None:
+    async def check(self, claims: Claims, room: str) -> Claims:
         ident = _token_of(claims)
         if ident is None or claims.binding is None:
-            await self._sessions.check(claims, room)
-            return
+            return await self._sessions.check(claims, room)
         holder = await self._grants.again(claims.binding.app, ident)
         if holder.fault is not None:
             raise Refused(Code.TOKEN_INVALID, 401, "token was revoked")
+        return claims  # what is granted never changes
 
     def joined(self, participant: Participant) -> None:
         if _token_of(participant.claims) is None:

@@ -63,8 +63,8 @@ class Ears:
 
     # Admission
 
-    async def check(self, claims: Claims, room: str) -> None:
-        await self._admission.check(claims, room)
+    async def check(self, claims: Claims, room: str) -> Claims:
+        return await self._admission.check(claims, room)
 
     def joined(self, participant: Participant) -> None:
         if is_id(participant.room.name):

@@ -60,9 +60,13 @@ class Media(Protocol):
 
 
 class Leaving(Protocol):
-    """Sessions: who may not be in a room leaves its call in every process; None: everybody."""
+    """Sessions, in every process, of an account in a room's call; None: of everybody in it."""
 
-    async def leave(self, app: str, account: str | None, room: str) -> None: ...
+    async def leave(self, app: str, account: str | None, room: str) -> None:
+        """They may not be in the room any more."""
+
+    async def look(self, app: str, account: str | None, room: str) -> None:
+        """They may more or less in it from now on."""
 
 
 class NoNotifier:
@@ -89,4 +93,7 @@ class NoLeaving:
     """Nobody is in a call."""
 
     async def leave(self, app: str, account: str | None, room: str) -> None:
+        return None
+
+    async def look(self, app: str, account: str | None, room: str) -> None:
         return None

@@ -286,16 +286,28 @@ class Calls:
             log.info("a call ended while somebody came")
 
     async def committed(self, app: str, room: str, entries: Sequence[Entry]) -> None:
-        """A hook of the log: who is no member any more is in no call either."""
+        """A hook of the log: who is no member any more is in no call either, and who has another
+        part has other rights in it.
+        """
         for entry in entries:
-            if isinstance(entry.op, Member) and entry.op.part not in RANK:
+            if not isinstance(entry.op, Member):
+                continue
+            if entry.op.part not in RANK:
                 self._spawn(self._gone(app, room, entry.op.account))
+            elif not self._came(app, room, entry.seq, entry.op.account):
+                self._spawn(self.following.leaving.look(app, entry.op.account, room))
 
     async def _gone(self, app: str, room: str, account: str) -> None:
         await self._turn_out(app, room, account)
         row = await self.records.of_room(app, room)
         if row is not None:
             await self.following.do(app, row.value.id, Gone(account=account))
+
+    def _came(self, app: str, room: str, seq: int, account: str) -> bool:
+        """Whether the account became a member by this op: then it is in no call of the room yet."""
+        held = self.following.chat.rooms.held(app, room)
+        member = None if held is None else held.state.members.get(account)
+        return member is not None and member.since == seq
 
     async def _turn_out(self, app: str, room: str, account: str) -> None:
         """Out of the call, in this process and every other."""

@@ -15,7 +15,7 @@ from signaling.access.calls import AccessAdmission, Passes, RoomPolicy
 from signaling.access.door import Door
 from signaling.accounts.sessions import call_operations
 from signaling.accounts.sessions.calls import CallTokens, SessionAdmission
-from signaling.accounts.sessions.port import Revocation, Revoker
+from signaling.accounts.sessions.port import Change, Revocation, Revoker
 from signaling.accounts.signin import Directory
 from signaling.calls import operations as room_operations
 from signaling.calls.ears import Ears
@@ -37,13 +37,20 @@ from signaling.rtc.tokens import ApiKeys
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Every process hears of a revocation."""
+    """Every process hears of a revocation. Implements `Leaving`."""
 
     revoker: Revoker
 
     async def leave(self, app: str, account: str | None, room: str) -> None:
         await self.revoker.revoke(
             Revocation(app=app, account=account, room=room, reason="left the call")
+        )
+
+    async def look(self, app: str, account: str | None, room: str) -> None:
+        await self.revoker.revoke(
+            Revocation(
+                app=app, account=account, room=room, change=Change.CHANGED, reason="part changed"
+            )
         )
 
 
@@ -145,13 +152,13 @@ def make_calling(
         RoomPolicy(people.chatting.people, core.clock),
         core.sealer,
     )
-    sessions = SessionAdmission(tokens.rows, people.sessions, people.revocations, tokens.grant)
+    sessions = SessionAdmission(tokens, people.revocations)
     access = people.access
     holders = people.revocations.register
     admission = AccessAdmission(sessions, access.grants, holders, core.clock)
     ears = Ears(admission)
     ringing = make_ringing(core, people.chatting, people.service.registry, ears.look)
     ringing.calls.following.leaving = Leave(people.revocations)
-    tokens.policy = Gated(tokens.policy, ringing.calls.gate)
+    tokens.door = Gated(tokens.policy, ringing.calls.gate)
     passes = Passes(keys, core.clock, core.ids)
     return Calling(core, tokens, passes, access.door, admission, ears, ringing)

@@ -18,6 +18,7 @@ How `app.py` puts it together (all names are exported here):
 WHIP and WHEP use the same rooms:
 
     claims = rooms.claims(bearer_token)                              # Refused (401)
+    claims = await rooms.cleared(claims, room_name)                  # taken back: Refused (401)
     entry = plain_entry(claims, room_name, publish=True, subscribe=False)      # Refused
     participant = rooms.enter(entry)                                 # ClientError, Unavailable
     participant.subscribing.want([p.sid for p in participant.room.publications()], True)  # WHEP

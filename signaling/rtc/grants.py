@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from livekit.protocol import models
 
@@ -38,6 +38,16 @@ _TRISTATES = {
     "canUpdateOwnMetadata": "update_own_metadata",
     "canSubscribeMetrics": "subscribe_metrics",
     "canManageAgentSession": "manage_agent_session",
+}
+
+# What an account's rights in a room decide, with how each is read. A moderator may take some of it
+# from one participant, or give it.
+_RIGHTS = {
+    "room_admin": "room_admin",
+    "publish": "can_publish",
+    "subscribe": "can_subscribe",
+    "publish_data": "can_publish_data",
+    "update_own_metadata": "can_update_own_metadata",
 }
 
 
@@ -116,6 +126,26 @@ class VideoGrant:
             recorder=permission.recorder,
             agent=permission.agent,
         )
+
+    def under(self, rights: VideoGrant) -> VideoGrant:
+        """What a token still gives whose owner has these rights now: no more than either. Whether
+        they moderate is theirs alone to say, so that it can be given back as well.
+        """
+        less: dict[str, Any] = {
+            name: False
+            for name, read in _RIGHTS.items()
+            if getattr(self, read) and not getattr(rights, read)
+        }
+        return replace(self, **{**less, "room_admin": rights.room_admin})
+
+    def after(self, before: VideoGrant, now: VideoGrant) -> VideoGrant:
+        """A participant's, whose owner's rights were `before`: what changed, changes here too."""
+        changed: dict[str, Any] = {
+            name: getattr(now, read)
+            for name, read in _RIGHTS.items()
+            if getattr(now, read) != getattr(before, read)
+        }
+        return replace(self, **changed)
 
     def to_claim(self) -> dict[str, object]:
         """The JSON of the `video` claim; what is unset or false is left out."""

@@ -14,6 +14,7 @@ from livekit.protocol import models, rtc
 
 from signaling.errors import ClientError, Code
 from signaling.rtc.entry import attributes_size
+from signaling.rtc.grants import VideoGrant
 from signaling.rtc.participant import Action, Participant
 from signaling.rtc.room import Room
 
@@ -68,10 +69,18 @@ def _changed(participant: Participant) -> None:
 
 
 def set_permission(participant: Participant, permission: models.ParticipantPermission) -> None:
-    """UpdateParticipant's permission: what is no longer allowed ends at once."""
+    """UpdateParticipant's permission."""
+    set_grant(participant, participant.grant.with_permission(permission))
+
+
+def set_grant(participant: Participant, after: VideoGrant) -> None:
+    """What it may do from now on: what is no longer allowed ends at once."""
     before = participant.grant
-    after = before.with_permission(permission)
     if after.to_permission() == before.to_permission():
+        if after.room_admin != before.room_admin:
+            # Only its token says so; the others see nothing of it.
+            participant.grant = after
+            participant.refresh_token()
         return
     if before.hidden != after.hidden and after.hidden:
         _vanish(participant)

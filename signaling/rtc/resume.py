@@ -19,11 +19,14 @@ Reason = models.DisconnectReason
 
 
 def may_resume(participant: Participant | None, entry: Entry) -> bool:
-    """The participant still stands, it is the one the client means, and in the same mode."""
+    """The participant still stands, it is the one the client means, in the same mode, and came by
+    the same token or one that was made of it: what is taken back takes along all that it opened.
+    """
     return (
         participant is not None
         and not participant.closed
         and participant.mode is entry.mode
+        and participant.claims.binding == entry.claims.binding
         and entry.participant_sid in ("", participant.sid)
     )
 

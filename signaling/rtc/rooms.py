@@ -138,9 +138,11 @@ class Rooms:
         elif not entry.reconnect:
             room.check_place(entry)
 
-    async def cleared(self, claims: Claims, room: str) -> None:
-        """Whether the session that the token was issued to still stands. Raises Refused (401)."""
-        await self.services.admission.check(claims, room)
+    async def cleared(self, claims: Claims, room: str) -> Claims:
+        """As far as they go now, if the session that the token was issued to still stands. Every
+        door asks before it obeys. Raises Refused (401), Unavailable.
+        """
+        return await self.services.admission.check(claims, room)
 
     def revoke(self, room: str, identity: str, before: float) -> None:
         """Tokens of this identity for this room with an older `nbf` are refused from now on."""

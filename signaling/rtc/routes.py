@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import hdrs, web
 
@@ -50,8 +51,7 @@ def _socket_handler(connections: Connections, *, needs_join_request: bool) -> Ha
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             return web.Response(status=404, headers=_CORS)
         try:
-            entry = _entry(connections.rooms, request, needs_join_request, strict=False)
-            await connections.rooms.cleared(entry.claims, entry.room)
+            entry = await _entry(connections.rooms, request, needs_join_request, strict=False)
         except (ClientError, Unavailable) as error:
             return _refusal(error)
         return await connections.serve(request, entry)
@@ -62,8 +62,7 @@ def _socket_handler(connections: Connections, *, needs_join_request: bool) -> Ha
 def _validate_handler(rooms: Rooms, *, needs_join_request: bool) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
-            entry = _entry(rooms, request, needs_join_request, strict=True)
-            await rooms.cleared(entry.claims, entry.room)
+            await _entry(rooms, request, needs_join_request, strict=True)
         except (ClientError, Unavailable) as error:
             return _refusal(error)
         return web.Response(text="success", headers=_CORS)
@@ -71,7 +70,9 @@ def _validate_handler(rooms: Rooms, *, needs_join_request: bool) -> Handler:
     return handler
 
 
-def _entry(rooms: Rooms, request: web.Request, needs_join_request: bool, *, strict: bool) -> Entry:
+async def _entry(
+    rooms: Rooms, request: web.Request, needs_join_request: bool, *, strict: bool
+) -> Entry:
     """Who asks, and whether it may. Raises ClientError or Unavailable."""
     token = bearer(request.headers.get(hdrs.AUTHORIZATION), request.query.get("access_token"))
     entry = read_entry(
@@ -82,7 +83,7 @@ def _entry(rooms: Rooms, request: web.Request, needs_join_request: bool, *, stri
         strict=strict,
     )
     rooms.check(entry)
-    return entry
+    return replace(entry, claims=await rooms.cleared(entry.claims, entry.room))
 
 
 def _refusal(error: ClientError | Unavailable) -> web.Response:

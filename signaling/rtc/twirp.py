@@ -136,6 +136,8 @@ async def _call(
         raise TwirpError("malformed", "send application/protobuf or application/json")
     body = await _body(request, rooms.services.settings.limits.api_body_bytes)
     message = _decode(method.request, request.content_type, body)
+    # After the body: who sends it slowly has no more than what holds when it is there.
+    claims = await rooms.cleared(claims, claims.video.room)
     return _answer(await method.call(claims, message), request.content_type)
 
 

@@ -104,13 +104,13 @@ class Whip:
             response.headers.add("Link", link)
         return response
 
-    def _find(self, request: web.Request) -> Session:
+    async def _find(self, request: web.Request) -> Session:
         kind = request.path.split("/", 2)[1]
         room, session = request.match_info["room"], request.match_info["session"]
-        return self.sessions.find(kind, room, session, _token(request))
+        return await self.sessions.find(kind, room, session, _token(request))
 
     async def _patch(self, request: web.Request) -> web.Response:
-        session = self._find(request)
+        session = await self._find(request)
         if request.content_type != FRAGMENT:
             raise _wrong_type(FRAGMENT)
         wanted = request.headers.get("If-Match", "").strip()
@@ -136,7 +136,7 @@ class Whip:
         return response
 
     async def _delete(self, request: web.Request) -> web.Response:
-        self.sessions.end(self._find(request))
+        self.sessions.end(await self._find(request))
         return web.Response(status=200)
 
 

@@ -77,8 +77,8 @@ class Sessions:
     async def publish(self, token: str, room: str, offer: str) -> Session:
         """WHIP. Raises Refused, ClientError, Unavailable, or the media server's errors."""
         claims, room = self.authorize(token, room)
+        claims = await self._rooms.cleared(claims, room)
         entry = plain_entry(claims, room, publish=True, subscribe=False)
-        await self._rooms.cleared(claims, room)
         self._room_for_one()
         participant = self._rooms.enter(entry)
         return await self._begin("whip", participant, token, offer)
@@ -86,8 +86,8 @@ class Sessions:
     async def watch(self, token: str, room: str, offer: str, identities: Sequence[str]) -> Session:
         """WHEP: the tracks of these participants, or of everybody when none is named."""
         claims, room = self.authorize(token, room)
+        claims = await self._rooms.cleared(claims, room)
         entry = plain_entry(claims, room, publish=False, subscribe=True)
-        await self._rooms.cleared(claims, room)
         tracks = await self._wait_for_tracks(room, identities, wanted_kinds(offer))
         self._room_for_one()
         participant = self._rooms.enter(entry)
@@ -149,13 +149,16 @@ class Sessions:
     def _forget(self, session: Session) -> None:
         self._by_id.pop(session.id, None)
 
-    def find(self, kind: str, room: str, session_id: str, token: str) -> Session:
-        """The session, for whoever made it: the same token, even expired, or a fresh one of the
-        same identity. Others hear that there is no such session. Raises ClientError, Refused."""
+    async def find(self, kind: str, room: str, session_id: str, token: str) -> Session:
+        """The session, for whoever made it: the same token, even expired (what was taken back has
+        ended its sessions), or a fresh one of the same identity. Others hear that there is no such
+        session. Raises ClientError, Refused, Unavailable.
+        """
         session = self._by_id.get(session_id)
         same = session is not None and hmac.compare_digest(session.token_digest, _digest(token))
         if not same:
             claims, _ = self.authorize(token, room)
+            claims = await self._rooms.cleared(claims, room)
             if session is not None and (
                 claims.identity != session.participant.identity
                 or (claims.video.room and claims.video.room != session.participant.room.name)

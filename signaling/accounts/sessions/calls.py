@@ -1,17 +1,19 @@
 """Calls as sessions see them: tokens for one room, TURN credentials beside them, and their end.
 
 A call token is LiveKit's JWT, signed with the installation's own API key, minutes to live; it names
-the session that asked for it (`Binding`). Its record says whether it was taken back. A participant
-leaves when its token is taken back, its session ends, or its account may not be in calls any more;
-as long as the store cannot be asked, a call that is up stays up. Implements `rtc.Admission`.
+the session that asked for it (`Binding`). Its record says whether it was taken back. What it gives
+is asked anew whenever it is used, and a participant follows its account's rights: it leaves when
+its token is taken back, its session ends, or its account may not be in the call any more, and may
+more or less from the moment that its role or its part in the room changes. As long as the store
+cannot be asked, a call that is up stays up. Implements `rtc.Admission`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 from livekit.protocol import models
@@ -24,7 +26,7 @@ from signaling.accounts.signin import AccountView, Directory
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.ids import Ids
 from signaling.keys.port import Sealer
-from signaling.rtc import Binding, Claims, IceServer, Participant
+from signaling.rtc import Binding, Claims, IceServer, Participant, moderation
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, issue
 from signaling.storage.port import Store
@@ -91,12 +93,14 @@ class CallTokens:
         self._ice_servers = ice_servers
         self._life = life
         self.policy = policy
+        self.door = policy
+        """The same for who comes in, who may have to wait first."""
 
     async def issue(self, principal: Principal, room: str, name: str = "") -> IssuedCall:
         """Raises Refused (401, 403)."""
         require_scope(principal, SCOPE)
         account, session = principal.account, principal.session
-        view, grant = await self.grant(principal, room)
+        view, grant = await self._grant(principal, room, self.door)
         if account is None or session is None:
             raise _nobody()
         now, device = self._service.clock.unix(), principal.device or session
@@ -120,13 +124,31 @@ class CallTokens:
             id=binding.id, token=token, identity=identity, expires_in=int(self._life), turn=turn
         )
 
-    async def grant(self, principal: Principal, room: str) -> tuple[AccountView, VideoGrant]:
-        """What this account may do in the room's call now. Raises Refused (403)."""
+    async def _grant(
+        self, principal: Principal, room: str, policy: Policy
+    ) -> tuple[AccountView, VideoGrant]:
         account = principal.account
         view = None if account is None else await self._directory.view(principal.app, account)
         if view is None:
             raise _nobody()
-        return view, await self.policy(principal, view, room)
+        return view, await policy(principal, view, room)
+
+    async def rights(self, binding: Binding, *, inside: bool) -> VideoGrant:
+        """What the owner of a token that was issued may do in its room's call now. Who is `inside`
+        does not wait to be let in. Raises Refused (401) when the token gives nothing any more.
+        """
+        row = await self.rows.get(binding.app, binding.id)
+        if row is None or row.value.revoked or row.value.session != binding.session:
+            raise _revoked()
+        held = Principal(app=binding.app, session=binding.session)
+        principal = await self._service.look_again(held)
+        if principal is None or SCOPE not in principal.scopes:
+            raise _revoked()
+        try:
+            policy = self.policy if inside else self.door
+            return (await self._grant(principal, row.value.room, policy))[1]
+        except ClientError:
+            raise _revoked() from None
 
     async def take_back(self, principal: Principal, token: str) -> None:
         """One's own. Raises ClientError (404)."""
@@ -152,6 +174,10 @@ def _no_token() -> ClientError:
     return ClientError(Code.NOT_FOUND, 404, "You have no such call token.")
 
 
+def _revoked() -> Refused:
+    return Refused(Code.TOKEN_INVALID, 401, "token was revoked")
+
+
 def turn_name(account: str, device: str, room: str) -> str:
     """coturn logs the name of a credential: it is bound to all three and says none of them."""
     parts = "\x00".join((account, device, room))
@@ -159,7 +185,11 @@ def turn_name(account: str, device: str, room: str) -> str:
 
 
 class CallHolder:
-    """One participant whose token a session asked for. Implements `Holder`."""
+    """One participant whose token a session asked for. Implements `Holder`.
+
+    `rights` are its owner's as they were last seen, None before the first look; `turn` is held
+    while they are asked for, so that the last answer is the newest.
+    """
 
     def __init__(self, admission: SessionAdmission, participant: Participant, binding: Binding):
         self.principal = Principal(
@@ -172,59 +202,46 @@ class CallHolder:
         self._admission = admission
         self.participant = participant
         self.binding = binding
+        self.rights: VideoGrant | None = None
+        self.turn = asyncio.Lock()
 
     def ended(self, revocation: Revocation) -> None:
+        self.leave()
+
+    def leave(self) -> None:
         self.participant.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
 
     def changed(self, principal: Principal) -> None:
         if SCOPE not in principal.scopes:
-            self.participant.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
+            self.leave()
+        else:
+            self._admission.look(self)
 
     def unsure(self) -> None:
-        self._admission.ask_again(self)
+        self._admission.look(self, ASK_AGAIN)
+
+    def follow(self, rights: VideoGrant) -> None:
+        """What a moderator took from this participant, or gave it, stays until that changes."""
+        grant, before = self.participant.grant, self.rights
+        self.rights = rights
+        grant = grant.under(rights) if before is None else grant.after(before, rights)
+        moderation.set_grant(self.participant, grant)
 
 
 class SessionAdmission:
     """Implements `rtc.Admission`. See the module."""
 
-    def __init__(
-        self,
-        tokens: Table[CallToken],
-        service: SessionService,
-        revocations: Revocations,
-        grant: Callable[[Principal, str], Awaitable[object]] | None = None,
-    ) -> None:
-        """`grant` raises Refused for who may not be in the room's call any more."""
+    def __init__(self, tokens: CallTokens, revocations: Revocations) -> None:
         self._tokens = tokens
-        self._grant = grant
-        self._service = service
         self._register = revocations.register
         self._held: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, claims: Claims, room: str) -> None:
-        binding = claims.binding
-        if binding is not None and not await self._stands(binding):
-            raise Refused(Code.TOKEN_INVALID, 401, "token was revoked")
-
-    async def _stands(self, binding: Binding) -> bool:
-        row = await self._tokens.get(binding.app, binding.id)
-        if row is None or row.value.revoked or row.value.session != binding.session:
-            return False
-        held = Principal(app=binding.app, session=binding.session)
-        principal = await self._service.look_again(held)
-        if principal is None or SCOPE not in principal.scopes:
-            return False
-        return await self._may(principal, row.value.room)
-
-    async def _may(self, principal: Principal, room: str) -> bool:
-        """A token outlives what its owner was in the room."""
-        try:
-            if self._grant is not None:
-                await self._grant(principal, room)
-        except ClientError:
-            return False
-        return True
+    async def check(self, claims: Claims, room: str) -> Claims:
+        if claims.binding is None:
+            return claims
+        rights = await self._tokens.rights(claims.binding, inside=False)
+        return replace(claims, video=claims.video.under(rights))
 
     def joined(self, participant: Participant) -> None:
         binding = participant.claims.binding
@@ -233,33 +250,36 @@ class SessionAdmission:
         holder = CallHolder(self, participant, binding)
         release = self._register.hold(holder, room=participant.room.name, token=binding.id)
         self._held[participant.sid] = release
-        # It may have ended between the look at the token and now.
-        self._spawn(self._review(holder, 0.0))
+        # It may have ended, or changed, between the look at the token and now.
+        self.look(holder)
 
     def left(self, participant: Participant) -> None:
         release = self._held.pop(participant.sid, None)
         if release is not None:
             release()
 
-    def ask_again(self, holder: CallHolder) -> None:
-        self._spawn(self._review(holder, ASK_AGAIN))
-
-    async def _review(self, holder: CallHolder, wait: float) -> None:
-        await asyncio.sleep(wait)
-        while not holder.participant.closed:
-            try:
-                stands = await self._stands(holder.binding)
-            except Unavailable:
-                await asyncio.sleep(ASK_AGAIN)
-                continue
-            if not stands:
-                holder.participant.leave(models.DisconnectReason.PARTICIPANT_REMOVED)
-            return
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def look(self, holder: CallHolder, wait: float = 0.0) -> None:
+        """At its owner's rights, in the background."""
+        task = asyncio.get_running_loop().create_task(self._look(holder, wait))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _look(self, holder: CallHolder, wait: float) -> None:
+        await asyncio.sleep(wait)
+        async with holder.turn:
+            while not holder.participant.closed:
+                inside = holder.rights is not None
+                try:
+                    rights = await self._tokens.rights(holder.binding, inside=inside)
+                except Unavailable:
+                    await asyncio.sleep(ASK_AGAIN)
+                    continue
+                except Refused:
+                    holder.leave()
+                    return
+                if not holder.participant.closed:
+                    holder.follow(rights)
+                return
 
     async def stop(self) -> None:
         for task in list(self._tasks):

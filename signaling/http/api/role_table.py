@@ -95,7 +95,7 @@ CALLS: Mapping[str, str] = {
 # another's; with a session's token instead.
 CALL_CELLS: Mapping[str, tuple[str, str, str, str, str]] = {
     "socket": ("yes", "401", "401", "401", "401"),
-    "session": ("yes", "401", "404", "404", "401"),  # what a revoked token made has ended
+    "session": ("yes", "401", "401", "404", "401"),
     "server": ("401", "401", "401", "401", "401"),
 }
 
@@ -104,8 +104,10 @@ CALL_HEAD = """
 
 LiveKit's sockets, its server API, WHIP and WHEP read neither cookies nor session tokens: a call
 token says who comes into which room. Guests get one for the room of their link, everybody else who
-may join calls (`POST /api/v1/calls/tokens`), whatever their role; Twirp takes tokens that the
-operator's application signs with grants of its own. Checked by `tests/proofs/test_roles.py`.
+may join calls (`POST /api/v1/calls/tokens`), whatever their role. Every door asks whether the token
+still stands, and what its owner may now. Twirp takes tokens that the operator's application signs
+with grants of its own, and for the one room that of who may moderate it now
+(`tests/signaling/sessions/test_call_rights.py`). Checked by `tests/proofs/test_roles.py`.
 
 | surface | anonymous | guest | every other role | other's | revoked | session token |
 |---|---|---|---|---|---|---|

@@ -45,6 +45,7 @@ class Sfu:
     rooms: dict[str, dict[str, str]] = field(default_factory=dict)
     removed: list[tuple[str, str]] = field(default_factory=list)
     left: list[tuple[str | None, str]] = field(default_factory=list)
+    looked_at: list[tuple[str | None, str]] = field(default_factory=list)
 
     def close(self, room: str) -> None:
         self.rooms.pop(room, None)
@@ -57,6 +58,9 @@ class Sfu:
 
     async def leave(self, app: str, account: str | None, room: str) -> None:
         self.left.append((account, room))
+
+    async def look(self, app: str, account: str | None, room: str) -> None:
+        self.looked_at.append((account, room))
 
 
 class Tokens:

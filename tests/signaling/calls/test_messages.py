@@ -82,6 +82,26 @@ async def test_removed_member_leaves_the_call_and_is_rung_no_more(served: Calls)
     assert (await served.act("cy", room, "accept")).code == "room_not_found"
 
 
+async def test_another_part_is_told_to_the_call_and_a_new_member_is_not(served: Calls) -> None:
+    """Its rights in a running call follow; somebody who just came has none to be looked at."""
+    room = await served.room("bob", "cy")
+    await served.house.calls.idle()
+    assert served.house.sfu.looked_at == []
+    for part in ("moderator", "moderator", "member", "owner"):
+        answer = await served.ask("ann", "PUT", f"/rooms/{room}/members/bob", {"part": part})
+        assert answer.status == 200, answer.body
+    await served.house.calls.idle()
+    assert served.house.sfu.looked_at == [("bob", room)] * 4
+    assert served.house.sfu.left == []
+    for _ in range(2):
+        answer = await served.ask("ann", "PUT", f"/rooms/{room}/members/dora", {"part": "member"})
+        assert answer.status == 200, answer.body
+        answer = await served.ask("ann", "DELETE", f"/rooms/{room}/members/dora")
+        assert answer.status == 204
+    await served.house.calls.idle()
+    assert ("dora", room) not in served.house.sfu.looked_at
+
+
 async def test_ended_for_everybody_by_a_moderator_or_either_of_a_pair(served: Calls) -> None:
     room = await served.room("bob")
     await served.good("bob", room)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from livekit.protocol import models, rtc
 
@@ -86,6 +88,19 @@ def test_the_same_permission_again_tells_nobody() -> None:
     alice.forget()
     moderation.set_permission(alice.me, alice.me.grant.to_permission())
     assert alice.cases() == []
+
+
+def test_who_may_moderate_is_told_by_a_new_token_alone() -> None:
+    """Nothing of it is seen by the others, and nothing of the participant's changes."""
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    for may in (True, False):
+        for client in (alice, bob):
+            client.forget()
+        moderation.set_grant(alice.me, replace(alice.me.grant, room_admin=may))
+        assert (alice.cases(), bob.cases()) == (["refresh_token"], [])
+        token = world.rooms.claims(alice.last("refresh_token").refresh_token)
+        assert token.video.room_admin is may and alice.me.grant.room_admin is may
 
 
 def test_attributes_are_merged_and_an_empty_one_is_deleted() -> None:

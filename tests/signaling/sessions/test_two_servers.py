@@ -1,5 +1,6 @@
 """Two servers, started apart, on one MongoDB stand-in and one real Redis: who ends in one has ended
-in the other within a second, sockets and calls alike; a role that changes is told to open sockets.
+in the other within a second, sockets and calls alike; a role that changes is told to open sockets
+and changes what its holder may do in a call.
 
 `test_two_processes` tells the bus from the log; here is what people notice. Without Redis nobody
 signs in, since guesses cannot be counted, and calls go on.
@@ -14,8 +15,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
+import jwt
 import pytest
 from livekit.protocol import models, rtc
 
@@ -170,25 +173,39 @@ async def test_7_4_2_disabling_an_account_in_one_closes_its_sockets_in_the_other
     within(1, took)
 
 
-@pytest.mark.parametrize("what", ["session", "call token"])
-async def test_whoever_is_in_a_call_leaves_it_when_the_other_server_revokes(
+async def ending(two: Two, what: str, token: str, made: Any) -> None:
+    """The session, the call token, or the account, as the first server is asked to."""
+    wish, body, headers, status = "DELETE", None, {}, 204
+    path = "/session" if what == "session" else f"/calls/tokens/{made['id']}"
+    if what == "account":
+        ident = made["identity"].partition(":")[0]
+        wish, path, body = "PATCH", f"/accounts/{ident}", {"disabled": True}
+        token, headers, status = await two.here.owner(), {"If-Match": "*"}, 200
+    answer = await two.here.ask(wish, path, body, token, headers=headers)
+    assert answer.status == status, answer.text
+
+
+@pytest.mark.parametrize("what", ["session", "call token", "account"])
+async def test_7_4_2_whoever_is_in_a_call_leaves_it_when_the_other_server_revokes(
     two: Two, what: str
 ) -> None:
-    """The session ends, or the token of the call is taken back; who else is in the call stays."""
+    """The session ends, the token of the call is taken back, or the account is disabled; who else
+    is in the call stays.
+    """
     room, took = f"room-{secrets.token_hex(4)}", []
+    await two.here.owner()
     stays, _ = await two.here.joined()
     async with inside(two.there, (await call_token(two.there, stays, room))["token"]) as (other, _):
         for _ in range(5):
             token, _ = await two.here.joined()
             made = await call_token(two.there, token, room)
             async with inside(two.there, made["token"]) as (socket, identity):
-                path = "/session" if what == "session" else f"/calls/tokens/{made['id']}"
                 began = time.monotonic()
-                revoking = asyncio.create_task(two.here.ask("DELETE", path, token=token))
+                revoking = asyncio.create_task(ending(two, what, token, made))
                 leave = await answered(socket, "leave")
                 took.append(time.monotonic() - began)
                 assert leave.reason == models.DisconnectReason.PARTICIPANT_REMOVED
-                assert (await revoking).status == 204
+                await revoking
             assert await gone(other, identity)
             url = f"{two.there.house.url}/rtc/validate?access_token={made['token']}"
             async with two.there.client.get(url) as answer:
@@ -203,6 +220,98 @@ async def gone(socket: aiohttp.ClientWebSocketResponse, identity: str) -> bool:
         for one in (await answered(socket, "update")).participants:
             if one.identity == identity and one.state == models.ParticipantInfo.DISCONNECTED:
                 return True
+
+
+async def moderates(visit: Visit, call_token: str, room: str) -> tuple[int, str]:
+    """What LiveKit's server API answers there, with the code of a refusal."""
+    url = "/twirp/livekit.RoomService/ListParticipants"
+    word = {"Authorization": f"Bearer {call_token}"}
+    answer = await visit.send("POST", url, json={"room": room}, headers=word)
+    return answer.status, str(answer.body.get("code", ""))
+
+
+@pytest.mark.parametrize("what", ["session", "call token", "account"])
+async def test_a_token_that_was_revoked_moderates_on_neither_server(two: Two, what: str) -> None:
+    """An administrator's, who was in no call: nothing of it is open, and it is good for minutes."""
+    room, owner = f"room-{secrets.token_hex(4)}", await two.here.owner()
+    token, _ = await two.here.joined("administrator", owner=owner)
+    made = await call_token(two.there, token, room)
+    for visit in (two.here, two.there):
+        assert await moderates(visit, made["token"], room) == (200, "")
+    await ending(two, what, token, made)
+    for visit in (two.here, two.there):
+        assert await moderates(visit, made["token"], room) == (401, "unauthenticated")
+
+
+async def test_b26_the_pass_of_a_revoked_access_token_moderates_on_neither_server(two: Two) -> None:
+    room, signer = f"room-{secrets.token_hex(4)}", await two.here.signer()
+    token = await signer.granted({"resources": {"channels": {room: 7}}})
+    made = await two.there.ask("POST", "/access/call-tokens", {"room": room}, token)
+    assert made.status == 201, made.text
+    for visit in (two.here, two.there):
+        assert await moderates(visit, made.body["token"], room) == (200, "")
+    answer = await signer.signed("DELETE", f"/grant/{quote(token, safe='')}")
+    assert answer.status == 200, answer.text
+    for visit in (two.here, two.there):
+        assert await moderates(visit, made.body["token"], room) == (401, "unauthenticated")
+
+
+async def pushed(socket: aiohttp.ClientWebSocketResponse) -> Any:
+    """The grant in the next token that the client is given."""
+    token = await answered(socket, "refresh_token")
+    return jwt.decode(token, options={"verify_signature": False})["video"]
+
+
+async def test_8_3_2_a_changed_role_reaches_running_calls_of_the_other(two: Two) -> None:
+    """An administrator moderates, a member does not, whatever the token said that it joined with;
+    who is in the call is given a token that says so.
+    """
+    room, owner = f"room-{secrets.token_hex(4)}", await two.here.owner()
+    token, _ = await two.here.joined("administrator", owner=owner)
+    made = await call_token(two.there, token, room)
+    path, took = f"/accounts/{made['identity'].partition(':')[0]}", []
+    async with inside(two.there, made["token"]) as (socket, _):
+        for number in range(10):
+            role = ("member", "administrator")[number % 2]
+            began, headers = time.monotonic(), {"If-Match": "*"}
+            changing = asyncio.create_task(
+                two.here.ask("PATCH", path, {"roles": [role]}, owner, headers=headers)
+            )
+            grant = await pushed(socket)
+            took.append(time.monotonic() - began)
+            assert (await changing).status == 200
+            assert grant.get("roomAdmin", False) == (role == "administrator")
+            may = (200, "") if role == "administrator" else (401, "unauthenticated")
+            for visit in (two.here, two.there):
+                assert await moderates(visit, made["token"], room) == may
+        assert not socket.closed
+    within(1, took)
+
+
+async def test_8_3_2_another_part_in_the_room_reaches_its_call_on_the_other_server(
+    two: Two,
+) -> None:
+    owner, took = await two.here.owner(), []
+    token, _ = await two.here.joined(owner=owner)
+    account = (await two.here.ask("GET", "/account", token=token)).body["id"]
+    wish = {"name": "n", "members": [account]}
+    room = (await two.here.ask("POST", "/rooms", wish, owner)).body["id"]
+    made = await call_token(two.there, token, room)
+    async with inside(two.there, made["token"]) as (socket, _):
+        for number in range(10):
+            part = ("moderator", "member")[number % 2]
+            path = f"/rooms/{room}/members/{account}"
+            began = time.monotonic()
+            changing = asyncio.create_task(two.here.ask("PUT", path, {"part": part}, owner))
+            grant = await pushed(socket)
+            took.append(time.monotonic() - began)
+            assert (await changing).status == 200
+            assert grant.get("roomAdmin", False) == (part == "moderator")
+            may = (200, "") if part == "moderator" else (401, "unauthenticated")
+            for visit in (two.here, two.there):
+                assert await moderates(visit, made["token"], room) == may
+        assert not socket.closed
+    within(1, took)
 
 
 async def test_without_redis_nobody_signs_in_and_calls_go_on(two: Two) -> None:
