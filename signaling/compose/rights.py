@@ -150,7 +150,7 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     )  # fmt: skip
     return Rights(
         core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
-        Requests(core.store, core.sealer, core.clock, core.ids),
+        Requests(core.store, core.sealer, core.clock),
         make_collector(core, people, files, tracker), consents, importing, restrictions,
         make_health(core, people), tracker, make_counting(core, chatting, restrictions, consents),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -139,6 +140,21 @@ async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> Non
         if one["target"] == f"room:{room}"
     ]
     assert record["actor"] == f"account:{first.id}"
+
+
+async def test_b21_twenty_who_ask_at_one_instant_find_one_export(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    staff = [await person(there, "compliance") for _ in range(2)]
+    room = await ann.room(bob)
+    for about, path in (({"room": room}, f"/rooms/{room}/exports"), ({"account": bob.id}, "")):
+        wishes = [{"reason": f"case {number}", **about} for number in range(20)]
+        answers = await asyncio.gather(
+            *(staff[n % 2].ask("POST", "/exports", wish) for n, wish in enumerate(wishes))
+        )
+        assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
+        (made,) = {answer.body["id"] for answer in answers}
+        told = (await bob.must("GET", path or "/account/exports"))["items"]
+        assert [one["id"] for one in told] == [made]
 
 
 async def test_b21_what_nobody_fetched_within_an_hour_is_over(later: House) -> None:

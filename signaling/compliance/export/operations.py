@@ -74,7 +74,7 @@ class Handlers:
         await self._record(call, f"account:{who.account}")
         return _archive(self._collector.person(who.app, who.account))
 
-    async def ask(self, call: Call[NewExport]) -> ExportAnswer | Reply:
+    async def ask(self, call: Call[NewExport]) -> Reply:
         wish, app = call.body, call.principal.app
         if (wish.room is None) == (wish.account is None):
             errors = [FieldError("/room", "invalid", "Name a room or an account.")]
@@ -85,10 +85,8 @@ class Handlers:
         elif await self._deps.chat.rooms.find_there(app, wish.room or "") is None:
             raise ClientError(Code.ROOM_NOT_FOUND, 404, "There is no such room.")
         by, of = call.principal.account or "", (wish.room or "", wish.account or "")
-        if (found := await self._requests.under_way(app, *of)) is not None:
-            return Reply(self._said(call, found), status=200)
-        made = await self._requests.ask(app, by, wish.reason, *of)
-        return self._said(call, made)
+        found, new = await self._requests.ask(app, by, wish.reason, *of)
+        return Reply(self._said(call, found), status=201 if new else 200)
 
     async def agree(self, call: Call[None]) -> ExportAnswer:
         app, by = call.principal.app, call.principal.account or ""

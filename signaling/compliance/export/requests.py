@@ -2,12 +2,14 @@
 
     asked --agree (another person)--> open --fetched once, or an hour later--> over
 
-Of one room or account one at a time goes on, however many ask for it.
+Of one room or account one at a time goes on, however many ask for it, at whichever instant: the id
+follows from what it is about and how many there were before, so the second to write it finds it.
 Kept for good, and shown to the people whom they are about: nobody is read in silence.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
@@ -15,9 +17,8 @@ from msgspec.structs import replace
 
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code
-from signaling.ids import Ids
 from signaling.keys.port import Sealer
-from signaling.storage.port import Store
+from signaling.storage.port import Conflict, Store
 from signaling.storage.table import Missing, Row, Table
 
 KIND = "compliance.export"
@@ -37,12 +38,15 @@ class Request(Struct, frozen=True, kw_only=True):
     until: float = 0.0
     fetched: float | None = None
 
+    def goes_on(self, now: float) -> bool:
+        return self.fetched is None and (not self.approver or self.until >= now)
+
 
 class Requests:
     """One for each process."""
 
-    def __init__(self, store: Store, sealer: Sealer, clock: Clock, ids: Ids) -> None:
-        self._store, self._sealer, self._clock, self._ids = store, sealer, clock, ids
+    def __init__(self, store: Store, sealer: Sealer, clock: Clock) -> None:
+        self._store, self._sealer, self._clock = store, sealer, clock
 
     def _table(self, app: str) -> Table[Request]:
         def terms(request: Request) -> Iterable[str]:
@@ -53,31 +57,33 @@ class Requests:
     def _term(self, app: str, room: str, account: str) -> str:
         return self._sealer.blind(app, f"export:{room}:{account}")
 
-    async def under_way(self, app: str, room: str, account: str) -> Request | None:
-        """What was asked for already and is not over."""
-        now = self._clock.unix()
-        for request in await self.about(app, room=room, account=account):
-            if request.fetched is None and (not request.approver or request.until >= now):
-                return request
-        return None
-
-    async def ask(self, app: str, by: str, reason: str, room: str, account: str) -> Request:
-        made = Request(
-            id=self._ids.new(), reason=reason, room=room, account=account, by=by,
-            asked=self._clock.unix(),
-        )  # fmt: skip
-        await self._table(app).create(app, made.id, made)
-        return made
+    async def ask(
+        self, app: str, by: str, reason: str, room: str, account: str
+    ) -> tuple[Request, bool]:
+        """The one that goes on, begun now if none does; and whether it is new."""
+        while True:
+            now = self._clock.unix()
+            known = await self.about(app, room=room, account=account)
+            for request in known:
+                if request.goes_on(now):
+                    return request, False
+            made = Request(
+                id=self._sealer.blind(app, f"export:{room}:{account}:{len(known)}"),
+                reason=reason, room=room, account=account, by=by, asked=now,
+            )  # fmt: skip
+            with contextlib.suppress(Conflict):  # somebody asked at this very instant
+                await self._table(app).create(app, made.id, made)
+                return made, True
 
     async def about(self, app: str, *, room: str = "", account: str = "") -> list[Request]:
-        """Whom or what it is about is told of all of them."""
+        """Whom or what it is about is told of all of them, the oldest first."""
         rows: list[Row[Request]] = []
         term = self._term(app, room, account)
         while page := await self._table(app).scan(
             app, term=term, after=rows[-1].key if rows else "", limit=100
         ):
             rows += page
-        return [row.value for row in rows]
+        return sorted((row.value for row in rows), key=lambda request: request.asked)
 
     async def page(self, app: str, after: str, limit: int) -> list[Request]:
         return [row.value for row in await self._table(app).scan(app, after=after, limit=limit)]
