@@ -249,7 +249,8 @@ class Administration:
         self._parts.mail(app, account.mail, "password_reset", link)
 
     async def _reset_link(self, app: str, account: Account, maker: str, lives: float) -> str:
-        await self._links.withdraw_all(app, f"account:{account.id}")
+        # Anybody may ask for a letter: it voids no link that an administrator handed over.
+        await self._links.withdraw_resets(app, account.id, maker=MAIL if maker == MAIL else "")
         link = Link(
             id=self._parts.ids.new(),
             purpose=Purpose.RESET,
@@ -268,6 +269,7 @@ class Administration:
         text = await joining.acceptable(app, password, (account.login, account.name, account.mail))
         await self._links.claim(app, Purpose.RESET, row.key)
         await self._registry.set_password(app, account, await self._parts.hashes.hash(text))
+        await self._links.withdraw_resets(app, account.id)
         subject = self._parts.tables.login_key(app, names.canonical(account.login))
         await self._throttle.right(app, subject)
         await self._sessions.end(app, account.id)

@@ -79,8 +79,19 @@ class Links:
                 return await self._rows.delete(app, row.key)
         return False
 
+    async def withdraw_resets(self, app: str, account: str, *, maker: str = "") -> None:
+        """Links to set a password, of `maker` only where one is named."""
+        after = ""
+        while page := await self._rows.scan(
+            app, term=f"account:{account}", after=after, limit=PAGE
+        ):
+            for row in page:
+                if row.value.purpose is Purpose.RESET and maker in ("", row.value.maker):
+                    await self._rows.delete(app, row.key)
+            after = page[-1].key
+
     async def withdraw_all(self, app: str, term: str) -> None:
-        """Of a purpose, or `account:<id>`: an older reset link dies when a newer one is made."""
+        """Of a purpose, or `account:<id>`."""
         while page := await self._rows.scan(app, term=term, limit=PAGE):
             for row in page:
                 await self._rows.delete(app, row.key)
