@@ -108,6 +108,7 @@ class SignedIn(Struct, frozen=True, kw_only=True):
     mfa: bool
     at: float
     device: str
+    epoch: int = 0  # of the account, read before its password was believed
     client: str | None = None
     lives_until: float | None = None  # a guest's session ends then at the latest
 
@@ -126,7 +127,10 @@ class Sessions(Protocol):
     """Implemented by `signaling.accounts.sessions`, called by accounts."""
 
     async def open(self, signed: SignedIn, *, cookie: bool) -> Opened:
-        """A new session (never one that existed before); `cookie` for a first-party browser."""
+        """A new session (never one that existed before); `cookie` for a first-party browser.
+
+        Raises Refused (401) when the account was disabled or got a new password since the proof.
+        """
 
     async def again(self, principal: Principal, signed: SignedIn) -> Opened:
         """The owner of this session proved again who they are: renew `authenticated_at`, `mfa`, and

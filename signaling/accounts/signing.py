@@ -156,6 +156,7 @@ class Concluding:
             mfa=progress.mfa,
             at=self._parts.clock.unix(),
             device=device,
+            epoch=account.epoch,
             lives_until=account.lives_until,
         )
 
@@ -219,13 +220,13 @@ class Signing:
         device = known.id if known and claim and known.account == claim.account else ""
         await self._throttle.arrive(app, where, device)
         await self._throttle.guess(app, subject, device)
-        account = await self._verified(app, claim, password)
+        account = await self._verified(app, login, claim, password)
         if await self._throttle.right(app, subject) >= MANY_FAILED:
             self._tell(app, account, "failed_attempts")
         pending = replace(pending, device=device)
         return await self.concluding.conclude(app, account, pending, Proof(Amr.PASSWORD), where)
 
-    async def _verified(self, app: str, claim: Claim | None, password: str) -> Account:
+    async def _verified(self, app: str, login: str, claim: Claim | None, password: str) -> Account:
         """Raises Refused unless the password is right and the account may sign in."""
         text = normalise(password)
         stored = claim.password if claim is not None else None
@@ -235,6 +236,11 @@ class Signing:
         account = await self._registry.get(app, claim.account)
         if account is None or account.disabled or account.kind is not Kind.ACCOUNT:
             raise failed(claim.account)
+        # A new password is stored before the account's epoch grows: as long as this one still
+        # stands, the epoch is that of this password, and `Sessions.open` will compare it.
+        now = await self._registry.claim_of(app, login)
+        if now is None or now.password != stored:
+            return await self._verified(app, login, now, password)
         if verdict.rehash:
             fresh = await self._parts.hashes.hash(text)
             await self._registry.set_password(app, account, fresh, unless=stored)

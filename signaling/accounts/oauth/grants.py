@@ -17,7 +17,8 @@ from signaling.accounts.oauth.devices import Devices
 from signaling.accounts.oauth.errors import Error, OAuthError, bad_grant, bad_request
 from signaling.accounts.principal import Kind
 from signaling.accounts.sessions import scopes as scopes_of
-from signaling.accounts.sessions.service import Grant, SessionService, Tokens
+from signaling.accounts.sessions.granted import Grant, Tokens
+from signaling.accounts.sessions.service import SessionService
 from signaling.errors import Refused
 
 Form = Mapping[str, str]

@@ -16,13 +16,14 @@ import msgspec
 from signaling.accounts.principal import Kind, Principal, Via
 from signaling.accounts.sessions import records
 from signaling.accounts.sessions.cookies import session_cookie
+from signaling.accounts.sessions.granted import Grant, Tokens
 from signaling.accounts.sessions.port import Change, Revocation, Revoker, SessionView
 from signaling.accounts.sessions.records import Access, Lifetimes, Session
 from signaling.accounts.sessions.scopes import ALL
 from signaling.accounts.sessions.tokens import Prefix, TagKeys, Token, mint, read, refused
 from signaling.accounts.signin import AccountView, Directory, Opened, SignedIn
 from signaling.clock import Clock
-from signaling.errors import Refused, Unavailable
+from signaling.errors import Code, Refused, Unavailable
 from signaling.ids import Entropy, Ids
 from signaling.keys.port import Sealer
 from signaling.storage.port import Conflict, Store
@@ -39,31 +40,6 @@ def table(store: Store, sealer: Sealer | None) -> Table[Session]:
 
 def _scope(app: str, key: str, session: Session) -> str:
     return "meta" if session.account is None else f"account:{session.account}"
-
-
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What an OAuth grant opens: a session of its own, with a refresh token if `refresh`."""
-
-    kind: Kind
-    account: str | None
-    client: str
-    scopes: frozenset[str]
-    label: str
-    authenticated_at: float = 0.0
-    mfa: bool = False
-    amr: tuple[str, ...] = ()
-    refresh: bool = True
-    thumbprint: str | None = None
-
-
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token endpoint hands out, once."""
-
-    session: Session
-    access: Token
-    refresh: Token | None
-    expires_in: int
-    scopes: frozenset[str]
 
 
 class Reused(Refused):
@@ -121,6 +97,11 @@ class SessionService:
         token = self._mint(signed.app, Prefix.SESSION, session.id)
         session = records.with_access(session, Access(token.id, session.ends_at), now)
         await self._create(signed.app, session)
+        # Whoever ends all sessions of the account finds this one, or changed the account before.
+        view = await self._view(signed.app, session)
+        if view is None or view.disabled or view.epoch != signed.epoch:
+            await self.end_session(signed.app, session.id)
+            raise Refused(Code.SIGN_IN_FAILED, 401, "That did not work.")
         return self._opened(session, token, cookie=cookie)
 
     def _opened(self, session: Session, token: Token, *, cookie: bool) -> Opened:

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from signaling.accounts.principal import Kind, Principal, Role, Via
+from signaling.accounts.sessions.granted import Grant, Tokens
 from signaling.accounts.sessions.records import Lifetimes
 from signaling.accounts.sessions.scopes import ALL
-from signaling.accounts.sessions.service import Grant, Reused, Tokens
+from signaling.accounts.sessions.service import Reused
 from signaling.accounts.sessions.tokens import Prefix, read
 from signaling.clock import FakeClock
 from signaling.errors import Code, Refused
