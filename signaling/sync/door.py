@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -113,7 +114,13 @@ class Door:
         refuse_query_tokens(request)
         principal = await self._who(call)
         self._check_origin(request, principal)
-        self._check_room_for(principal)
+        with self._place(principal):
+            return await self._upgraded(call, principal, chosen, spelled)
+
+    async def _upgraded(
+        self, call: Call[None], principal: Principal, chosen: int, spelled: str
+    ) -> web.StreamResponse:
+        request = call.request
         socket = web.WebSocketResponse(
             timeout=2.0,
             autoping=False,
@@ -153,15 +160,23 @@ class Door:
         if origin_of(origin or "") not in self._allowed | self._origins(request) - {""}:
             raise Refused(Code.ORIGIN_REFUSED, 403, "Pages of this origin may not open it.")
 
-    def _check_room_for(self, principal: Principal) -> None:
-        if self._by_account[_whose(principal)] >= self.limits.sockets_per_account:
+    @contextlib.contextmanager
+    def _place(self, principal: Principal) -> Iterator[None]:
+        """Among the sockets of an account; taken before anything of it is waited for."""
+        whose = _whose(principal)
+        if self._by_account[whose] >= self.limits.sockets_per_account:
             message = "Too many sockets are open for this account."
             raise ClientError(Code.RATE_LIMITED, 429, message, headers={hdrs.RETRY_AFTER: "60"})
+        self._by_account[whose] += 1
+        try:
+            yield
+        finally:
+            self._by_account[whose] -= 1
+            if not self._by_account[whose]:
+                del self._by_account[whose]
 
     async def _serve(self, connection: Connection, call: Call[None]) -> None:
-        whose = _whose(connection.principal)
         self._open.add(connection)
-        self._by_account[whose] += 1
         release = self._revocations.register.hold(connection)
         connection.whence = call.request_id, call.client_address
         self._note(connection, call, "sync.open")
@@ -173,9 +188,6 @@ class Door:
         finally:
             release()
             self._open.discard(connection)
-            self._by_account[whose] -= 1
-            if not self._by_account[whose]:
-                del self._by_account[whose]
             self.registry.closed(connection)
             self.trail.flush()
             self._note(connection, call, "sync.close")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,6 +160,23 @@ async def test_an_account_has_a_bounded_number_of_sockets(doorstep: Any) -> None
         assert (status, body["code"]) == (429, "rate_limited") and headers["Retry-After"]
         await first.close()
         await step.open(token)
+
+
+async def test_a_place_is_taken_before_anything_is_waited_for(
+    doorstep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = web.WebSocketResponse.prepare
+
+    async def slow(self: web.WebSocketResponse, request: web.BaseRequest) -> Any:
+        await asyncio.sleep(0.1)
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", slow)
+    async with doorstep(sockets_per_account=2) as step:
+        token = await step.house.sign_in()
+        came = await asyncio.gather(*(step.open(token) for _ in range(6)), return_exceptions=True)
+        refused = [one for one in came if isinstance(one, aiohttp.WSServerHandshakeError)]
+        assert [one.status for one in refused] == [429] * 4
 
 
 async def test_a_server_that_stops_tells_its_sockets_and_lets_nobody_in(step: Doorstep) -> None:
