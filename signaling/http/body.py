@@ -1,21 +1,14 @@
-"""Reads a request's body within a size and a time, and JSON out of it into a msgspec type."""
+"""Reads a request's body within a size and a time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
 
-import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from signaling.config import Limits
 from signaling.errors import ClientError, Code
-
-T = TypeVar("T")
-
-# Requests of our own API are a few fields; only session descriptions are large.
-JSON_BYTES = 64 * 1024
 
 
 async def read_body(request: web.Request, limits: Limits, most: int | None = None) -> bytes:
@@ -36,14 +29,3 @@ async def read_body(request: web.Request, limits: Limits, most: int | None = Non
     except (HttpProcessingError, web.RequestPayloadError):
         raise ClientError(Code.BAD_REQUEST, 400, "The body is malformed.") from None
     return bytes(body)
-
-
-async def read_json(request: web.Request, limits: Limits, kind: type[T]) -> T:
-    if request.content_type != "application/json":
-        raise ClientError(Code.UNSUPPORTED_MEDIA_TYPE, 415, "The body must be application/json.")
-    try:
-        return msgspec.json.decode(await read_body(request, limits, JSON_BYTES), type=kind)
-    except msgspec.ValidationError as error:
-        raise ClientError(Code.BAD_REQUEST, 422, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ClientError(Code.BAD_REQUEST, 400, "The body is not JSON.") from None

@@ -14,20 +14,17 @@ from aiohttp import web
 
 from signaling.config import Config
 from signaling.errors import ClientError, Code
-from signaling.http.api.operation import Auth, Call, Operation
-from signaling.http.body import read_json
+from signaling.http.api.operation import Auth, Body, Call, Operation
 from signaling.rtc.grants import VideoGrant
 from signaling.rtc.tokens import ApiKeys, Claims, issue
 
 
-class JoinRequest(msgspec.Struct):
-    """Unknown fields pass, so that a newer page works with this server."""
-
+class JoinRequest(Body, frozen=True):
     room: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-class JoinAnswer(msgspec.Struct):
+class JoinAnswer(msgspec.Struct, frozen=True):
     token: str
     url: str
     identity: str
@@ -52,35 +49,29 @@ class Guests:
         self._is_room = is_room
 
     def operations(self) -> list[Operation]:
-        """One, which reads its body itself: newer pages may send more than we know."""
         return [
             Operation(
                 method="POST",
                 path="/join",
                 id="createGuestCallToken",
                 summary="A call token for a guest, where the operator allows it",
-                handler=self._join,
+                handler=self.join,
                 body=JoinRequest,
                 answer=JoinAnswer,
                 auth=Auth.NONE,
                 base="/api",
-                raw=True,
                 idempotent=False,
                 errors=(Code.NOT_PERMITTED,),
                 tag="calls",
             )
         ]
 
-    async def _join(self, call: Call[None]) -> web.Response:
-        return await self.join(call.request)
-
-    async def join(self, request: web.Request) -> web.Response:
+    async def join(self, call: Call[JoinRequest]) -> JoinAnswer:
         if not self._config.calls.guest_join:
             raise ClientError(
                 Code.NOT_PERMITTED, 403, "This server gives call tokens to its own users only."
             )
-        wish = await read_json(request, self._config.limits, JoinRequest)
-        room, name = _clean(wish.room, "room"), _clean(wish.name, "name")
+        room, name = _clean(call.body.room, "room"), _clean(call.body.name, "name")
         if self._is_room is not None and await self._is_room(room):
             raise ClientError(Code.NOT_PERMITTED, 403, "Only who belongs to this room joins it.")
         identity = self._new_identity()
@@ -89,12 +80,8 @@ class Guests:
             key=self._keys.first(), identity=identity, name=name, video=grant, has_video=True
         )
         token = issue(self._keys, claims, self._clock(), self._config.calls.token_seconds)
-        answer = JoinAnswer(token=token, url=socket_url(request, self._config), identity=identity)
-        return web.Response(
-            body=msgspec.json.encode(answer),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        url = socket_url(call.request, self._config)
+        return JoinAnswer(token=token, url=url, identity=identity)
 
 
 def _clean(text: str, what: str) -> str:

@@ -145,7 +145,9 @@ async def test_a_guest_gets_a_token_for_one_room(house: Running) -> None:
         (b'{"room":{"$gt":""},"name":"a"}', 422),
         (b'{"room":"' + b"a" * 129 + b'","name":"a"}', 422),
         (b'{"room":"a","name":"' + b"a" * 400_000 + b'"}', 413),
-        (b"[" * 50_000, 422),
+        (b"[" * 50_000, 400),
+        (b'{"room":"a","name":"a","more":1}', 422),
+        (b'{"room":"a","name":"a","name":"b"}', 422),
     ],
 )
 async def test_a_bad_wish_is_a_problem(house: Running, body: bytes, status: int) -> None:
