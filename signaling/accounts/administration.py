@@ -15,7 +15,7 @@ from signaling.accounts import names
 from signaling.accounts.devices import Devices
 from signaling.accounts.factors import Factors
 from signaling.accounts.joining import Joining
-from signaling.accounts.links import Links
+from signaling.accounts.links import Links, invalid
 from signaling.accounts.makers import MAIL, OPERATOR, require_maker
 from signaling.accounts.model import Account, Link, Purpose
 from signaling.accounts.parts import Parts
@@ -44,7 +44,9 @@ class Administration:
         throttle: Throttle,
         sessions: Sessions,
         revoker: Revoker,
+        trusted: frozenset[str],
     ) -> None:
+        """`trusted`: issuers whose second factor counts as ours."""
         self._parts = parts
         self._registry = registry
         self._links = links
@@ -53,6 +55,7 @@ class Administration:
         self._throttle = throttle
         self._sessions = sessions
         self._revoker = revoker
+        self._trusted = trusted
 
     # Of others
 
@@ -135,7 +138,7 @@ class Administration:
     ) -> str:
         """For the administrator to hand over; the account's earlier ones are void."""
         account = await self.managed(app, actor, account_id)
-        if account.kind is not Kind.ACCOUNT or not account.login:
+        if not await self._has_password_to_set(app, account):
             raise ClientError(Code.CONFLICT, 409, "This account has no password to set.")
         lives = self._parts.settings.admin_reset
         return await self._reset_link(app, account, maker, lives)
@@ -244,9 +247,22 @@ class Administration:
         account = await self._registry.by_login(app, login)
         if account is None or not account.mail or account.disabled or not self._parts.mail_works:
             return
+        if not await self._has_password_to_set(app, account):
+            return
         await self._throttle.once(app, "reset", account.id, LETTERS_PER_HOUR)
         link = await self._reset_link(app, account, MAIL, self._parts.settings.reset)
         self._parts.mail(app, account.mail, "password_reset", link)
+
+    async def _has_password_to_set(self, app: str, account: Account) -> bool:
+        """Not where it would be the first, and a way past a second factor at a provider."""
+        if account.kind is not Kind.ACCOUNT or not account.login:
+            return False
+        if account.second_factor:
+            return True
+        if not any(one.issuer in self._trusted for one in account.identities):
+            return True
+        claim = await self._registry.claim_of(app, account.login)
+        return claim is not None and claim.password is not None
 
     async def _reset_link(self, app: str, account: Account, maker: str, lives: float) -> str:
         # Anybody may ask for a letter: it voids no link that an administrator handed over.
@@ -266,6 +282,8 @@ class Administration:
         row = await self._links.look(app, Purpose.RESET, secret)
         account = await self._registry.require(app, row.value.account)
         await require_maker(self._registry, app, row.value, account)
+        if not await self._has_password_to_set(app, account):
+            raise invalid()
         text = await joining.acceptable(app, password, (account.login, account.name, account.mail))
         await self._links.claim(app, Purpose.RESET, row.key)
         await self._registry.set_password(app, account, await self._parts.hashes.hash(text))

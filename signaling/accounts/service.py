@@ -63,6 +63,7 @@ class Service:
             self.throttle,
             sessions,
             revoker,
+            frozenset(one.known.issuer for one in providers if one.known.trust_mfa),
         )
 
     def providers(self) -> list[Registration]:
