@@ -117,8 +117,14 @@ def require_role(principal: Principal, *roles: Role) -> None:
 
 
 def require_recent(principal: Principal, now: float, seconds: float) -> None:
-    """For sensitive acts: the person proved who they are within `seconds`."""
+    """For sensitive acts: the person proved who they are within `seconds`, and it is they who act.
+
+    A program that they let in has their proof from when they did so: it counts for nothing here.
+    """
     require_session(principal)
+    if principal.client is not None:
+        message = "Only a person who signed in here may do this, and no program for them."
+        raise Refused(Code.NOT_PERMITTED, 403, message)
     if principal.authenticated_at + seconds < now:
         raise Refused(Code.REAUTHENTICATION_REQUIRED, 403, "Prove again who you are.")
 

@@ -132,7 +132,7 @@ then decides by whose object it is. `signature`: signed with a key set's secret,
 `other's`: a member asks for what another has; `as nobody's`, the answer for an id that nothing has,
 is checked by `tests/proofs/test_roles.py`.
 A first-party session has every scope; tokens of other clients also meet 403 `insufficient_scope`.
-"proved": the person must have signed in within `api.reauth_seconds`.
+"proved": a person, and no program for them, must have signed in within `api.reauth_seconds`.
 """
 
 

@@ -9,7 +9,10 @@ import msgspec
 import pytest
 
 from signaling.accounts.oauth.clients import GrantType
-from signaling.accounts.sessions.service import Grant, Tokens
+from signaling.accounts.principal import Via, require_recent
+from signaling.accounts.sessions.granted import Grant, Tokens
+from signaling.accounts.sessions.tokens import Prefix, read
+from signaling.errors import Code, Refused
 from tests.signaling.oauth.conftest import Auth, answer_of
 from tests.signaling.oauth.test_other_grants import begin, page, poll
 from tests.signaling.sessions.house import ALICE, APP
@@ -117,6 +120,22 @@ async def test_what_ends_while_the_code_is_exchanged_leaves_no_session(
     status, body = await auth.exchange(client, code)
     assert (status, body["error"]) == ANSWER
     assert not await sessions_of(auth, client)
+
+
+async def test_a_program_is_never_freshly_proved(auth: Auth) -> None:
+    """However fresh the proof is of who let it in: acts that ask for one are people's own."""
+    tokens = await auth.tokens(await auth.add("An app"))
+    cookie = await auth.house.sign_in()
+    now, service = auth.house.clock.unix(), auth.house.service
+    mine, theirs = [
+        (await service.look(APP, read(service.keys, APP, text, Prefix.SESSION), Via.BEARER))[0]
+        for text in (cookie, tokens["access_token"])
+    ]
+    assert theirs.authenticated_at == mine.authenticated_at == now
+    require_recent(mine, now, 300)
+    with pytest.raises(Refused) as refused:
+        require_recent(theirs, now, 300)
+    assert (refused.value.status, refused.value.code) == (403, Code.NOT_PERMITTED)
 
 
 async def test_a_device_is_among_what_was_consented_to(auth: Auth) -> None:
