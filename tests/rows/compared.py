@@ -82,7 +82,7 @@ BEHAVIOURS = (
                 "members",
             ),
             *tests_in(CHAT + "rooms", "public_room_is_listed_and_joined"),
-            *tests_in("signaling/delivery/push/test_server", "muted_rooms_and_rooms_for_mentions"),
+            *tests_in("signaling/delivery/push/test_peace", "muted_rooms_and_rooms_for_mentions"),
             *tests_in(
                 "rows/test_b18_erasure",
                 "b18_a_stretch_is_for_moderators",

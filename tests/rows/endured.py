@@ -84,7 +84,7 @@ ARTICLES = (
                 "c30_nothing_restricted_leaves_by_a_webhook",
             ),
             *tests_in(
-                "signaling/delivery/push/test_server",
+                "signaling/delivery/push/test_peace",
                 "who_had_processing_restricted_wakes_nobody_and_is_not_woken",
             ),
         ),

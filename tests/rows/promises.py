@@ -34,7 +34,7 @@ PROMISES = (
         "A7",
         "A room that holds health data tells nothing of it to anybody outside; sessions rest less",
         elsewhere=(
-            "tests/signaling/delivery/push/test_server.py::test_encrypted_rooms_and_rooms_with_health_data_say_ids_alone",
+            "tests/signaling/delivery/push/test_said.py::test_encrypted_rooms_and_rooms_with_health_data_say_ids_alone",
         ),
     ),
     Promise(
@@ -166,7 +166,7 @@ PROMISES = (
         elsewhere=(
             "tests/proofs/test_dump.py::test_mongodb_redis_and_readable_logs",
             "tests/signaling/delivery/test_routes.py::test_b20_a_route_of_a_transient_room_is_refused_unless_allowed",
-            "tests/signaling/delivery/push/test_server.py::test_transient_rooms_only_wake_and_leave_nothing",
+            "tests/signaling/delivery/push/test_said.py::test_transient_rooms_only_wake_and_leave_nothing",
         ),
     ),
     Promise(
@@ -259,7 +259,7 @@ PROMISES = (
         missing="Consent for somebody else is 404, since no operation takes it; the row says 403. "
         "Recordings: with recording",
         elsewhere=(
-            "tests/signaling/delivery/push/test_server.py::test_c19_who_withdrew_is_not_woken",
+            "tests/signaling/delivery/push/test_peace.py::test_c19_who_withdrew_is_not_woken",
         ),
     ),
     Promise(
@@ -301,7 +301,7 @@ PROMISES = (
         "Access, correction and erasure of what is one's own within minutes; restrict and object; "
         "thirty days for what people have to answer; recipients are told",
         elsewhere=(
-            "tests/signaling/delivery/push/test_server.py::test_who_had_processing_restricted_wakes_nobody_and_is_not_woken",
+            "tests/signaling/delivery/push/test_peace.py::test_who_had_processing_restricted_wakes_nobody_and_is_not_woken",
         ),
     ),
     Promise(

@@ -1,4 +1,4 @@
-"""One `sotto serve` for all tests of a module, with services that it may call."""
+"""One `sotto serve` for all scenes, with services that it may call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.signaling.delivery.push import services
 from tests.signaling.delivery.push.street import QUICK, Street
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
     folder = tmp_path_factory.mktemp("street")
     pki = make(folder / "pki")

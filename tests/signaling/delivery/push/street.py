@@ -1,4 +1,8 @@
-"""People with devices that may be woken, on one `sotto serve`, and what its store holds of them."""
+"""People with devices that may be woken, on one `sotto serve`, and what its store holds of them.
+
+One server for all tests; everybody in them is new. Nothing private may be called but what
+`egress.allow` names, so the services here are there by the operator's word.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,20 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tests.rows.house import Answer, House, Visit
 from tests.signaling.delivery.push.services import ApnsService, Browser, FcmService, WebPushService
 
 SECRET = "the canary sings at noon"
+# Of every file with tests on the street.
+SCENE = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <(socket|asyncio|_SSL|function _)"
+        ":pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 QUICK = {"push.grace_seconds": "4", "push.subject": "mailto:ops@example.org"}
 
 

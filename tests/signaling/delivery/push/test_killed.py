@@ -5,20 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from tests.rows.house import House, standing, visiting
 from tests.signaling.compliance.certificates import make
 from tests.signaling.delivery.push import services
-from tests.signaling.delivery.push.street import QUICK, SECRET, kept, stored
+from tests.signaling.delivery.push.street import QUICK, SCENE, SECRET, kept, stored
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <(socket|asyncio|_SSL|function _)"
-        ":pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = SCENE
 
 
 async def test_a_killed_server_has_its_key_its_devices_and_what_it_owed_them(
