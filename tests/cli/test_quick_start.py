@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from tests.interop.servers import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = "http://127.0.0.1:7880"
+TWO_MINUTES = 120
 
 
 def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
@@ -30,11 +32,14 @@ def test_the_quick_start_of_the_readme(tmp_path: Path) -> None:
             env={**os.environ, "LINK": link},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=TWO_MINUTES,
             check=True,
         )
         print(f"quick start: {time.monotonic() - started:.1f} s")
         lines = done.stdout.splitlines()
+        said, page = (json.loads(line) for line in lines if line.startswith("{"))
+        assert said["body"]["text"] == "The tomatoes are ripe."
+        assert [message["id"] for message in page["items"]] == [said["id"]]
         assert [line.split("  ")[-1] for line in lines if "  " in line] == [
             "The tomatoes are ripe.",
             "And the figs.",

@@ -220,6 +220,9 @@ FAULTS = (
         elsewhere=(
             *tests_in("network/test_f05_stalled_reader", "stalled_readers_cost_the_others_nothing"),
             *tests_in(
+                "network/test_f05_sync_readers", "f05_stalled_devices_cost_the_others_nothing"
+            ),
+            *tests_in(
                 "signaling/sync/test_socket", "5b_a_slow_reader_is_cut_and_the_buffer_is_bounded"
             ),
             *tests_in(

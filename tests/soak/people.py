@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,13 @@ class Room:
 
     def person(self, name: str) -> Person:
         return next(person for person in self.people if person.name == name)
+
+
+def own_address() -> str:
+    """One that `sotto serve` advertises: it refuses loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
 
 
 async def made(visit: Visit, folder: Path, names: tuple[str, ...]) -> Room:

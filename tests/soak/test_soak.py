@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,15 @@ from typing import NamedTuple
 import pytest
 
 from tests.rows.house import House, Visit, standing, visiting
-from tests.soak.people import Room, following, made, residents, visitors, writing
+from tests.soak.people import (
+    Room,
+    following,
+    made,
+    own_address,
+    residents,
+    visitors,
+    writing,
+)
 
 MINUTES = float(os.environ.get("SOTTO_SOAK_MINUTES", "60"))
 WARM_MINUTES = min(3.0, MINUTES)
@@ -99,13 +106,6 @@ async def lively(room: Room, minutes: float) -> None:
             assert len(said) == sum(task.result() for task in coming), peer.name
     for name, tasks in (("visits", coming), ("posts", [posts]), ("devices", devices)):
         print(f"{name}: {[task.result() for task in tasks]}", flush=True)
-
-
-def own_address() -> str:
-    """One that `sotto serve` advertises: it refuses loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))
-        return str(probe.getsockname()[0])
 
 
 def errors(log: str) -> list[str]:

@@ -1,5 +1,5 @@
-"""F6: the disk of the store is full: nothing is acknowledged that is not kept, reading goes on, and
-a minute after there is room everything works again, of itself.
+"""F6: the disk of the store is full: nothing is acknowledged that is not kept, calls and reading go
+on, and a minute after there is room everything works again, of itself.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sotto_client import Backoff, Client, Local
+from tests.interop.peer import Peer
 from tests.rows.house import House, Visit
 from tests.rows.rightful import Person, people
 from tests.signaling.delivery.served import kill, living
 from tests.signaling.files.test_endured import small_disk
+from tests.soak import people as call
 
 __all__ = ["small_disk"]
 
@@ -41,13 +43,13 @@ async def said(who: Person, room: str, number: int) -> Any:
 
 
 async def numbers(who: Person, room: str) -> list[int]:
-    """Of the messages that are there, oldest first."""
+    """Of the messages that somebody wrote, oldest first; that of the call has no text."""
     found: list[int] = []
     params = {"limit": "100"}
     while True:
         page = await who.must("GET", f"/rooms/{room}/messages", params=params)
-        found += [int(m["body"]["text"].split()[0]) for m in page["items"]]
-        if not (cursor := page.get("next")):
+        found += [int(m["body"]["text"].split()[0]) for m in page["items"] if "body" in m]
+        if not (cursor := page["next_cursor"]):
             return found[::-1]
         params = {"limit": "100", "cursor": cursor}
 
@@ -63,14 +65,23 @@ def device(there: Visit, who: Person) -> Client:
 async def test_f06_a_full_disk_acknowledges_nothing_and_heals(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    house = House(tmp_path, {"process.state_dir": str(small_disk / "state")})
+    here = call.own_address()
+    media = {"media.bind": here, "media.advertise": here}
+    house = House(tmp_path, {"process.state_dir": str(small_disk / "state"), **media})
     async with living(house) as there:
         ann, bob = await people(there, 2)
         room = await ann.room(bob)
         for number in range(10):
             assert (await said(ann, room, number)).status == 201
         acknowledged = list(range(10))
-        async with device(there, bob) as his:
+        talking = [
+            call.Person("ann", ann.token, ann.id),
+            call.Person("bob", bob.token, bob.id),
+        ]
+        async with (
+            device(there, bob) as his,
+            call.residents(call.Room(there, tmp_path, room, talking), "ann", "bob") as peers,
+        ):
             await his.room(room).synced(120)
             filler = filled(small_disk)
             refused = await refusal(ann, room, acknowledged)
@@ -84,6 +95,8 @@ async def test_f06_a_full_disk_acknowledges_nothing_and_heals(
                 assert (await said(ann, room, len(acknowledged))).status == 503
                 await asyncio.sleep(0.3)
             assert his.room(room).replica.file.acked < version, "a false acknowledgement"
+            for peer in peers:
+                await goes_on(peer)
             filler.unlink()
             began = time.monotonic()
             next_one = len(acknowledged)
@@ -100,6 +113,16 @@ async def test_f06_a_full_disk_acknowledges_nothing_and_heals(
         found = await numbers(bob, room)
         assert sorted(found) == sorted(everything), "lost, or doubled"
         assert [number for number in found if number < next_one] == acknowledged
+
+
+async def goes_on(peer: Peer) -> None:
+    """Somebody in a call hears the others from now on."""
+    before = heard(await peer.stats())
+    await peer.until(lambda stats: heard(stats) > before + 50, 60, "the other's voice")
+
+
+def heard(stats: dict[str, Any]) -> int:
+    return sum(track["packets"] for track in stats["tracks"] if track["kind"] == "audio")
 
 
 async def refusal(who: Person, room: str, acknowledged: list[int]) -> Any:
