@@ -178,13 +178,19 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), 3)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await self.kill()
+
+    async def kill(self) -> None:
+        """What is left after `stop`, or in the middle of it."""
+        if self._process is not None and self.up:
+            self._process.kill()
+            await self._process.wait()
 
 
 def _die_with_parent() -> None:
-    """In the child: a supervisor that is killed must not leave a relay behind (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """In the child: a supervisor that is killed must not leave a relay behind (prctl(2)), nor one
+    that hears no SIGTERM."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bound_addresses(protocol: str, port: int) -> set[str]:

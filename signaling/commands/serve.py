@@ -18,8 +18,8 @@ HELP = "run the server in production"
 ABOUT = """Run the server as the configuration says. Refuses the development key, secrets of less
 than 32 characters, listeners without TLS off loopback, and unknown keys.
 
-SIGTERM: no new calls, wait for those that run (process.drain_seconds), end.
-A second SIGTERM ends at once."""
+SIGTERM: no new calls, wait for those that run (process.drain_seconds), close
+(process.stop_seconds), end. A second SIGTERM ends within a second, whatever is open."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from signaling.config import Config
 from signaling.errors import ConfigError
 from signaling.logs import setup
 from signaling.relay import relay_from
-from signaling.run import Stopper
+from signaling.run import Stopper, unless
 from signaling.service import notify
 from turn import coturn
 from turn.supervisor import Supervisor
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(coturn.render(relay, program, directory))
         return 0
     setup(config.log.format, config.log.level)
-    asyncio.run(_supervise(Supervisor(program, relay, directory)))
+    asyncio.run(supervise(Supervisor(program, relay, directory)))
     return 0
 
 
@@ -50,11 +50,13 @@ def _directory(config: Config) -> Path:
     return common.state_path(config) / "turn"
 
 
-async def _supervise(supervisor: Supervisor) -> None:
-    stopper = Stopper()
+async def supervise(supervisor: Supervisor, stopper: Stopper | None = None) -> None:
+    """Until a signal: the first ends coturn in its own time, the second kills it."""
+    stopper = stopper or Stopper()
     stopper.install()
     await supervisor.start()
     notify("READY=1")
     await stopper.first.wait()
     notify("STOPPING=1")
-    await supervisor.stop()
+    if not await unless(asyncio.ensure_future(supervisor.stop()), stopper.second):
+        await supervisor.kill()

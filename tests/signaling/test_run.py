@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,8 @@ class Slow:
 
 
 async def test_the_second_signal_does_not_wait() -> None:
-    app, stopper = Slow(), Stopper()
+    app = Slow()
+    stopper = Stopper(lambda: app.log.append("left"))
     ready = asyncio.Event()
     running = asyncio.create_task(run(app, lambda _: ready.set(), stopper))  # type: ignore[arg-type]
     await asyncio.wait_for(ready.wait(), 30)
@@ -93,6 +95,12 @@ async def test_the_second_signal_does_not_wait() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 30)
     assert app.log == ["start", "reload", "drain", "stop"]
+    await asyncio.wait_for(_until(lambda: app.log[-1] == "left"), 30)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0.05)
 
 
 async def test_a_signal_while_starting_stops() -> None:
