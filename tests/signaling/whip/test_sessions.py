@@ -51,6 +51,17 @@ async def start(house: Running, room: str = "show", who: str = "obs") -> aiohttp
     return answer
 
 
+@pytest.fixture(params=["whip", "whep"])
+async def session(house: Running, request: pytest.FixtureRequest) -> aiohttp.ClientResponse:
+    """A session of `obs` in the room `show`, of each protocol."""
+    if request.param == "whip":
+        return await start(house)
+    await start(house, who="host")
+    answer = await post(house, "/whep/show", watch_offer(), house.token("show", "obs"))
+    assert answer.status == 201
+    return answer
+
+
 async def patch(
     house: Running, location: str, body: str, token: str, **headers: str
 ) -> aiohttp.ClientResponse:
@@ -82,13 +93,13 @@ async def test_a_publisher_becomes_a_participant(house: Running) -> None:
     assert (call["room"], call["participant_count"], call["track_count"]) == ("show", 1, 1)
 
 
-async def test_delete_ends_it(house: Running) -> None:
-    answer = await start(house)
-    location, token = answer.headers["Location"], house.token("show", "obs")
+async def test_delete_ends_it(house: Running, session: aiohttp.ClientResponse) -> None:
+    location, token = session.headers["Location"], house.token("show", "obs")
     headers = {"Authorization": f"Bearer {token}"}
     async with house.client.delete(house.https + location, headers=headers) as ended:
         assert ended.status == 200
-    assert (await calls(house))[0]["participant_count"] == 0
+    (call,) = await calls(house)
+    assert call["participant_count"] == (1 if "/whep/" in location else 0)
     async with house.client.delete(house.https + location, headers=headers) as again:
         assert again.status == 404
 
@@ -170,9 +181,10 @@ async def test_options_say_what_may_be_posted(house: Running) -> None:
             assert "POST" in answer.headers["Access-Control-Allow-Methods"]
 
 
-async def test_trickled_candidates_are_taken(house: Running) -> None:
-    answer = await start(house)
-    location, tag = answer.headers["Location"], answer.headers["ETag"]
+async def test_trickled_candidates_are_taken(
+    house: Running, session: aiohttp.ClientResponse
+) -> None:
+    location, tag = session.headers["Location"], session.headers["ETag"]
     token = house.token("show", "obs")
     body = "a=ice-ufrag:abcd\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n"
     assert (await patch(house, location, body, token, **{"If-Match": tag})).status == 204
@@ -191,19 +203,19 @@ async def test_trickled_candidates_are_taken(house: Running) -> None:
     ],
 )
 async def test_bad_patches_change_nothing(
-    house: Running, headers: dict[str, str], body: str, status: int
+    house: Running, session: aiohttp.ClientResponse, headers: dict[str, str], body: str, status: int
 ) -> None:
-    answer = await start(house)
-    location, tag = answer.headers["Location"], answer.headers["ETag"]
+    location, tag = session.headers["Location"], session.headers["ETag"]
     headers = {name: value.replace("TAG", tag) for name, value in headers.items()}
     token = house.token("show", "obs")
     assert (await patch(house, location, body, token, **headers)).status == status
     assert (await patch(house, location, "", token, **{"If-Match": tag})).status == 204
 
 
-async def test_an_ice_restart_changes_credentials_and_tag(house: Running) -> None:
-    answer = await start(house)
-    location, tag = answer.headers["Location"], answer.headers["ETag"]
+async def test_an_ice_restart_changes_credentials_and_tag(
+    house: Running, session: aiohttp.ClientResponse
+) -> None:
+    location, tag = session.headers["Location"], session.headers["ETag"]
     token = house.token("show", "obs")
     body = f"a=ice-ufrag:new1\r\na=ice-pwd:{PWD}\r\na=candidate:1 1 udp 1 192.0.2.1 5 typ host\r\n"
     restarted = await patch(house, location, body, token, **{"If-Match": "*"})
@@ -219,15 +231,16 @@ async def test_an_ice_restart_changes_credentials_and_tag(house: Running) -> Non
     assert remote[-1][2:] == ("new1", PWD)
 
 
-async def test_only_its_maker_may_touch_a_session(house: Running) -> None:
-    answer = await start(house)
-    location, tag = answer.headers["Location"], answer.headers["ETag"]
+async def test_only_its_maker_may_touch_a_session(
+    house: Running, session: aiohttp.ClientResponse
+) -> None:
+    location, tag = session.headers["Location"], session.headers["ETag"]
     for token in (house.token("show", "eve"), house.token("other", "obs")):
         assert (await patch(house, location, "", token, **{"If-Match": tag})).status == 404
     assert (await patch(house, location, "", "junk", **{"If-Match": tag})).status == 401
     fresh = house.token("show", "obs", life=300)
     assert (await patch(house, location, "", fresh, **{"If-Match": tag})).status == 204
-    elsewhere = location.replace("/whip/show/", "/whip/other/")
+    elsewhere = location.replace("/show/", "/other/")
     assert (await patch(house, elsewhere, "", fresh, **{"If-Match": tag})).status == 404
 
 
@@ -246,17 +259,24 @@ async def test_a_watcher_chooses_by_room_and_participant(house: Running) -> None
 
 
 async def test_relays_are_announced_as_links(tmp_path: Path) -> None:
+    """To publishers and to watchers, each with a credential of its own."""
     flags = {"turn.host": "turn.example", "turn.secret": "s" * 32}
     async with serving(tmp_path, flags) as house:
-        answer = await start(house)
+        published = await start(house)
+        watched = await post(house, "/whep/show", watch_offer(), house.token("show", "eye"))
+        assert watched.status == 201
+    names = set()
+    for answer in (published, watched):
         links = answer.headers.getall("Link")
-    servers = [server for link in links for server in _relay(link)]
-    assert [(s.host, s.port, s.transport) for s in servers] == [
-        ("turn.example", 3478, "udp"),
-        ("turn.example", 3478, "tcp"),
-        ("turn.example", 5349, "tls"),
-    ]
-    assert all(s.username and s.password for s in servers)
+        servers = [server for link in links for server in _relay(link)]
+        assert [(s.host, s.port, s.transport) for s in servers] == [
+            ("turn.example", 3478, "udp"),
+            ("turn.example", 3478, "tcp"),
+            ("turn.example", 5349, "tls"),
+        ]
+        assert all(s.username and s.password for s in servers)
+        names |= {s.username for s in servers}
+    assert len(names) == 2
 
 
 async def test_there_are_as_many_sessions_as_were_configured(tmp_path: Path) -> None:
