@@ -4,6 +4,7 @@ ICE-lite, BUNDLE and rtcp-mux always, all candidates at once. Says what `negotia
 decides nothing; no line can hold a line break, whoever its parts came from. Pure.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,7 @@ from mediaserver import codecs as known
 from mediaserver.api import IceCandidate, TrackSpec
 from mediaserver.candidates import attribute_lines
 from mediaserver.engine_types import Codec, PublicationSpec, SubscriptionSpec
-from mediaserver.sdp import Description, Section
+from mediaserver.sdp import MSID, Description, Section
 
 SCTP_PORT = 5000
 
@@ -254,13 +255,21 @@ def _feedback(codec: Codec) -> list[str]:
     return [value for flag, value in flags if flag]
 
 
+def _stream_id(name: str) -> str:
+    """What the publisher called a stream, if an msid can hold it (RFC 8830 section 2); else a
+    digest, which keeps the tracks of that stream together as well."""
+    if not name or MSID.fullmatch(name):
+        return name
+    return hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+
+
 def _sender_lines(sending: Sending) -> list[str]:
     """msid as LiveKit's clients split it, and the SSRCs for those that still want them.
 
     One CNAME a participant, so that its tracks are played in sync (RFC 8834 section 4.9).
     """
     spec = sending.spec
-    stream = f"{sending.participant_id}|{sending.stream or sending.track_id}"
+    stream = f"{sending.participant_id}|{_stream_id(sending.stream) or sending.track_id}"
     lines = [f"a=msid:{stream} {sending.track_id}"]
     if spec.rtx_ssrc is not None:
         lines.append(f"a=ssrc-group:FID {spec.ssrc} {spec.rtx_ssrc}")

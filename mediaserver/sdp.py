@@ -29,7 +29,7 @@ _RID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 # RFC 8839 section 5.4: ice-char, bounds of ufrag and password.
 _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
-_MSID = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~:/=@\[\]]{1,128}")
+MSID = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~:/=@\[\]]{1,128}")
 _ENCODING_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _FMTP = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,1023}")
 _URI = re.compile(r"[\x21-\x7e]{1,256}")
@@ -333,8 +333,8 @@ def _extmap(section: Section, value: str) -> None:
 
 def _msid(section: Section, value: str) -> None:
     stream, _, track = value.partition(" ")
-    section.msid_stream = _match(_MSID, stream, "msid")
-    section.msid_track = _match(_MSID, track.strip(), "msid") if track.strip() else ""
+    section.msid_stream = _match(MSID, stream, "msid")
+    section.msid_track = _match(MSID, track.strip(), "msid") if track.strip() else ""
 
 
 def _rid(section: Section, value: str) -> None:
@@ -375,8 +375,8 @@ def _ssrc(section: Section, value: str) -> None:
     if attribute.startswith("msid:"):
         words = attribute[5:].split()
         if len(words) == 2:
-            section.ssrcs[ssrc] = _match(_MSID, words[1], "ssrc msid")
-            section.msid_stream = section.msid_stream or _match(_MSID, words[0], "ssrc msid")
+            section.ssrcs[ssrc] = _match(MSID, words[1], "ssrc msid")
+            section.msid_stream = section.msid_stream or _match(MSID, words[0], "ssrc msid")
 
 
 def _ssrc_group(section: Section, value: str) -> None:

@@ -69,8 +69,11 @@ class Publishing:
             self._p.refuse(Reason.NOT_ALLOWED, "does not have permission to publish", answer)
         elif request.type == models.TrackType.DATA:
             self._p.refuse(Reason.UNSUPPORTED_TYPE, "data is not a media track", answer)
-        elif not request.cid or len(request.name) > limits.track_name_chars:
-            self._p.refuse(Reason.INVALID_REQUEST, "cid or name is not usable", answer)
+        elif (
+            not request.cid
+            or max(map(len, (request.name, request.stream))) > limits.track_name_chars
+        ):
+            self._p.refuse(Reason.INVALID_REQUEST, "cid, name or stream is not usable", answer)
         elif request.sid:
             self._add_codec(request, answer)
         elif self._in_use(request.cid):

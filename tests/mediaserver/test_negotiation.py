@@ -268,6 +268,6 @@ def test_line_breaks_never_reach_what_we_write() -> None:
         render(["a=mid:0\r\na=evil"])
     section = subscriber_offer()[1]
     assert section.sending is not None
-    evil = replace(section.sending, stream="x\r\na=evil:1")
+    evil = replace(section.sending, track_id="x\r\na=evil:1")
     with pytest.raises(ValueError):
         write_offer([replace(section, sending=evil)], LOCAL)

@@ -251,6 +251,28 @@ async def test_subscription_waits_for_its_track() -> None:
     await house.server.stop()
 
 
+@pytest.mark.parametrize(
+    "name", ["x\r\na=sly", "x\na=sly", "x\ra=sly", "two words", "ü", "y" * 250]
+)
+async def test_name_of_a_stream_breaks_nobodys_description(name: str) -> None:
+    """Its tracks stay one stream, under a name that a description can hold."""
+    house = House()
+    sdp = OFFERS["dual_publish"]
+    publisher, _ = house.join("PA_p")
+    for kind in Kind:
+        spec = TrackSpec(f"TR_{kind}", cids(sdp)[kind], kind, stream=name)
+        publisher.declare_track(spec)
+    await publisher.offer(Target.PUBLISHER, sdp)
+    subscriber, _ = house.join("PA_s")
+    for kind in Kind:
+        subscriber.subscribe(f"TR_{kind}", SETTINGS)
+    answer = (await subscriber.offer(Target.PUBLISHER, OFFERS["whep"])).sdp
+    assert "sly" not in answer
+    streams = [s.msid_stream for s in parse(answer).sections if s.msid_track.startswith("TR_")]
+    assert len(streams) == 2 and len(set(streams)) == 1
+    await house.server.stop()
+
+
 async def test_codec_that_nobody_shares_fails_the_subscription_and_a_backup_saves_it() -> None:
     house = House()
     publisher, _ = house.join("PA_p")

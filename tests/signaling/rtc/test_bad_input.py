@@ -154,6 +154,20 @@ def test_wishes_about_tracks_are_bounded() -> None:
     assert len(alice.all("subscription_response")) == 10
 
 
+@pytest.mark.parametrize("field", ["name", "stream"])
+def test_names_of_tracks_and_streams_are_bounded(field: str) -> None:
+    world = World()
+    alice = world.join("alice")
+    for length in (256, 257):
+        request = rtc.AddTrackRequest(cid=f"c{length}")
+        setattr(request, field, "x" * length)
+        alice.ask(add_track=request)
+    assert [m.track_published.cid for m in alice.all("track_published")] == ["c256"]
+    (refused,) = (m.request_response for m in alice.all("request_response"))
+    assert refused.reason == rtc.RequestResponse.Reason.INVALID_REQUEST
+    assert refused.add_track.cid == "c257"
+
+
 def test_pending_tracks_are_bounded() -> None:
     world = World()
     alice = world.join("alice")
