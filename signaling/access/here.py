@@ -69,6 +69,17 @@ class Here:
             await self._bus.presence_set(key, member, 0)
             await self._publish(app, key)
 
+    def again(self, app: str, who: str) -> None:
+        """Rooms that this process entered somebody into are told once more: who sees them there
+        changed."""
+        keys = {
+            key
+            for (key, member), (of, _) in self._entered.items()
+            if of == app and member.partition("\n")[0] == who
+        }
+        for key in sorted(keys):
+            self._spawn(self._publish(app, key))
+
     async def run(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
@@ -90,7 +101,10 @@ class Here:
         room = self._names.get((changed.app, changed.key))
         if room is None or self._listener is None:
             return
-        task = asyncio.ensure_future(self._listener(changed.app, room))
+        self._spawn(self._listener(changed.app, room))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,6 +28,7 @@ from signaling.accounts.principal import Principal
 from signaling.accounts.sessions.port import Holders, Revocation
 from signaling.clock import Clock
 from signaling.compliance.audit.port import TEXT_BOUND
+from signaling.errors import Unavailable
 from signaling.sync.connection import Connection
 from signaling.sync.errors import Action, Close, Fault, SyncCode
 from signaling.sync.registry import Registry
@@ -102,6 +103,23 @@ def fault_of(decision: Decision) -> Fault:
     return Fault(code, message, action=action, status=403)
 
 
+class Seen(Protocol):
+    """Those of these who may be named to `viewer`, the account that asks or for whom its access
+    token is. `signed_in`: without a token.
+    """
+
+    async def __call__(
+        self, app: str, viewer: str, uuids: tuple[str, ...], *, signed_in: bool
+    ) -> tuple[str, ...]: ...
+
+
+async def everybody(
+    app: str, viewer: str, uuids: tuple[str, ...], *, signed_in: bool
+) -> tuple[str, ...]:
+    """Where there are no accounts, whose wishes would count."""
+    return uuids
+
+
 class Session:
     """One session of one socket. States: bound -> over. Also what revocations call."""
 
@@ -148,6 +166,7 @@ class Subscriptions:
         self._tasks: set[asyncio.Task[None]] = set()
         self.trail: Trail | None = None
         """Told of what is done here; the composition root brings that of the door."""
+        self.seen: Seen = everybody
         here.listen(self._tell)
 
     def register(self, registry: Registry) -> None:
@@ -218,7 +237,7 @@ class Subscriptions:
             return
         for channel in ask.channels:
             uuids = await self._here.who(connection.principal.app, channel)
-            connection.send(HereNow(session=ask.session, channel=channel, uuids=uuids))
+            await self._send(session, channel, uuids)
 
     def _note(
         self, session: Session, action: str, names: Iterable[str], decision: Decision = ALLOWED
@@ -278,10 +297,7 @@ class Subscriptions:
         for channel in session.channels:
             if channel.endswith(PRESENCE_SUFFIX):
                 room = channel.removesuffix(PRESENCE_SUFFIX)
-                uuids = await self._here.who(app, room)
-                session.connection.send(
-                    HereNow(session=session.number, channel=channel, uuids=uuids)
-                )
+                await self._send(session, channel, await self._here.who(app, room))
 
     async def _tell(self, app: str, room: str) -> None:
         """Somebody came or went: whoever is subscribed to the room's presence hears of it."""
@@ -296,7 +312,19 @@ class Subscriptions:
             return
         uuids = await self._here.who(app, room)
         for session in listening:
-            session.connection.send(HereNow(session=session.number, channel=channel, uuids=uuids))
+            await self._send(session, channel, uuids)
+
+    async def _send(self, session: Session, channel: str, uuids: tuple[str, ...]) -> None:
+        """As far as each shows it to who asks."""
+        viewer = session.who[0] if session.who else ""
+        signed_in = not isinstance(session.holder, Granted)
+        app = session.principal.app
+        try:
+            named = await self.seen(app, viewer, uuids, signed_in=signed_in)
+        except Unavailable:
+            return  # the next change tells
+        if self._sessions.get(session.connection, {}).get(session.number) is session:
+            session.connection.send(HereNow(session=session.number, channel=channel, uuids=named))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +21,7 @@ from signaling.chat.account_ops import (
     AccountEntry,
     AccountLogOp,
     AccountOp,
+    Block,
     Prefer,
 )
 from signaling.chat.account_state import AccountState
@@ -90,6 +91,8 @@ class Accounts:
     ) -> None:
         self._log, self._sealing, self._hub, self._clock = store.log, sealing, hub, clock
         self._process = process
+        self.minded: list[Callable[[str, str], None]] = []
+        """Hear of an account that showed or hid something, or blocked somebody, in this process."""
 
         def scope(app: str, key: str, value: object) -> str:
             return f"account:{key}"
@@ -275,6 +278,9 @@ class Accounts:
         else:
             # Another process was faster: what it wrote comes first.
             await self._fold(app, account, held, last)
+        if any(isinstance(entry.op, Prefer | Block) for entry in entries):
+            for hook in self.minded:
+                hook(app, account)
         news = News(from_seq=first, to_seq=last, entries=entries, chain=chain)
         await self._hub.tell(app, _name(account), news)
         if held.state.seq - held.saved >= SAVE_EVERY:

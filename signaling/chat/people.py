@@ -7,7 +7,7 @@ Access Manager's `Standings`: a name that is no room's id is a call that anybody
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -37,6 +37,9 @@ _STANDING = {
 }
 
 
+Moved = Callable[[str, str, str], None]
+
+
 class Membership(Struct, frozen=True):
     account: str
     room: str
@@ -57,6 +60,8 @@ class People:
         self._rooms, self._ids, self._sealer, self.directory = rooms, ids, sealer, directory
         self._rows: Table[Membership] = Table(store, KIND, Membership, sealer)
         self._store = store
+        self.moved: Moved = _nothing
+        """Told who came into a room or left it, by what this process did."""
         self._pairs: Table[Pair] = Table(store, DIRECT, Pair, sealer)
 
     # Standings (access.door)
@@ -91,7 +96,25 @@ class People:
     async def share(self, app: str, one: str, other: str) -> bool:
         """Whether the two are in some room together."""
         rooms = await self.rooms_of(app, one)
-        return any(other in room.state.accounts() for room in rooms)
+        return any(room.state.part(other) in RANK for room in rooms)
+
+    async def is_in(self, app: str, room: str, account: str) -> bool:
+        """By the room's head."""
+        found = await self._room(app, room)
+        return found is not None and found.state.part(account) in RANK
+
+    async def meets(self, app: str, rooms: Iterable[str], account: str) -> bool:
+        """Whether it is in one of these, as this process has them."""
+        for ident in rooms:
+            room = self._rooms.held(app, ident) or await self._room(app, ident)
+            if room is not None and room.state.part(account) in RANK:
+                return True
+        return False
+
+    async def fellows(self, app: str, account: str) -> set[str]:
+        """Everybody whom it shares a room with."""
+        rooms = await self.rooms_of(app, account)
+        return {other for room in rooms for other in room.state.accounts()}
 
     # Lists
 
@@ -143,6 +166,7 @@ class People:
         pair = sorted(accounts)
         for account in pair:
             await self.leave(app, room, account)
+            self.moved(app, account, room)
         for mode in list(Mode) if len(pair) == 2 else []:
             key = self._pair_key(app, mode, pair)
             row = await self._pairs.get(app, key)
@@ -161,6 +185,10 @@ class People:
         for entry in entries:
             if isinstance(entry.op, Member) and entry.op.part not in RANK:
                 await self.leave(app, room, entry.op.account)
+            if isinstance(entry.op, Member):
+                self.moved(app, entry.op.account, room)
+            elif isinstance(entry.op, Create) and entry.account is not None:
+                self.moved(app, entry.account, room)
 
     # Beginning
 
@@ -199,6 +227,10 @@ class People:
         if await self.directory.view(app, account) is None:
             errors = [FieldError("/members", "unknown", "There is no such account.")]
             raise ClientError(Code.NOT_FOUND, 404, "There is no such account.", errors=errors)
+
+
+def _nothing(app: str, account: str, room: str) -> None:
+    """Until somebody listens."""
 
 
 class _Standings(dict[str, Standing]):

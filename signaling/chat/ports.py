@@ -14,6 +14,7 @@ from msgspec import Struct
 from signaling.access.evaluate import Holder
 from signaling.accounts.principal import Kind
 from signaling.chat.ops import Entry
+from signaling.chat.seeing import Shown
 from signaling.errors import Code
 from signaling.storage.port import Head
 
@@ -128,6 +129,12 @@ class Calling(Hint, frozen=True, kw_only=True, tag="calling"):
     device: str = ""
     video: bool = False
     until: float = 0.0
+
+
+class PresenceMoved(Hint, frozen=True, kw_only=True, tag="presence"):
+    """Of a circle, in this process only: how these are now, as far as its account may see it."""
+
+    people: Sequence[Shown]
 
 
 class RightsChanged(Hint, frozen=True, kw_only=True, tag="rights"):

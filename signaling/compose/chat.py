@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from signaling.access.door import Door
 from signaling.accounts.signin import Directory
 from signaling.chat.accounts import Accounts
+from signaling.chat.attendance import Attendance
+from signaling.chat.bystanders import Bystanders
+from signaling.chat.circles import Circles
 from signaling.chat.doors import Doors
 from signaling.chat.hub import Hub
 from signaling.chat.later import Later
+from signaling.chat.moves import Moves
 from signaling.chat.operations import operations
 from signaling.chat.operations.common import Deps
 from signaling.chat.passing import Passing
@@ -37,6 +41,8 @@ class Chatting:
     doors: Doors
     reports: Reports
     presences: Presences
+    bystanders: Bystanders
+    circles: Circles
     later: Later
     wishes: Wishes
 
@@ -52,6 +58,8 @@ class Chatting:
         return operations(deps, self.receipts, self.doors, self.reports, self.presences, self.later)
 
     async def close(self) -> None:
+        self.circles.close()
+        self.presences.close()
         self.chat.passing.close()
         self.chat.hub.close()
         await self.chat.rooms.close()
@@ -72,6 +80,9 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     accounts = Accounts(store, sealer, sealing, hub, core.clock, process)
     wishes = Wishes(accounts, people)
     chat.addable = wishes.may_add
+    attendance = Attendance(core.bus, sealer.blind, core.clock, process)
+    moves = Moves(core.bus, process)
+    presences = Presences(store, sealer, chat, people, accounts, hub, attendance, moves)
     return Chatting(
         core,
         chat,
@@ -80,7 +91,9 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
         Receipts(store, sealer, chat, accounts, hub),
         Doors(store, sealer, chat, people, core.ids, core.entropy),
         Reports(store, sealer, chat, core.ids),
-        Presences(store, sealer, core.bus, chat, people, accounts, hub),
+        presences,
+        Bystanders(presences, people, directory, core.clock),
+        Circles(presences, people),
         later,
         wishes,
     )

@@ -90,6 +90,7 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     chat.committed.append(feed.committed)
     people.chatting.receipts.moved.append(feed.receipt)
     people.chatting.presences.told.append(feed.presence)
+    people.chatting.presences.asked = feed.hears_of_presence
     notices = Notices(outbox, subscriptions, chat.rooms, core.clock, base)
     people.service.registry.rectified = notices.rectified
     deps = Deps(

@@ -36,6 +36,7 @@ from signaling.accounts.sessions.sweep import see_off_guests
 from signaling.accounts.sessions.tickets import Tickets
 from signaling.accounts.sessions.tokens import derived_keys
 from signaling.accounts.tables import Tables
+from signaling.chat.moves import Move, Why
 from signaling.compose.access import Access, Planes, make_access, on_either_plane
 from signaling.compose.chat import Chatting, make_chat
 from signaling.compose.core import Core
@@ -111,7 +112,8 @@ class People:
         letters = [self.outside.mailer.run()] if self.outside.mailer is not None else []
         guests = see_off_guests(self.sessions, self.core.app)
         later = self.chatting.later.run(self.core.app)
-        return [self.here.run(), self.sync.run(), later, guests, *letters]
+        circles = self.chatting.circles.run()
+        return [self.here.run(), self.sync.run(), later, circles, guests, *letters]
 
     async def start(self) -> str | None:
         """The first administrator's link, as long as nobody used one."""
@@ -177,8 +179,10 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
     here = Here(core.bus, core.sealer.blind, core.ids.new())
     holders = revocations.register
     subscriptions = Subscriptions(access.door, access.groups, here, holders, core.clock)
+    subscriptions.seen = chatting.bystanders
+    chatting.presences.moves.listeners.append(_looked_at_again(here))
     subscriptions.register(frames)
-    door = _door(core, sessions, tickets, revocations, frames, origins)
+    door = _door(core, chatting, sessions, tickets, revocations, frames, origins)
     door.look_again = on_either_plane(sessions.look_again, access.door)
     sync = make_sync(core, chatting, access.door, holders, frames)
     sync.trail = subscriptions.trail = door.trail
@@ -198,6 +202,16 @@ def make_people(core: Core, outside: Outside, public_url: str) -> People:
         chatting,
         sync,
     )
+
+
+def _looked_at_again(here: Here) -> Callable[[Move], None]:
+    """Rooms where somebody is who hides now, or shows themselves again."""
+
+    def moved(move: Move) -> None:
+        if move.why is Why.SAID:
+            here.again(*move.place)
+
+    return moved
 
 
 def _parts(core: Core, outside: Outside, tables: Tables, public_url: str) -> Parts:
@@ -220,6 +234,7 @@ def _parts(core: Core, outside: Outside, tables: Tables, public_url: str) -> Par
 
 def _door(
     core: Core,
+    chatting: Chatting,
     sessions: SessionService,
     tickets: Tickets,
     revocations: Revocations,
@@ -230,7 +245,7 @@ def _door(
         sessions,
         tickets,
         revocations,
-        Presence(core.bus),
+        Presence(chatting.presences.attendance, chatting.presences.who),
         frames,
         core.config.sync,
         origins,

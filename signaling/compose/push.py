@@ -32,7 +32,6 @@ from signaling.errors import ConfigError, Refused
 from signaling.http.api.operation import Operation
 from signaling.http.api.secret import shared_secret
 from signaling.keys.port import KeyDestroyed
-from signaling.sync.presence import Presence
 
 if TYPE_CHECKING:
     from signaling.delivery.push.http2 import Open
@@ -48,7 +47,7 @@ class Neighbours:
         chatting = people.chatting
         self._rooms, self._accounts = chatting.chat.rooms, chatting.accounts
         self._receipts, self._directory = chatting.receipts, people.service.registry
-        self._presence, self._previews = Presence(people.core.bus), previews
+        self._attendance, self._previews = chatting.presences.attendance, previews
 
     async def room(self, app: str, room: str) -> RoomFacts | None:
         try:
@@ -83,7 +82,7 @@ class Neighbours:
         return (await self._receipts.cursor(app, room, account)).at(parent)
 
     async def here(self, app: str, account: str) -> Sequence[str]:
-        return await self._presence.devices(app, account)
+        return await self._attendance.devices((app, account))
 
     async def name(self, app: str, account: str) -> str:
         view = await self._directory.view(app, account)

@@ -47,7 +47,7 @@ def make_sync(
 ) -> Hub:
     """Registered with the socket; run and closed by the app."""
     hub = Hub(
-        Paths(chatting.chat, chatting.accounts, Acting(chatting, door)),
+        Paths(chatting.chat, chatting.accounts, chatting.circles, Acting(chatting, door)),
         Idents(core.sealer.blind, core.entropy),
         holders,
         core.bus,

@@ -18,11 +18,11 @@ import msgspec
 from msgspec import Struct
 
 from signaling.chat.ops import Entry, Erase
-from signaling.chat.presence import Shown
 from signaling.chat.receipts import Receipt
 from signaling.chat.room import Room
 from signaling.chat.rooms import KIND as ROOMS
 from signaling.chat.sealing import from_ms
+from signaling.chat.seeing import Shown
 from signaling.chat.service import Chat
 from signaling.clock import Clock
 from signaling.delivery.events import PREFIX, CloudEvent, EventType, event_of
@@ -171,8 +171,15 @@ class Feed:
         needs = Needs(transient=held.transient, phi=held.state.settings.phi)
         await self._pass_by(app, room, EventType.RECEIPT_MOVED, data, needs)
 
+    def hears_of_presence(self, app: str, account: str) -> bool:
+        """Whether anybody asked for it."""
+        return any(
+            one.covers("") and one.filter.asks_for(EventType.PRESENCE_CHANGED, account)
+            for one in self._subscriptions.of(app)
+        )
+
     async def presence(self, app: str, shown: Shown) -> None:
-        """Somebody said how they are, and shows it to others."""
+        """Somebody came, went, or said how they are, and shows it to everybody."""
         data = msgspec.to_builtins(shown)
         await self._pass_by(app, "", EventType.PRESENCE_CHANGED, data, Needs())
 

@@ -2,6 +2,7 @@
 
 room:<id>   the log of a room
 account     the own data of the account that signed in
+presence    how those are whom that account shares rooms with
 """
 
 from __future__ import annotations
@@ -53,29 +54,33 @@ class Actors(Protocol):
 class Paths:
     """The paths of this server."""
 
-    def __init__(self, rooms: Partition, accounts: Partition, actors: Actors) -> None:
+    def __init__(
+        self, rooms: Partition, accounts: Partition, presence: Partition, actors: Actors
+    ) -> None:
         self._rooms = rooms
-        self._accounts = accounts
+        self._own = {"account": accounts, "presence": presence}
         self._actors = actors
         self._change = msgspec.json.Decoder(Change)
         self._account_change = msgspec.json.Decoder(AccountChange)
 
     async def bind(self, principal: Principal, frame: PartitionBind) -> Bound:
         actor, token = await self._actors(principal, frame.token, frame.uuid)
-        if frame.path == "account":
+        if (own := self._own.get(frame.path)) is not None:
             if token is not None:
                 raise Fault(
                     SyncCode.PERMISSION_DENIED,
-                    "An account's own data needs its sign-in.",
+                    "An account's own data and presence need its sign-in.",
                     action=Action.WARNING,
                     status=403,
                 )
-            await self._accounts.may_read(actor, actor.account)
-            return Bound(self._accounts, actor.account, actor, self._account_change)
+            await own.may_read(actor, actor.account)
+            return Bound(own, actor.account, actor, self._account_change)
         name = frame.path.removeprefix(_ROOM)
         if not frame.path.startswith(_ROOM) or not name.replace("-", "").isalnum():
             raise Fault(
-                SyncCode.ILLEGAL_PATH, "A path is `account` or `room:<id>`.", action=Action.WARNING
+                SyncCode.ILLEGAL_PATH,
+                "A path is `account`, `presence` or `room:<id>`.",
+                action=Action.WARNING,
             )
         bound = Bound(self._rooms, name, actor, self._change, token)
         await self._rooms.may_read(actor, name)

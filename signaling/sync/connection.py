@@ -55,6 +55,7 @@ class Connection:
         "close_code",
         "data",
         "id",
+        "is_idle",
         "principal",
         "rtt_ms",
         "version",
@@ -75,6 +76,8 @@ class Connection:
         self.principal = principal
         self.version = version
         self.rtt_ms: int | None = None
+        self.is_idle = False
+        """In the background, by its own word."""
         self.answering: Any = None
         """The id of the message in hand, for the error that answers it."""
         self.data: Any = None
@@ -287,6 +290,7 @@ class Connection:
             self._interval, self._timeout = slow, max(slow, limits.pong_seconds)
         else:
             self._interval, self._timeout = limits.ping_seconds, limits.pong_seconds
+        self.is_idle = frame.background
         self._next_beat(self._interval)
 
     def _next_beat(self, seconds: float, beat: Callable[[], None] | None = None) -> None:

@@ -183,7 +183,7 @@ class Door:
         try:
             # A revocation may have come between the look at the token and the registration.
             await self._review(connection)
-            await self._presence.there(connection)
+            await self._presence.came(connection)
             await connection.run()
         finally:
             release()
@@ -244,7 +244,7 @@ class Door:
 
     async def _beat(self, connection: Connection) -> None:
         try:
-            await self._presence.there(connection)
+            await self._presence.heard(connection)
             await self._touch(connection.principal)
         except Unavailable:
             return
@@ -317,6 +317,7 @@ def _register_own(registry: Registry, presence: Presence) -> None:
 
     async def pace(connection: Connection, frame: frames.Pace) -> None:
         connection.pace(frame)
+        await presence.heard(connection)
 
     registry.register(frames.Ping, ping, summary="Are you there?")
     registry.register(frames.Pong, pong, summary="The answer to a ping")

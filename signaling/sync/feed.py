@@ -17,13 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from signaling.chat.ports import Below, Calling, CursorMoved, Hint, News, RightsChanged, Typing
+from signaling.chat.ports import (
+    Below,
+    Calling,
+    CursorMoved,
+    Hint,
+    News,
+    PresenceMoved,
+    RightsChanged,
+    Typing,
+)
 from signaling.errors import ClientError, Unavailable
 from signaling.sync.batch import Batch
 from signaling.sync.engine import PAGE
 from signaling.sync.errors import Action, Fault, SyncCode
 from signaling.sync.faults import reset
 from signaling.sync.frames import encode
+from signaling.sync.owing import Owing
 from signaling.sync.session_frames import PartitionCall, PartitionCursor, PartitionTyping
 
 if TYPE_CHECKING:
@@ -66,6 +76,7 @@ class Feed:
         self._checking: asyncio.Task[None] | None = None
         self._review: asyncio.Task[None] | None = None
         self._review_again = False
+        self._owing = Owing()
         self._cancel = self.partition.watch(self.app, self.name, self.hear)
 
     async def start(self) -> None:
@@ -86,6 +97,7 @@ class Feed:
     def close(self) -> None:
         self._cancel()
         self._drop_held()
+        self._owing.close()
         for task in (self._task, self._review, self._checking):
             if task is not None:
                 task.cancel()
@@ -114,6 +126,8 @@ class Feed:
             self._cursor(hint)
         elif isinstance(hint, Calling):
             self._calling(hint)
+        elif isinstance(hint, PresenceMoved):
+            self._owing.tell(self.sessions, hint.people)
 
     def _calling(self, hint: Calling) -> None:
         """A device is told itself whether another of its account did it."""

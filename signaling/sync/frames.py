@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from signaling.chat.seeing import Shown
 from signaling.sync.errors import Body
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -65,10 +66,12 @@ class PresenceAsk(Struct, frozen=True, kw_only=True, tag="presence"):
 
 
 class PresenceAnswer(Struct, frozen=True, kw_only=True, tag="present"):
-    """The devices that are there, for each account that may be seen."""
+    """Those who are there, as far as they show it: the others were not asked about, are away, or
+    hide. `devices`: one's own that are there, when one's own account was named."""
 
     id: str
-    accounts: dict[str, list[str]]
+    people: list[Shown]
+    devices: list[str]
 
 
 class Rights(Struct, frozen=True, kw_only=True, tag="rights"):

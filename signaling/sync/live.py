@@ -79,6 +79,10 @@ class Live:
         return self.bound.actor
 
     @property
+    def is_live(self) -> bool:
+        return self.engine.phase is Phase.LIVE
+
+    @property
     def is_over(self) -> bool:
         return self.engine.phase is Phase.OVER
 
@@ -112,10 +116,12 @@ class Live:
     def floor(self, floor: int) -> None:
         self.run(self.engine.floor(floor))
 
-    def tell(self, frame: bytes) -> None:
-        """A hint, which a slow reader does without."""
-        if self.engine.phase is Phase.LIVE and self.connection.backlog < LOW_WATER:
+    def tell(self, frame: bytes) -> bool:
+        """A hint, which a slow reader does without. Whether it was sent."""
+        told = self.is_live and self.connection.backlog < LOW_WATER
+        if told:
             self.connection.send_bytes(frame)
+        return told
 
     def fail(self, fault: Fault) -> None:
         self.run(self.engine.failed(fault))

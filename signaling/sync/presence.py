@@ -1,69 +1,66 @@
-"""Who is there: a device is present while a sync socket of it answers pings.
+"""What a sync socket has to do with presence: it says that its device is there, and answers who is.
 
-A hint on the bus that lapses by itself; never stored. An account that may not be seen is answered
-like one that is not there.
+Whether a socket lives is known here; who may see whom is not (`chat.seeing`). An adapter between
+the door and `chat.presence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from signaling.accounts.principal import Principal, Role
-from signaling.bus.port import Bus
+from signaling.accounts.principal import Principal
+from signaling.chat.attendance import Attendance, Place
+from signaling.chat.seeing import Shown
 from signaling.sync.connection import Connection
 from signaling.sync.frames import PresenceAnswer, PresenceAsk
 
-MaySee = Callable[[Principal, str], Awaitable[bool]]
 SLACK = 5.0
 """Seconds that a beat may be late before its device counts as gone."""
 
 
-async def own_or_administrators(principal: Principal, account: str) -> bool:
-    """The rule as long as no room says who else may see whom."""
-    return principal.account == account or principal.has_role(Role.OWNER, Role.ADMINISTRATOR)
+class Who(Protocol):
+    """Those of these accounts who are there, as far as the viewer may see it."""
+
+    async def __call__(self, app: str, viewer: str, accounts: Iterable[str]) -> Sequence[Shown]: ...
 
 
 class Presence:
-    """See the module."""
+    """See the module. A socket by an access token is nobody: it says and sees nothing."""
 
-    def __init__(self, bus: Bus, may_see: MaySee = own_or_administrators) -> None:
-        self._bus = bus
-        self.may_see = may_see
+    def __init__(self, attendance: Attendance, who: Who) -> None:
+        self.attendance, self._who = attendance, who
 
-    @staticmethod
-    def _key(app: str, account: str) -> str:
-        return f"{app}:presence:{account}"
-
-    async def there(self, connection: Connection) -> None:
-        """Opened, or heard again."""
-        who = connection.principal
-        if who.account is not None:
+    async def came(self, connection: Connection) -> None:
+        if (place := _place_of(connection.principal)) is not None:
             lapse = connection.lapse + SLACK
-            key = self._key(who.app, who.account)
-            await self._bus.presence_set(key, self._member(connection), lapse)
+            await self.attendance.came(place, _device_of(connection), connection.id, lapse)
+
+    async def heard(self, connection: Connection) -> None:
+        """Also when it went into the background, or came back."""
+        if (place := _place_of(connection.principal)) is not None:
+            await self.attendance.heard(
+                place, _device_of(connection), connection.id, connection.lapse + SLACK,
+                idle=connection.is_idle,
+            )  # fmt: skip
 
     async def gone(self, connection: Connection) -> None:
-        who = connection.principal
-        if who.account is not None:
-            key = self._key(who.app, who.account)
-            await self._bus.presence_set(key, self._member(connection), 0)
-
-    @staticmethod
-    def _member(connection: Connection) -> str:
-        """A device may have several sockets, in several processes."""
-        who = connection.principal
-        return f"{who.device or who.session} {connection.id}"
-
-    async def devices(self, app: str, account: str) -> list[str]:
-        members = await self._bus.presence_list(self._key(app, account))
-        return sorted({member.partition(" ")[0] for member in members})
+        if (place := _place_of(connection.principal)) is not None:
+            await self.attendance.gone(place, connection.id)
 
     async def asked(self, connection: Connection, ask: PresenceAsk) -> None:
-        who = connection.principal
-        found = {
-            account: await self.devices(who.app, account)
-            for account in dict.fromkeys(ask.accounts)
-            if await self.may_see(who, account)
-        }
-        there = {account: devices for account, devices in found.items() if devices}
-        connection.send(PresenceAnswer(id=ask.id, accounts=there))
+        place, found, own = _place_of(connection.principal), [], []
+        if place is not None:
+            found = list(await self._who(*place, ask.accounts))
+            if place[1] in ask.accounts:
+                own = await self.attendance.devices(place)
+        connection.send(PresenceAnswer(id=ask.id, people=found, devices=own))
+
+
+def _place_of(principal: Principal) -> Place | None:
+    return None if principal.account is None else (principal.app, principal.account)
+
+
+def _device_of(connection: Connection) -> str:
+    """It may have several sockets, in several processes; a session without one stands for it."""
+    return connection.principal.device or connection.principal.session or ""

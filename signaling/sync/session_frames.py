@@ -12,12 +12,13 @@
     unbind                            ->
                                       <-     unbound
 
-`session` tells the sessions of one socket apart; its errors carry it too. Paths: `room:<id>` and
-`account`, the account's own data.
+`session` tells the sessions of one socket apart; its errors carry it too. Paths: `room:<id>`,
+`account`, the account's own data, and `presence`, which has no log: its state, then `presence`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from signaling.chat.account_ops import AccountOp
 from signaling.chat.ops import CallPolicy, ClientOp, Clock, Op, Part, Version
+from signaling.chat.seeing import Shown
 
 MOST_CHANGES = 1000
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -197,10 +199,19 @@ class PartitionCall(Struct, frozen=True, kw_only=True, tag="call"):
     until: datetime | UnsetType = UNSET
 
 
+class PartitionPresence(Struct, frozen=True, kw_only=True, tag="presence"):
+    """Of `presence`: how these are from now on, as far as they show it. Who was never named is
+    offline. Never stored; of several changes of one account within a second the last is told."""
+
+    session: int
+    people: Sequence[Shown]
+
+
 SENT: tuple[tuple[type[Struct], str], ...] = (
     (PartitionDownload, "Ops of a partition, and how far the upload has come"),
     (PartitionUnbound, "The session on a partition ended"),
     (PartitionTyping, "Somebody writes"),
     (PartitionCursor, "Somebody read, or got, up to here"),
     (PartitionCall, "A call rings, or what became of it"),
+    (PartitionPresence, "How people are whom one shares a room with"),
 )

@@ -13,7 +13,7 @@ from tests.rows.rightful import Person
 from tests.signaling.sync.documented import checked
 
 # What comes unasked and is no answer.
-HINTS = ("ping", "cursor", "typing", "call", "here")
+HINTS = ("ping", "cursor", "typing", "call", "here", "presence")
 
 
 def posted(version: int, text: str = "hello") -> dict[str, Any]:

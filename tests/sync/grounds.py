@@ -156,7 +156,12 @@ class ChatServer(Server):
         self.house = House(self.keys, self.bus)
         chatting, holders = self.house.chatting, None
         self.hub = Hub(
-            Paths(chatting.chat, chatting.accounts, Acting(chatting, self.house.door)),
+            Paths(
+                chatting.chat,
+                chatting.accounts,
+                chatting.circles,
+                Acting(chatting, self.house.door),
+            ),
             Idents(self.keys.sealer.blind, self.entropy),
             holders,  # type: ignore[arg-type]
             self.bus,

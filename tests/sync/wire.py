@@ -84,7 +84,7 @@ class Server:
         self.registry = Registry()
         holders: Any = None
         self.hub = Hub(
-            Paths(self.rooms, self.rooms, actor_of),
+            Paths(self.rooms, self.rooms, self.rooms, actor_of),
             Idents(blind, self.entropy),
             holders,
             self.bus,

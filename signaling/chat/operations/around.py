@@ -24,9 +24,10 @@ from signaling.chat.operations.common import (
 )
 from signaling.chat.operations.messages import MAX_BODY, NewMessage, post_of
 from signaling.chat.ops import Mode, Word
-from signaling.chat.presence import Presences, Shown, State
+from signaling.chat.presence import Presences
 from signaling.chat.reports import Outcome, Report, Reports
 from signaling.chat.search import Question, search, terms_of
+from signaling.chat.seeing import Shown, State
 from signaling.errors import ClientError, Code, FieldError
 from signaling.http.api.operation import (
     Auth,

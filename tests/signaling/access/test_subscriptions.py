@@ -17,13 +17,12 @@ from signaling.access.subscriptions import Subscriptions
 from signaling.compose.access import Planes, on_either_plane
 from signaling.config.sessions import Sync
 from signaling.sync.door import Door
-from signaling.sync.presence import Presence
 from signaling.sync.registry import Registry
 from tests.signaling.access.rig import APP, Process, ground
 from tests.signaling.sessions.house import House
 from tests.signaling.sessions.served import OWN, Served, authenticator, served
 from tests.signaling.storage.places import MemoryPlace
-from tests.signaling.sync.conftest import closed
+from tests.signaling.sync.conftest import alone, closed
 
 
 class Socketed:
@@ -58,7 +57,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Socketed]:
         )
         subscriptions.register(frames)
         door = Door(
-            house.service, house.tickets, house.revocations, Presence(house.bus), frames, Sync(),
+            house.service, house.tickets, house.revocations, alone(house), frames, Sync(),
             lambda request: frozenset({OWN}), process.audit, base.clock, house.ids,
         )  # fmt: skip
         door.look_again = on_either_plane(house.service.look_again, process.door)

@@ -76,17 +76,21 @@ async def test_presence_is_told_when_it_changes_as_far_as_everybody_may_see_it(
     await post.settle()
     assert post.receiver.events == []
     await openly(post, "bob")
+    await post.settle()
     for state in ("away", "away", "invisible"):
         await presence(post, "bob", state=state, text="tea")
         await post.settle()
     shown = [(e["data"]["state"], e["data"]["text"]) for e in post.receiver.events]
-    assert shown == [("away", "tea"), ("offline", "tea")]
+    before = ("busy", "to contacts alone, as it is by default")
+    assert shown == [before, ("away", "tea"), ("offline", "tea")]
     assert {event["subject"] for event in post.receiver.events} == {"bob"}
     wish = {"presence": "contacts", "status": "nobody"}
     assert (await post.ask("PATCH", "/preferences", wish, who="bob")).status == 200
     await presence(post, "bob", state="busy", text="none of your business")
     await post.settle()
-    assert len(post.receiver.events) == 2
+    # What was told is taken back, and nothing else is said.
+    (last,) = post.receiver.events[3:]
+    assert (last["data"]["state"], last["data"]["text"]) == ("offline", "")
 
 
 async def test_of_a_transient_room_receipts_pass_only_where_it_is_allowed(post: Post) -> None:

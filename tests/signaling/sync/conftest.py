@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from signaling.accounts.sessions.operations import Deps, operations
+from signaling.chat.attendance import Attendance
+from signaling.chat.seeing import Shown, State
 from signaling.clock import FakeClock
 from signaling.compliance.audit.port import MemoryAudit
 from signaling.config.sessions import Sync
@@ -31,7 +33,7 @@ class Doorstep:
 
     house: House
     door: Door
-    presence: Presence
+    attendance: Attendance
     api: Served
     opened: list[Any] = field(default_factory=list)
 
@@ -57,6 +59,17 @@ class Doorstep:
             return answer.status, body, answer.headers
 
 
+def alone(house: House) -> Presence:
+    """Of sockets without rooms: everybody sees themselves."""
+    attendance = Attendance(house.bus, lambda app, name: name, house.clock, "one")
+
+    async def who(app: str, viewer: str, accounts: Iterable[str]) -> list[Shown]:
+        there = viewer in accounts and (await attendance.of((app, viewer))).there
+        return [Shown(account=viewer, state=State.ONLINE)] if there else []
+
+    return Presence(attendance, who)
+
+
 Opening = Callable[..., contextlib.AbstractAsyncContextManager[Doorstep]]
 
 
@@ -69,14 +82,14 @@ def doorstep(tmp_path: Path) -> Opening:
             house = House(store, clock=clock)
             house.revocations.start(house.service.look_again)
             audit = MemoryAudit()
-            presence = Presence(house.bus)
+            presence = alone(house)
             door = Door(
                 house.service, house.tickets, house.revocations, presence, Registry(),
                 Sync(**limits), lambda request: frozenset({OWN}), audit, clock, house.ids,
             )  # fmt: skip
             every = [*operations(Deps(house.service, house.tickets)), *door.operations()]
             async with served(house, every, audit=audit) as api:
-                made = Doorstep(house, door, presence, api)
+                made = Doorstep(house, door, presence.attendance, api)
                 yield made
                 for socket in made.opened:
                     await socket.close()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
 
+from signaling.access import subscriptions
 from signaling.http.api.asyncapi import REFERENCE
 from signaling.sync import frames, session_frames
 
@@ -31,6 +32,8 @@ SERVER: tuple[type[msgspec.Struct], ...] = (
     frames.ErrorFrame,
     session_frames.PartitionIdent,
     session_frames.PartitionMark,
+    subscriptions.Bound,
+    subscriptions.HereNow,
     *(kind for kind, _ in session_frames.SENT),
 )
 

@@ -104,7 +104,7 @@ class Site:
 async def site(step: Doorstep) -> AsyncIterator[Site]:
     rooms = PlainRooms(step.house.store, step.house.bus)
     hub = Hub(
-        Paths(rooms, rooms, actor_of),
+        Paths(rooms, rooms, rooms, actor_of),
         Idents(blind, SeededEntropy()),
         step.house.revocations.register,
         step.house.bus,

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from aiohttp import WSMsgType
 
-from signaling.accounts.principal import Role
+from signaling.accounts.principal import Role, require_role
 from signaling.accounts.sessions.service import changed
 from signaling.errors import Code, Refused, Unavailable
 from signaling.sync import frames
 from signaling.sync.connection import CLOSE_SECONDS, Connection
 from signaling.sync.errors import Close, SyncCode, translate
+from signaling.sync.frames import Rights
 from signaling.sync.registry import Registry
 from tests.signaling.sessions.house import ALICE, APP, BOB
 from tests.signaling.sessions.test_sessions import grant, look
@@ -247,19 +248,23 @@ async def test_c5_signing_out_closes_the_socket_at_once(step: Doorstep) -> None:
 
 
 async def test_5b_rights_taken_in_the_middle_count_for_the_next_message(step: Doorstep) -> None:
+    async def allowed(connection: Connection, message: Shout) -> None:
+        require_role(connection.principal, Role.ADMINISTRATOR)
+        connection.send(Rights(scopes=[], roles=[]))
+
+    step.door.registry.register(Shout, allowed)
     token = await step.house.sign_in()
     socket = await step.open(token)
     step.house.accounts.change(ALICE, roles=frozenset({Role.ADMINISTRATOR}))
     await step.house.revocations.revoke(changed(APP, account=ALICE))
     assert (await socket.receive_json(timeout=30))["roles"] == ["administrator"]
-    await step.open(await step.house.sign_in(BOB))
-    await socket.send_json({"type": "presence", "id": "q", "accounts": [BOB]})
-    assert BOB in (await socket.receive_json(timeout=30))["accounts"]
+    await socket.send_json({"type": "shout", "id": "q", "what": "x"})
+    assert (await socket.receive_json(timeout=30))["type"] == "rights"
     step.house.accounts.change(ALICE, roles=frozenset({Role.MEMBER}))
     await step.house.revocations.revoke(changed(APP, account=ALICE))
     assert (await socket.receive_json(timeout=30))["roles"] == ["member"]
-    await socket.send_json({"type": "presence", "id": "q", "accounts": [BOB]})
-    assert (await socket.receive_json(timeout=30))["accounts"] == {}
+    await socket.send_json({"type": "shout", "id": "q", "what": "x"})
+    assert (await error(socket))["code"] == 206
     step.house.accounts.change(ALICE, disabled=True, roles=frozenset())
     await step.house.revocations.revoke(changed(APP, account=ALICE))
     assert await closed(socket) == 4401
@@ -308,14 +313,17 @@ async def test_a_device_is_there_while_its_socket_is(step: Doorstep) -> None:
     who = await look(step.house, token := await step.house.sign_in())
     first, second = await step.open(token), await step.open(token)
     await first.send_json({"type": "presence", "id": "q", "accounts": [ALICE, BOB, "nobody"]})
-    assert (await first.receive_json(timeout=30))["accounts"] == {ALICE: [who.device]}
+    answer = await first.receive_json(timeout=30)
+    assert ([one["account"] for one in answer["people"]], answer["devices"]) == (
+        [ALICE], [who.device],
+    )  # fmt: skip
     await first.close()
     await second.send_json({"type": "presence", "id": "r", "accounts": [ALICE]})
-    assert (await second.receive_json(timeout=30))["accounts"] == {ALICE: [who.device]}
+    assert (await second.receive_json(timeout=30))["devices"] == [who.device]
     await second.close()
     await until_empty(step, ALICE)
     async with asyncio.timeout(30):
-        while await step.presence.devices(APP, ALICE):
+        while await step.attendance.devices((APP, ALICE)):
             await asyncio.sleep(0.01)
 
 
