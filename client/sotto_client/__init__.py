@@ -11,6 +11,7 @@ from sotto_client.api import Api, Refused, sign_in
 from sotto_client.backoff import Backoff
 from sotto_client.client import Client
 from sotto_client.local import Local
+from sotto_client.presence import Person, Presence
 from sotto_client.ring import LogRing
 from sotto_client.room import Room
 
@@ -21,6 +22,8 @@ __all__ = [
     "Client",
     "Local",
     "LogRing",
+    "Person",
+    "Presence",
     "Refused",
     "Room",
     "sign_in",

@@ -24,6 +24,7 @@ from sotto_client.api import Api
 from sotto_client.backoff import Backoff
 from sotto_client.local import Local
 from sotto_client.outbox import Outbox
+from sotto_client.presence import Presence
 from sotto_client.replica import Frame, Phase, Replica, dumped
 from sotto_client.ring import LogRing
 from sotto_client.room import Room, advanced
@@ -65,7 +66,9 @@ class Client:
         self._replicas: dict[str, Replica] = {}
         self._stopped: set[str] = set()
         """Paths that the server said to follow no longer."""
-        self._by_number: dict[int, Replica] = {}
+        self._presence: Presence | None = None
+        self._background = False
+        self._by_number: dict[int, Replica | Presence] = {}
         self._numbers = 0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -139,9 +142,10 @@ class Client:
         outbox = self._outbox = Outbox(rate, burst, asyncio.get_running_loop().time())
         sender = asyncio.create_task(self._send_all(socket, outbox))
         try:
-            for replica in list(self._replicas.values()):
-                if replica.path not in self._stopped:
-                    self._send(replica.begin())
+            self._send(self._pace() if self._background else [])
+            for followed in self._followed():
+                if followed.path not in self._stopped:
+                    self._send(followed.begin())
             async for message in socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     break
@@ -150,8 +154,8 @@ class Client:
             self.log.write("info", f"socket ended: {socket.close_code}")
             self._socket = self._outbox = None
             sender.cancel()
-            for replica in self._replicas.values():
-                replica.gone()
+            for followed in self._followed():
+                followed.gone()
             self._by_number.clear()
             await self._tell()
 
@@ -192,7 +196,7 @@ class Client:
         if is_over and self._socket is not None:
             await self._socket.close()
 
-    def _complain(self, frame: Frame, replica: Replica | None) -> bool:
+    def _complain(self, frame: Frame, replica: Replica | Presence | None) -> bool:
         """Whether the socket ends with it."""
         body, fate = frame["body"], fate_of(frame)
         self.log.write("warning", f"error {frame['code']} {frame['name']}: {body['message']}")
@@ -206,7 +210,7 @@ class Client:
             task.add_done_callback(self._rebinding.discard)
         return fate in (Fate.SIGN_OUT, Fate.TOKEN, Fate.RECONNECT)
 
-    async def _again(self, replica: Replica) -> None:
+    async def _again(self, replica: Replica | Presence) -> None:
         socket = self._socket
         await asyncio.sleep(self._backoff.wait())
         if self._socket is socket and socket is not None and replica.phase is Phase.AWAY:
@@ -227,7 +231,10 @@ class Client:
 
     # Partitions
 
-    def _number(self, replica: Replica) -> int:
+    def _followed(self) -> list[Replica | Presence]:
+        return [*self._replicas.values(), *([] if self._presence is None else [self._presence])]
+
+    def _number(self, replica: Replica | Presence) -> int:
         self._by_number.pop(replica.session, None)
         self._numbers += 1
         self._by_number[self._numbers] = replica
@@ -287,6 +294,23 @@ class Client:
     def own(self) -> Account:
         """One's own data, the same on all one's devices."""
         return Account(self)
+
+    def presence(self) -> Presence:
+        """How people are, followed from now on."""
+        if self._presence is None:
+            self._presence = Presence(self._number)
+            self._send(self._presence.begin() if self._socket is not None else [])
+        return self._presence
+
+    def background(self, background: bool) -> None:
+        """Nobody looks at this device now, or somebody does again: one whose devices are all in
+        the background is away. The server pings less often then."""
+        if background is not self._background:
+            self._background = background
+            self._send(self._pace())
+
+    def _pace(self) -> list[Frame]:
+        return [{"type": "pace", "background": self._background}]
 
     def new_id(self) -> str:
         """UUIDv7 of now (RFC 9562 section 5.7): a message's id is its author's device's to make."""

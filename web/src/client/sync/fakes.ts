@@ -166,7 +166,7 @@ export class FakeServer {
   }
 
   take(line: FakeLine, frame: ClientFrame): void {
-    if (frame.type === 'pong') return;
+    if (frame.type === 'pong' || frame.type === 'pace') return;
     const session = line.sessions.get(frame.session);
     if (frame.type === 'bind') this.bind(line, frame);
     else if (session === undefined) throw new Error(`no session ${frame.session}`);

@@ -70,12 +70,39 @@ const ErrorShape = v.object({
 
 const Mark = v.object({ type: v.literal('mark'), session: count, request: count });
 
-const Known = v.variant('type', [Hello, Ping, Given, DownloadShape, ErrorShape, Mark]);
+const PersonShape = v.object({
+  account: v.string(),
+  /** `online`, `away`, `busy`, `offline`; of oneself also `invisible`. */
+  state: v.string(),
+  text: v.string(),
+  emoji: v.string(),
+  until: v.nullable(v.string()),
+  seen_at: v.nullable(v.string()),
+});
+
+const PeopleShape = v.object({ people: v.array(PersonShape) });
+const PresenceShape = v.object({
+  type: v.literal('presence'),
+  session: count,
+  ...PeopleShape.entries,
+});
+
+const Known = v.variant('type', [
+  Hello,
+  Ping,
+  Given,
+  DownloadShape,
+  ErrorShape,
+  Mark,
+  PresenceShape,
+]);
 const Named = v.looseObject({ type: v.string() });
 const Changes = v.array(PlaceShape);
 
 export type Hello = v.InferOutput<typeof Hello>;
 export type ErrorFrame = v.InferOutput<typeof ErrorShape>;
+/** As much of somebody as they show. */
+export type PersonShown = Readonly<v.InferOutput<typeof PersonShape>>;
 export type Rejected = v.InferOutput<typeof Rejected>;
 type Wired = v.InferOutput<typeof Known>;
 type Packable = v.InferOutput<typeof DownloadShape>;
@@ -96,6 +123,7 @@ interface Uploaded {
 
 export type ClientFrame =
   | { readonly type: 'pong'; readonly id: number }
+  | { readonly type: 'pace'; readonly background: boolean; readonly seconds?: number }
   | {
       readonly type: 'bind';
       readonly session: number;
@@ -132,6 +160,13 @@ export function identOf(session: number, file: File): ClientFrame {
 
 export function unbindOf(session: number): ClientFrame {
   return { type: 'unbind', session };
+}
+
+/** The state of `presence`. Raises BadFrame. */
+export function peopleOf(state: unknown): readonly PersonShown[] {
+  const found = v.safeParse(PeopleShape, state);
+  if (!found.success) throw new BadFrame('a state of presence of another shape');
+  return found.output.people;
 }
 
 /** What came is not what this client and the server agreed on. */

@@ -73,6 +73,15 @@ export class Line {
     this.drain();
   }
 
+  /** In the background the server waits longer for an answer, and pings as often as before: silence
+   *  means the same. */
+  background(background: boolean): void {
+    const seconds = this.hello?.ping_seconds;
+    this.send([
+      { type: 'pace', background, ...(background && seconds !== undefined && { seconds }) },
+    ]);
+  }
+
   close(): void {
     if (this.isOver) return;
     // First, since where nobody answers the handshake of closing takes as long as it likes.

@@ -30,6 +30,11 @@ export async function openProfile(
   };
   const client = new SyncClient(account, storage, outside, tabs);
   page.addEventListener('online', () => client.wake());
+  const look = () => client.look(page.document.visibilityState === 'visible');
+  page.document.addEventListener('visibilitychange', look);
+  page.addEventListener('pageshow', look);
+  page.addEventListener('pagehide', () => client.look(false));
+  look();
   return client;
 }
 

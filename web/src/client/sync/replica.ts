@@ -133,11 +133,11 @@ export class Replica {
           return [identOf(this.session, this.file)];
         case 'download':
           return this.download(frame);
-        case 'mark':
-          this.marks.add(frame.request);
-          return [];
         case 'error':
           return this.error(frame);
+        default:
+          if (frame.type === 'mark') this.marks.add(frame.request);
+          return [];
       }
     });
   }

@@ -1,8 +1,10 @@
 // A device of one account: the partitions it follows, and what it sends for them. Everything that is read or
 // made works while the server is away, and in every tab; one tab has the socket. Time, randomness, sockets
 // and storage are given to it. What ends it for good is `trouble`.
-import { Failure } from '../errors';
+import type { Failure } from '../errors';
 import type { AccountState } from './account-state';
+import { Around, begin } from './around';
+import type { Followed } from './around';
 import { Dialer } from './dialer';
 import type { Outside } from './dialer';
 import { OWN, ownOf } from './folding';
@@ -11,12 +13,14 @@ import type { Line } from './line';
 import type { AnyOp } from './model';
 import { Partition } from './partition';
 import type { Host } from './partition';
+import { Presence } from './presence';
 import { LogRing } from './ring';
 import { viewOf } from './room';
 import type { Storage } from './storage';
 import { OneTab } from './tabs';
 import type { News, Tabs } from './tabs';
 import { fateOf } from './verdicts';
+import { waitFor } from './waiting';
 import type { RoomView } from './views';
 
 const PATIENCE_MS = 30_000;
@@ -25,7 +29,8 @@ export class SyncClient {
   readonly log: LogRing;
   private readonly dialer: Dialer;
   private readonly partitions = new Map<string, Partition>();
-  private readonly bySession = new Map<number, Partition>();
+  private readonly bySession = new Map<number, Followed>();
+  private readonly around: Around;
   private readonly listeners = new Set<() => void>();
   private readonly stopped = new AbortController();
   private readonly host: Host;
@@ -49,6 +54,12 @@ export class SyncClient {
       note: (level, text) => this.log.write(level, text),
     });
     this.host = this.asHost();
+    this.around = new Around(() => this.handedId(), {
+      number: (presence) => this.number(presence),
+      line: () => this.dialer.line,
+      tell: (news) => this.tabs.tell(news),
+      changed: () => this.changed(),
+    });
     this.tabs.listen((news) => this.told(news));
   }
 
@@ -115,6 +126,7 @@ export class SyncClient {
   /** Of the tab whose turn it is, until it stops or is refused for good. */
   private async serve(): Promise<void> {
     this.leads = true;
+    this.tabs.tell({ kind: 'who_is_shown' });
     for (const path of await this.storage.paths()) this.partition(path);
     for (const partition of this.partitions.values()) {
       await partition.reload();
@@ -126,22 +138,27 @@ export class SyncClient {
   // The socket
 
   private opened(line: Line): void {
-    for (const partition of this.partitions.values()) {
-      if (!partition.isStopped) begin(partition, line);
+    this.around.opened(line);
+    for (const followed of this.followed()) {
+      if (!followed.isStopped) begin(followed, line);
     }
     this.changed();
   }
 
   private gone(): void {
     this.bySession.clear();
-    for (const partition of this.partitions.values()) partition.gone();
+    for (const followed of this.followed()) followed.gone();
     this.changed();
   }
 
-  private number(partition: Partition): number {
-    this.bySession.delete(partition.session);
+  private followed(): Followed[] {
+    return [...this.partitions.values(), ...this.around.followed()];
+  }
+
+  private number(followed: Followed): number {
+    this.bySession.delete(followed.session);
     this.numbers += 1;
-    this.bySession.set(this.numbers, partition);
+    this.bySession.set(this.numbers, followed);
     return this.numbers;
   }
 
@@ -151,11 +168,12 @@ export class SyncClient {
     if (partition === undefined) return;
     const before = partition.phase;
     // What could not be kept was told to `failed`.
-    await partition.hear(frame).catch(() => undefined);
+    if (partition instanceof Presence) partition.hear(frame);
+    else await partition.hear(frame).catch(() => undefined);
     if (before !== 'synced' && partition.phase === 'synced') this.dialer.backoff.reset();
   }
 
-  private complain(frame: ErrorFrame, partition: Partition | undefined): void {
+  private complain(frame: ErrorFrame, partition: Followed | undefined): void {
     this.log.write('warning', `error ${frame.code} ${frame.name}: ${frame.body.message}`);
     switch (fateOf(frame)) {
       case 'sign_out':
@@ -177,7 +195,7 @@ export class SyncClient {
     }
   }
 
-  private again(partition: Partition): void {
+  private again(partition: Followed): void {
     const { line, backoff } = this.dialer;
     if (line === null) return;
     this.outside.clock.setTimeout(() => {
@@ -190,9 +208,11 @@ export class SyncClient {
 
   private told(news: News): void {
     if (news.kind === 'handed' && this.leads) this.take(news.path);
-    if (news.kind === 'handed' || this.leads) return;
-    const adopted = this.partitions.get(news.path)?.adopt(news.writes);
-    adopted?.catch((error: unknown) => this.log.write('warning', String(error)));
+    if (news.kind === 'kept' && !this.leads) {
+      const adopted = this.partitions.get(news.path)?.adopt(news.writes);
+      adopted?.catch((error: unknown) => this.log.write('warning', String(error)));
+    }
+    this.around.told(news, this.leads);
   }
 
   private take(path: string): void {
@@ -231,6 +251,16 @@ export class SyncClient {
     return found;
   }
 
+  /** How people are whom one shares a room with, followed from now on. */
+  presence(): Presence {
+    return this.around.follow(this.leads);
+  }
+
+  /** Whether this page is shown: of a device that nobody looks at the account is away. */
+  look(isShown: boolean): void {
+    this.around.look(isShown);
+  }
+
   /** Kept when this returns: it will be sent, whatever happens to this page. */
   async make(path: string, op: AnyOp): Promise<void> {
     await this.partition(path).make(op);
@@ -249,42 +279,20 @@ export class SyncClient {
   /** Until all that the server had is here and nothing waits. Raises Failure. */
   async synced(path: string, ms: number = PATIENCE_MS): Promise<void> {
     const partition = this.partition(path);
-    const end = this.outside.clock.now() + ms;
+    const { clock } = this.outside;
+    const end = clock.now() + ms;
+    const until = async (holds: () => boolean) =>
+      waitFor(holds, end, clock, (listener) => this.subscribe(listener));
     await partition.open();
     // Only the tab with the socket can ask the server.
-    if (!this.leads) return this.until(() => partition.waits === 0, end);
+    if (!this.leads) return until(() => partition.waits === 0);
     for (;;) {
-      await this.until(() => partition.phase === 'synced' && partition.waits === 0, end);
+      await until(() => partition.phase === 'synced' && partition.waits === 0);
       const { session } = partition;
       const request = partition.mark();
       const isOver = () => partition.session !== session || partition.phase !== 'synced';
-      await this.until(() => partition.hasMark(request) || isOver(), end);
+      await until(() => partition.hasMark(request) || isOver());
       if (partition.hasMark(request) && !isOver()) return;
     }
   }
-
-  private async until(holds: () => boolean, end: number): Promise<void> {
-    if (holds()) return;
-    const { clock } = this.outside;
-    await new Promise<void>((resolve, reject) => {
-      const timer = clock.setTimeout(
-        () => {
-          leave();
-          reject(new Failure('server_unreachable', { detail: 'not synced in time' }));
-        },
-        Math.max(0, end - clock.now()),
-      );
-      const leave = this.subscribe(() => {
-        if (!holds()) return;
-        clock.clearTimeout(timer);
-        leave();
-        resolve();
-      });
-    });
-  }
-}
-
-/** What fails is told to the partition's host. */
-function begin(partition: Partition, line: Line): void {
-  partition.begin(line).catch(() => undefined);
 }

@@ -2,12 +2,19 @@
 // the others read what it kept, and hand it what they make. The one is who holds a lock (Web Locks); when
 // it closes, crashes or sleeps for good, the next one gets it and goes on from what is kept.
 import type { Write } from './copy';
+import type { PersonShown } from './frames';
 
 export type News =
   /** What the tab with the socket kept of a partition. */
   | { readonly kind: 'kept'; readonly path: string; readonly writes: readonly Write[] }
   /** A tab without it handed a change over: it is kept, and waits to be taken. */
-  | { readonly kind: 'handed'; readonly path: string };
+  | { readonly kind: 'handed'; readonly path: string }
+  /** How people are, from the tab with the socket; one that has nothing yet wants all of it. */
+  | { readonly kind: 'people'; readonly people: readonly PersonShown[]; readonly isWhole: boolean }
+  | { readonly kind: 'people_wanted' }
+  /** Whether a tab is shown; the tab that has the socket now asks all of them. */
+  | { readonly kind: 'shown'; readonly tab: string; readonly isShown: boolean }
+  | { readonly kind: 'who_is_shown' };
 
 export interface Tabs {
   /** Runs `work` once this tab is the one, until it ends or `signal` does. */
