@@ -190,8 +190,9 @@ OWN = (
     ),
     Feature(
         "Presence with privacy",
-        "See who is there; each person shows it to all, to contacts or to nobody.",
-        "asks, and is told what holds now",
+        "See who is there, by their devices and by what they say; each shows it to all, to contacts"
+        " or to nobody, and nobody who runs the server sees more.",
+        "follows again, and is told how everybody is",
     ),
     Feature(
         "Custom status",

@@ -154,23 +154,35 @@ async def test_typing(town: Town, shown: Shown) -> None:
 
 
 async def test_presence_with_privacy(town: Town, shown: Shown) -> None:
+    """Online by a live device alone, and told to a device that follows; nobody stands above it."""
     ann, bob = await town.pair()
     room = await ann.room(bob)
     at = f"/presence/{bob.id}"
     async with ann.phone(room) as phone:
-        async with phone.away():
-            await bob.must("PUT", "/presence", {"state": "busy"})
-        assert (await ann.must("GET", at))["state"] == "busy"
-        shown.offline()
-    await bob.must("PATCH", "/preferences", {"presence": "contacts"})
-    assert (await ann.must("GET", at))["state"] == "busy"
-    assert (await town.cy.must("GET", at))["state"] == "offline", "they share no room"
-    await bob.must("PATCH", "/preferences", {"presence": "nobody"})
-    assert (await ann.must("GET", at))["state"] == "offline"
-    # Who hides it does not see it either.
-    await ann.must("PUT", "/presence", {"state": "online"})
-    assert (await bob.must("GET", f"/presence/{ann.id}"))["state"] == "offline"
-    shown.allowed()
+        presence = phone.client.presence()
+        await phone.until(lambda: presence.of(ann.id).state == "online")
+        async with bob.phone(room) as other:
+            await phone.until(lambda: presence.of(bob.id).state == "online")
+            assert (await ann.must("GET", at))["state"] == "online"
+            other.client.background(True)
+            await phone.until(lambda: presence.of(bob.id).state == "away")
+            other.client.background(False)
+            async with phone.away():
+                await bob.must("PUT", "/presence", {"state": "busy"})
+            await phone.until(lambda: presence.of(bob.id).state == "busy")
+            shown.offline()
+            await bob.must("PATCH", "/preferences", {"presence": "nobody"})
+            await phone.until(lambda: presence.of(bob.id).state == "offline")
+            for watcher in (ann, town.owner, town.cy):
+                assert (await watcher.must("GET", at))["state"] == "offline"
+            # Who hides it does not see it either.
+            assert (await bob.must("GET", f"/presence/{ann.id}"))["state"] == "offline"
+            await bob.must("PATCH", "/preferences", {"presence": "contacts"})
+            await phone.until(lambda: presence.of(bob.id).state == "busy")
+            for stranger in (town.owner, town.cy):
+                assert (await stranger.must("GET", at))["state"] == "offline", "no room is shared"
+            shown.allowed()
+        await phone.until(lambda: presence.of(bob.id).state == "offline")
     shown.note("shown as `offline`")
     shown.refused(await bob.ask("PUT", "/presence", {"state": "lurking"}), 422, "fields_invalid")
     shown.refused(await town.there.ask("GET", at), 401, "token_missing")

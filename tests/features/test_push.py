@@ -100,7 +100,7 @@ async def _native(annex: Annex, shown: Shown, kind: str, token: str) -> Told:
     # What its service gave up is forgotten.
     gone = (410, "Unregistered") if kind == "apns" else (404, "UNREGISTERED")
     service.errors.append(gone)
-    await annex.asleep(bob)
+    await annex.asleep(bob, times=2)
     await ann.post(room, "again")
 
     async def forgotten() -> bool:

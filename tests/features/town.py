@@ -250,18 +250,18 @@ class Place:
         account = await self.there.ask("GET", "/account", token=token)
         return Person(self.there, token, login, str(account.body["id"]))
 
-    async def asleep(self, person: Person) -> None:
-        """Until the server has seen the last of its devices go: from then on they are woken."""
-        async with self.there.socket(self.owner.token) as socket:
-            ask = {"type": "presence", "id": "asleep", "accounts": [person.id]}
+    async def asleep(self, person: Person, times: int = 1) -> None:
+        """Until the server has seen the last of its devices go, which were there so many times:
+        from then on they are woken. Its presence says so later: who comes back was never away."""
+        auditor, _ = await self.there.joined("auditor", owner=self.owner.token)
+        of = {"actor": f"account:{person.id}"}
 
-            async def gone() -> bool:
-                await socket.send_json(ask)
-                while (frame := await socket.receive_json(timeout=30))["type"] != "present":
-                    pass
-                return person.id not in frame["accounts"]
+        async def gone() -> bool:
+            opened = await self.there.records(auditor, action="sync.open", **of)
+            ended = await self.there.records(auditor, action="sync.close", **of)
+            return len(opened) == len(ended) >= times
 
-            await until(gone)
+        await until(gone)
 
     def now(self, seconds: float = 0) -> datetime:
         """By the server's clock."""
