@@ -170,7 +170,8 @@ FAULTS = (
     Promise(
         "F2",
         "The server is killed while people write: nothing acknowledged is lost or doubled",
-        missing="Calls that outlive the signalling: roles are not split yet. A hundred runs: "
+        missing="Sockets back within 2 s: not measured on a machine that does nothing else. "
+        "Calls that outlive the signalling: roles are not split yet. A hundred runs: "
         "`make test-long PART=sync-sqlite-1` has twenty on each store",
         elsewhere=(
             *tests_in(
@@ -179,6 +180,7 @@ FAULTS = (
                 "everybody_has_everything_after_kills_on_mongodb",
             ),
             *tests_in("proofs/test_kills", "three_kills_under_load"),
+            *tests_in("sync/test_f02_sockets_back", "f02_sockets_are_back_after_a_kill"),
         ),
     ),
     Promise(
