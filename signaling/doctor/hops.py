@@ -29,9 +29,11 @@ from signaling.doctor.probe import (
 )
 from signaling.doctor.report import Finding, Hop, broken, ok, skipped
 from signaling.errors import ConfigError
-from turn.check import CheckFailed, Server, check
+from turn.check import CheckFailed, Server, Step, check
 
 TURN_HOPS = {"udp": Hop.TURN_UDP, "tcp": Hop.TURN_TCP, "tls": Hop.TURN_TLS}
+# What these steps show is the way from the relay to the media server as much as the relay.
+BEHIND_THE_RELAY = (Step.PERMISSION, Step.RELAY)
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=6)
 
 
@@ -76,9 +78,10 @@ async def walk(target: Target) -> AsyncIterator[Finding]:
             return
         try:
             yield ok(Hop.PROBE, f"joined and left; {len(session.candidates)} addresses advertised")
-            async for finding in _media(session, target):
+            direct: list[Candidate] = []
+            async for finding in _media(session, target, direct):
                 yield finding
-            async for finding in _relays(session, context):
+            async for finding in _relays(session, context, direct):
                 yield finding
         finally:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -141,7 +144,10 @@ def _leave() -> bytes:
 Test = Callable[[Session, Candidate], Awaitable[None]]
 
 
-async def _media(session: Session, target: Target) -> AsyncIterator[Finding]:
+async def _media(
+    session: Session, target: Target, direct: list[Candidate]
+) -> AsyncIterator[Finding]:
+    """`direct` is given the addresses that answered."""
     for hop, protocol, test in (
         (Hop.MEDIA_UDP, "udp", check_udp),
         (Hop.MEDIA_TCP, "tcp", check_tcp),
@@ -153,6 +159,7 @@ async def _media(session: Session, target: Target) -> AsyncIterator[Finding]:
         results = await asyncio.gather(*(_try(test, session, c) for c in offered))
         reached = [c for c, error in zip(offered, results, strict=True) if error is None]
         failed = [(c, error) for c, error in zip(offered, results, strict=True) if error]
+        direct += reached
         if reached:
             yield _reached(hop, reached[0], len(failed))
         else:
@@ -210,43 +217,57 @@ async def _addresses(target: Target) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def _relays(session: Session, context: ssl.SSLContext) -> AsyncIterator[Finding]:
+async def _relays(
+    session: Session, context: ssl.SSLContext, direct: Sequence[Candidate]
+) -> AsyncIterator[Finding]:
+    """To the addresses that answered without a relay; when none did, to all, since a relay may
+    reach what a firewall keeps from us."""
     peers = [c for c in session.candidates if c.protocol == "udp" and ":" not in c.address]
+    reached = [c for c in peers if c in direct]
     for transport, hop in TURN_HOPS.items():
         servers = [s for s in session.relays if s.transport == transport]
         if not servers:
             yield skipped(hop, "the server offers no such relay (turn.host, turn.port)")
-        elif not peers:
+            continue
+        if not peers:
             yield skipped(hop, "no IPv4 media address to relay to")
+            continue
+        server = servers[0]
+        where = f"{server.host} port {server.port}"
+        try:
+            peer = await _relay(session, server, reached or peers, context)
+        except CheckFailed as error:
+            if reached or error.step not in BEHIND_THE_RELAY:
+                yield broken(hop, f"{where}: {error.detail}", fixes.relay(hop, error))
+            else:
+                seen = f"{where} allocates; {error.detail}"
+                yield skipped(hop, f"{seen}, but media over UDP is broken before it")
         else:
-            yield await _relay(session, hop, servers[0], peers, context)
+            yield ok(hop, f"{where} relays to {peer} and back")
 
 
 async def _relay(
-    session: Session,
-    hop: Hop,
-    server: Server,
-    peers: Sequence[Candidate],
-    context: ssl.SSLContext,
-) -> Finding:
-    """Relays a STUN check to the media server: what a client behind a closed network does."""
+    session: Session, server: Server, peers: Sequence[Candidate], context: ssl.SSLContext
+) -> str:
+    """Relays a STUN check to the media server: what a client behind a closed network does.
+
+    The first address that answers through the relay. Raises what the first of them met.
+    """
     # Addresses that are not loopback first: those are what a relay is for.
     ordered = sorted(peers, key=lambda c: c.address.startswith("127."))
     failure: CheckFailed | None = None
     for candidate in ordered:
         request = binding(session)
         wanted = partial(answers, session, request)
+        peer = (candidate.address, candidate.port)
         try:
-            await check(
-                server, (candidate.address, candidate.port), bytes(request), wanted, context
-            )
+            await check(server, peer, bytes(request), wanted, context)
         except CheckFailed as error:
             failure = failure or error
             continue
-        return ok(hop, f"{server.host} port {server.port} relays to {candidate.address} and back")
+        return candidate.address
     assert failure is not None
-    where = f"{server.host} port {server.port}: {failure.detail}"
-    return broken(hop, where, fixes.relay(hop, failure))
+    raise failure
 
 
 def new_room() -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from tests.network.netns import SERVER_ADDRESS, Lab, Namespace, lab
 
 pytestmark = pytest.mark.namespaces
 ROOT = Path(__file__).resolve().parents[2]
+HOLDER = ROOT / "tests" / "turn" / "holder.py"
 NAME = "server.test"
 WRONG_ADDRESS = "192.0.2.99"
 TURN = {"turn-udp", "turn-tcp", "turn-tls"}
@@ -96,6 +99,28 @@ class Clinic:
             assert self.processes[-1].poll() is None and time.monotonic() < end, log
             time.sleep(0.1)
 
+    def other_secret(self) -> Path:
+        file = self.folder / "other"
+        file.write_text("o" * 40)
+        return file
+
+    def relay_beside(self, **changes: str) -> None:
+        """`sotto turn` in the server's place, with a configuration of its own."""
+        file = self.configure("relay.toml", **changes)
+        self.start(file, "turn")
+        self.wait_for(":3478", file)
+
+    @contextlib.contextmanager
+    def somebody_relays(self) -> Iterator[None]:
+        """Another client holds an allocation meanwhile."""
+        words = ["ip", "netns", "exec", self.server.name, sys.executable, str(HOLDER)]
+        words += [SERVER_ADDRESS, str(self.folder / "turn.secret")]
+        with subprocess.Popen(words, cwd=ROOT, stdin=-1, stdout=-1, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            yield
+            holder.communicate(timeout=20)
+
     def examine(self, file: Path, *more: str) -> tuple[int, dict[str, dict[str, str]]]:
         space = self.rig["doctor"].space
         trust = self.folder / "tls" / "authority.crt"
@@ -162,13 +187,26 @@ def test_a_healthy_server_is_healthy(clinic: Clinic) -> None:
 
 
 def test_a_wrong_advertised_address(clinic: Clinic) -> None:
+    """The relays work and hand out ports; nothing is said of the way behind them."""
     file = clinic.configure(media_advertise=f'["{WRONG_ADDRESS}"]')
     clinic.serve(file)
-    code, findings = clinic.examine(file)
-    assert code == 1
-    assert {"media-udp", "media-tcp"} <= broken(findings)
-    assert f"set media.advertise to {SERVER_ADDRESS}" in findings["media-udp"]["fix"]
-    assert WRONG_ADDRESS in findings["media-udp"]["detail"]
+    findings = find(clinic, file, {"media-udp", "media-tcp"})
+    for hop in ("media-udp", "media-tcp"):
+        assert f"set media.advertise to {SERVER_ADDRESS}" in findings[hop]["fix"]
+        assert WRONG_ADDRESS in findings[hop]["detail"]
+    for hop in TURN:
+        assert findings[hop]["outcome"] == "skipped"
+        assert "media over UDP is broken before it" in findings[hop]["detail"]
+
+
+def test_a_wrong_address_hides_no_wrong_secret(clinic: Clinic) -> None:
+    """What a relay says before it relays anything is its own fault, whatever lies behind it."""
+    clinic.relay_beside(turn_secret=f'{{ file = "{clinic.other_secret()}" }}')
+    file = clinic.configure(media_advertise=f'["{WRONG_ADDRESS}"]', turn_supervise="false")
+    clinic.serve(file)
+    findings = find(clinic, file, {"media-udp", "media-tcp", *TURN})
+    for hop in TURN:
+        assert "turn.secret" in findings[hop]["fix"]
 
 
 def test_udp_is_dropped(clinic: Clinic) -> None:
@@ -195,11 +233,7 @@ def test_the_tcp_media_port_is_closed(clinic: Clinic, how: str) -> None:
 
 
 def test_the_turn_secret_is_wrong(clinic: Clinic) -> None:
-    other = clinic.folder / "other"
-    other.write_text("o" * 40)
-    relay = clinic.configure("relay.toml", turn_secret=f'{{ file = "{other}" }}')
-    clinic.start(relay, "turn")
-    clinic.wait_for(":3478", relay)
+    clinic.relay_beside(turn_secret=f'{{ file = "{clinic.other_secret()}" }}')
     file = clinic.configure(turn_supervise="false")
     clinic.serve(file)
     findings = find(clinic, file, TURN)
@@ -230,6 +264,36 @@ def test_the_relay_range_is_blocked(clinic: Clinic) -> None:
     findings = find(clinic, file, TURN)
     for hop in TURN:
         assert "relay range" in findings[hop]["fix"]
+
+
+def test_the_relay_may_not_reach_the_media_server(clinic: Clinic) -> None:
+    clinic.relay_beside(turn_allowed_peers=f'["{WRONG_ADDRESS}"]')
+    file = clinic.configure(turn_supervise="false")
+    clinic.serve(file)
+    findings = find(clinic, file, TURN)
+    for hop in TURN:
+        assert "403" in findings[hop]["detail"]
+        assert "turn.allowed_peers" in findings[hop]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("short", "code", "fix"),
+    [
+        ({"turn_total_quota": "1"}, "486", "turn.total_quota"),
+        ({"turn_min_relay_port": "50000", "turn_max_relay_port": "50000"}, "508", "relay port"),
+    ],
+    ids=["the quota", "the relay ports"],
+)
+def test_somebody_else_has_used_up(
+    clinic: Clinic, short: dict[str, str], code: str, fix: str
+) -> None:
+    file = clinic.configure(**short)
+    clinic.serve(file)
+    with clinic.somebody_relays():
+        findings = find(clinic, file, TURN)
+    for hop in TURN:
+        assert code in findings[hop]["detail"]
+        assert fix in findings[hop]["fix"]
 
 
 def test_the_server_is_down_or_not_trusted(clinic: Clinic) -> None:
