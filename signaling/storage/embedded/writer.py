@@ -15,13 +15,13 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from signaling.errors import Unavailable
 from signaling.storage.embedded.connect import Lock, create, open_writer, same_file
 from signaling.storage.embedded.schema import migrate
+from signaling.storage.embedded.thread import Thread
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Writer:
             self._lock.release()
             raise
         self._inode = path.stat().st_ino
-        self._thread = ThreadPoolExecutor(1, "sotto-store")
+        self._thread = Thread("sotto-store")
 
     def _open(self) -> sqlite3.Connection:
         connection = open_writer(self._path)
@@ -157,7 +157,7 @@ class Writer:
         self._closed = True
         while self._turn is not None:
             await asyncio.wait([self._turn])
-        self._thread.shutdown()
+        self._thread.stop()
         if self._connection is not None:
             self._connection.close()
         self._lock.release()
@@ -290,7 +290,7 @@ class Writer:
 
         self._busy = True
         try:
-            row = await asyncio.get_running_loop().run_in_executor(self._thread, execute)
+            row = await self._thread.run(execute)
         finally:
             self._busy = False
         # Here and not in the thread, which would wait once more for the interpreter's lock.
