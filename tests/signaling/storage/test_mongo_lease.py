@@ -88,15 +88,17 @@ async def test_a_former_owner_that_does_not_know_it_is_heard(nodes: tuple[Node, 
     await former.append("a", 1)
     taker.clock.advance(2 * SECONDS)
     assert await taker.append("b", 1) == [2]
+    assert (await taker.head()).seq == 2
+    assert await taker.append("b", 2) == [3]
     assert former.owns and taker.owns
-    assert await former.append("a", 2) == [3]
-    assert (await taker.head()).seq == 3
+    assert await former.append("a", 2) == [4]
+    assert (await taker.head()).seq == 4
     taker.clock.advance(SETTLE)
-    assert (await taker.head()).seq == 3
-    assert await taker.append("b", 2) == [4]
+    assert (await taker.head()).seq == 4
+    assert await taker.append("b", 3) == [5]
     former.clock.advance(TRUST)
-    assert await former.append("a", 3) == [5]
-    assert (await taker.head()).seq == 5
+    assert await former.append("a", 3) == [6]
+    assert (await taker.head()).seq == 6
     assert await taker.cursor("a") == 3
     assert taker.owns and not former.owns
 
