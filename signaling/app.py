@@ -1,8 +1,7 @@
 """The composition root: the only module that makes the parts and wires them together.
 
 States: new -> serving -> draining -> stopped. `start` binds everything or raises with nothing left
-open; `drain`
-waits for calls to end, within a bound; `stop` ends what is left. Owned by the command that runs it.
+open; `drain` waits for calls to end, within a bound; `stop` ends what is left. The command owns it.
 """
 
 from __future__ import annotations
