@@ -170,10 +170,16 @@ class Log(Protocol):
         """The newest version of `ident` that was stored, 0 if none; outlives purged ops."""
 
     async def purge(self, app: str, room: str, upto: int) -> None:
-        """Raise the floor; what is at or below it is unreadable at once and leaves the disk."""
+        """Raise the floor; what is at or below it is unreadable at once and leaves the disk.
+
+        `Unavailable` leaves open whether it took place; one that was begun is finished by `sweep`.
+        """
 
     async def erase(self, app: str, room: str, seqs: Sequence[int]) -> None:
-        """Replace bodies by their digests, on disk too. Unknown or purged seqs are skipped."""
+        """Replace bodies by their digests, on disk too. Unknown or purged seqs are skipped.
+
+        After `Unavailable` repeat it: of more than a thousand the first may be erased already.
+        """
 
 
 class Blobs(Protocol):
@@ -198,6 +204,8 @@ class Store(Protocol):
         """Returns if reads and durable writes work now, otherwise raises `Unavailable`."""
 
     async def sweep(self) -> int:
-        """Remove expired documents for good; how many. Expiry is exact without it."""
+        """Remove expired documents for good; how many. Expiry is exact without it. Finishes purges
+        that were cut short.
+        """
 
     async def close(self) -> None: ...

@@ -7,12 +7,13 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import pymongo.common
 import pytest
 
 from signaling.clock import FakeClock
 from signaling.storage.port import Store
 from tests.peers.mongo.stand_in import StandIn
-from tests.signaling.storage import places
+from tests.signaling.storage import cuts, places
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,16 @@ def driver_sockets() -> Iterator[None]:
     """The driver forgets to close the socket of a failed handshake: it is told here, not later."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+async def lanes(
+    tmp_path: Path, stand_in: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[cuts.Lane]]:
+    """The driver's half second between looks at a server is waited out hundreds of times."""
+    monkeypatch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.005)
+    async with cuts.lanes(tmp_path, stand_in()) as made:
+        yield made
 
 
 @pytest.fixture
