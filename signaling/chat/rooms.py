@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +39,8 @@ KIND, ABOUT = "chat.room", "chat.about"
 PHI = "phi"
 # Ops between two writes of a room's row: what opening a room folds at most.
 SAVE_EVERY, READ = 500, 500
+# Of the first look around the place where a message is expected.
+NEAR = 64
 # Rooms, and in each of them messages and entries, that a process remembers.
 MOST_ROOMS = 5000
 
@@ -317,26 +319,33 @@ class Rooms:
         return row is not None and bool(row.post)
 
     async def _by_time(self, room: Room, ident: str) -> Known | None:
-        """The log's times rise with its seqs, so the place is found by halving."""
+        """The log's times rise with its seqs, so the place where it was said is found by halving.
+        From there outwards in growing stretches: most arrive at once, however many others do.
+        """
         wanted, head = time_of(ident), await self.head(room)
         low, high = head.floor + 1, head.seq + 1
         while low < high:
             middle = (low + high) // 2
             at = await self._time_at(room, middle, high)
-            if at is None or at >= wanted - LATE_MS:
+            if at is None or at >= wanted:
                 high = middle
             else:
                 low = middle + 1
-        after = low - 1
-        while True:
-            stored = await room.log.read(room.app, room.id, after=after, limit=READ)
-            entries = await self._sealing.open(room.app, room.id, stored)
-            found = _known(entries, ident)
-            if found is not None:
-                return found
-            if len(stored) < READ or to_ms(entries[-1].at) > wanted + LATE_MS:
-                return None
-            after = stored[-1].seq
+        spans: list[dict[str, int]] = [{"after": low - 1}, {"before": low}]
+        limit = NEAR
+        while spans:
+            beyond = []
+            for span in spans:
+                stored = await room.log.read(room.app, room.id, **span, limit=limit)
+                entries = await self._sealing.open(room.app, room.id, stored)
+                found = _known(entries, ident)
+                if found is not None:
+                    return found
+                if len(stored) == limit and not _is_past(entries, wanted):
+                    ahead = "after" in span
+                    beyond.append({"after": stored[-1].seq} if ahead else {"before": stored[0].seq})
+            spans, limit = beyond, min(2 * limit, READ)
+        return None
 
     async def _time_at(self, room: Room, seq: int, end: int) -> int | None:
         """Of the first op from there on that was not erased; None when there is none."""
@@ -391,6 +400,11 @@ class Rooms:
 def _ends(entry: Entry) -> bool:
     """A call stands where it started, which may be long before."""
     return isinstance(entry.op, CallOp) and entry.op.state is not CallState.STARTED
+
+
+def _is_past(entries: Sequence[Entry], wanted: int) -> bool:
+    """Whether one of them came too long before or after. Those that were erased have no time."""
+    return any(at and abs(at - wanted) > LATE_MS for at in (to_ms(entry.at) for entry in entries))
 
 
 def _known(entries: Iterable[Entry], ident: str) -> Known | None:
