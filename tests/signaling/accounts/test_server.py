@@ -212,7 +212,7 @@ async def test_the_operator_gets_somebody_back_in(tmp_path: Path) -> None:
         busy = await asyncio.to_thread(command, server, "list")
         assert busy.returncode != 0
     listed = command(server, "list")
-    assert listed.stdout == "root.ana\tadministrator,owner\tsecond factor\n"
+    assert listed.stdout == "root.ana\towner\tsecond factor\n"
     assert command(server, "password-link", "nobody").returncode == 1
     link = secret_of(command(server, "password-link", "root.ana").stdout.strip())
     async with server.running() as api:
