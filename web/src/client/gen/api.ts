@@ -1722,7 +1722,7 @@ export interface Shape {
 
 export interface Shown {
   readonly account: string;
-  readonly state?: signaling_chat_presence_State;
+  readonly state?: signaling_chat_seeing_State;
   readonly text?: string;
   readonly emoji?: string;
   readonly until?: string | null;
@@ -1820,7 +1820,7 @@ export interface Statistics {
 }
 
 export interface StatusWish {
-  readonly state?: signaling_chat_presence_State;
+  readonly state?: signaling_chat_seeing_State;
   readonly text?: string;
   readonly emoji?: string;
   readonly until?: string | null;
@@ -2026,9 +2026,9 @@ export type signaling_chat_ops_Kind = 'announcement' | 'direct' | 'group' | 'pri
 
 export type signaling_chat_ops_Part = 'banned' | 'guest' | 'member' | 'moderator' | 'none' | 'owner' | 'service';
 
-export type signaling_chat_presence_State = 'away' | 'busy' | 'invisible' | 'offline' | 'online';
-
 export type signaling_chat_reports_Outcome = 'banned' | 'deleted' | 'dismissed' | 'open' | 'removed';
+
+export type signaling_chat_seeing_State = 'away' | 'busy' | 'invisible' | 'offline' | 'online';
 
 export interface signaling_compliance_audit_operations_Verdict {
   readonly good: boolean;
