@@ -2,7 +2,7 @@
 //!
 //! `bridge NETNS TUN NETNS TUN SEED`: every packet read from one side is delayed, lost, doubled, overtaken or
 //! queued behind a rate on its way to the other. Orders come by stdin, one a line: `up|down|both key=value...`;
-//! `stats` prints counters as JSON. Keys: delay, jitter (ms, uniform around, order kept), loss, duplicate,
+//! `stats` prints counters as JSON (`doubled` of media alone). Keys: delay, jitter (ms, uniform around, order kept), loss, duplicate,
 //! reorder (percent), hold (ms an overtaken packet is held), rate (kbit/s, 0 = none), queue (ms of it).
 //! The kernel of the build machines has no netem. Linux on 64 bits, standard library only.
 
@@ -128,13 +128,20 @@ struct Way {
     order: u64,
     passed: u64,
     lost: u64,
+    doubled: u64,
     overflowed: u64,
+}
+
+/// Whether this is SRTP or SRTCP (RFC 7983) over UDP and IPv4.
+fn is_media(packet: &[u8]) -> bool {
+    let payload = packet.first().map_or(0, |first| usize::from(first & 15) * 4 + 8);
+    packet.get(9) == Some(&17) && packet.get(payload).is_some_and(|first| (128..192).contains(first))
 }
 
 impl Way {
     fn new(now: Instant) -> Way {
         let shape = Shape { hold: 30.0, queue: 200.0, ..Shape::default() };
-        Way { shape, heap: BinaryHeap::new(), free_at: now, last_due: now, order: 0, passed: 0, lost: 0, overflowed: 0 }
+        Way { shape, heap: BinaryHeap::new(), free_at: now, last_due: now, order: 0, passed: 0, lost: 0, doubled: 0, overflowed: 0 }
     }
 
     fn take(&mut self, bytes: &[u8], now: Instant, dice: &mut Dice) {
@@ -162,6 +169,7 @@ impl Way {
         }
         self.queue(bytes, at);
         if dice.percent(self.shape.duplicate) {
+            self.doubled += u64::from(is_media(bytes));
             self.queue(bytes, at);
         }
     }
@@ -181,7 +189,9 @@ impl Way {
     }
 
     fn report(&self) -> String {
-        format!(r#"{{"passed":{},"lost":{},"overflowed":{},"waiting":{}}}"#, self.passed, self.lost, self.overflowed, self.heap.len())
+        let Way { passed, lost, doubled, overflowed, heap, .. } = self;
+        let waiting = heap.len();
+        format!(r#"{{"passed":{passed},"lost":{lost},"doubled":{doubled},"overflowed":{overflowed},"waiting":{waiting}}}"#)
     }
 }
 

@@ -62,7 +62,7 @@ async def ice_restart(folder: Path, seed: int, single: bool) -> float:
         await call.publish("bob")
         await flowing(call["mover"])
         await flowing(call["bob"])
-        before = await call["bob"].stats()
+        before, names = await call["bob"].stats(), await call["mover"].do("credentials")
         space, (address, gateway, network) = call.site("mover").space, SECOND
         call.lab.server.ip("addr", "add", f"{gateway}/30", "dev", "b0")
         call.lab.server.ip("route", "replace", network, "dev", "b0", "src", "203.0.113.10")
@@ -75,6 +75,10 @@ async def ice_restart(folder: Path, seed: int, single: bool) -> float:
         await flowing(call["mover"], 40)
         after = await call["bob"].stats()
         assert after["remote"] == before["remote"], "a track was published again"
+        renamed = await call["mover"].do("credentials")
+        for side in ("local", "remote"):
+            assert len(names[side]) == len(renamed[side]) == (1 if single else 2), (names, renamed)
+            assert not set(names[side]) & set(renamed[side]), "ICE did not restart"
         return worst_gap(after) / 1000
 
 

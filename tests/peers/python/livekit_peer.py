@@ -319,6 +319,20 @@ class Peer:
             )
         return {"pairs": pairs}
 
+    async def credentials(self) -> Any:
+        """The ICE user names of both sides of each connection's selected pair."""
+        stats = await self.room.get_rtc_stats()
+        found: dict[str, list[str]] = {"local": [], "remote": []}
+        for every in (list(stats.publisher_stats), list(stats.subscriber_stats)):
+            parts = [getattr(stat, str(stat.WhichOneof("stats"))) for stat in every]
+            by_id = {part.rtc.id: part for part in parts}
+            for transport in (s.transport.transport for s in every if s.HasField("transport")):
+                pair = by_id[transport.selected_candidate_pair_id].candidate_pair
+                for side, names in found.items():
+                    candidate = by_id[getattr(pair, f"{side}_candidate_id")].candidate
+                    names.append(candidate.username_fragment)
+        return found
+
     async def reset_gap(self) -> None:
         for watched in self.watched.values():
             watched.gap, watched.last_growth = 0.0, time.monotonic()
@@ -331,7 +345,7 @@ async def main() -> None:
     peer = Peer()
     names = (
         "join publish unpublish quality subscribe send rpc echo text bytes simulate sent stats "
-        "transport reset_gap leave"
+        "transport credentials reset_gap leave"
     )
     await serve({name: getattr(peer, name) for name in names.split()})
     os._exit(0)  # the native runtime would wait for its threads
