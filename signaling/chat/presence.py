@@ -139,6 +139,7 @@ class Presences:
         found = [
             (await self.facts(app, account)).shown(looks, shares=account in circle)
             for account in dict.fromkeys(accounts)
+            if (await self.attendance.of((app, account))).there  # the store is asked of these alone
         ]
         return [one for one in found if one.state not in (State.OFFLINE, State.INVISIBLE)]
 

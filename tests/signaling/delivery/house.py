@@ -123,6 +123,7 @@ class DeliveringHouse(House):
         self.chat.committed.append(self.feed.committed)
         self.chatting.receipts.moved.append(self.feed.receipt)
         self.chatting.presences.told.append(self.feed.presence)
+        self.chatting.presences.asked = self.feed.hears_of_presence
         self.deps = Deps(
             self.subscriptions, self.outbox, self.sinks, self.chat, egress, self.clock, ids,
             entropy, self.feed.resume, base,

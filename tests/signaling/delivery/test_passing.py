@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -91,6 +92,35 @@ async def test_presence_is_told_when_it_changes_as_far_as_everybody_may_see_it(
     # What was told is taken back, and nothing else is said.
     (last,) = post.receiver.events[3:]
     assert (last["data"]["state"], last["data"]["text"]) == ("offline", "")
+
+
+async def states(post: Post, count: int) -> list[tuple[str, str]]:
+    """So many events of presence: of whom, and which state."""
+    async with asyncio.timeout(30):
+        while len(post.receiver.events) < count:
+            await post.settle()
+            await asyncio.sleep(0.01)
+    return [(event["subject"], event["data"]["state"]) for event in post.receiver.events]
+
+
+async def test_c18_a_live_device_is_told_of_who_shows_it_to_everybody(post: Post) -> None:
+    await post.webhook(filter={"events": ["presence.changed"]})
+    attendance = post.house.chatting.presences.attendance
+    attendance.linger = post.house.chatting.presences.moves.pace_seconds = 0.02
+    await openly(post, "bob")
+    for name in ("cy", "bob"):
+        await attendance.came((APP, name), "phone", f"socket-of-{name}", 30.0)
+    told = [("bob", "online")]
+    assert await states(post, 1) == told
+    hides = {"presence": "nobody", "status": "nobody"}
+    assert (await post.ask("PATCH", "/preferences", hides, who="bob")).status == 200
+    told.append(("bob", "offline"))
+    assert await states(post, 2) == told
+    await openly(post, "bob")
+    assert await states(post, 3) == [*told, ("bob", "online")]
+    for name in ("cy", "bob"):
+        await attendance.gone((APP, name), f"socket-of-{name}")
+    assert await states(post, 4) == [*told, ("bob", "online"), ("bob", "offline")]
 
 
 async def test_of_a_transient_room_receipts_pass_only_where_it_is_allowed(post: Post) -> None:
