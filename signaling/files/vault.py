@@ -123,17 +123,31 @@ class Vault:
         """Bytes `start` to `end` (without it). Raises IntegrityError for a chunk that is gone or
         was changed; then what came before it is good.
         """
-        names: list[bytes] = []
-        page = -1
-        place = start // CHUNK
-        while place * CHUNK < end:
-            if place // PAGE != page:
-                page = place // PAGE
-                names = await self.names(app, file, variant, page)
+        places = range(start // CHUNK, (end + CHUNK - 1) // CHUNK)
+        async for place, names in self._places(app, file, variant, places):
             plain = await self.chunk(app, file, variant, key, place, names)
             at = place * CHUNK
             yield plain[max(0, start - at) : end - at]
-            place += 1
+
+    async def kept(self, app: str, file: str, variant: Variant, size: int) -> AsyncIterator[bytes]:
+        """The chunks of a form as they lie here, for who has no key: nonce, ciphertext, tag. Raises
+        IntegrityError for one that is gone or was changed.
+        """
+        places = range((size + CHUNK - 1) // CHUNK)
+        async for place, names in self._places(app, file, variant, places):
+            yield await self._piece(app, place, names)
+
+    async def _places(
+        self, app: str, file: str, variant: Variant, places: Iterable[int]
+    ) -> AsyncIterator[tuple[int, list[bytes]]]:
+        """Each with the names of its page."""
+        names: list[bytes] = []
+        page = -1
+        for place in places:
+            if place // PAGE != page:
+                page = place // PAGE
+                names = await self.names(app, file, variant, page)
+            yield place, names
 
     async def chunk(
         self,
@@ -145,17 +159,21 @@ class Vault:
         names: Sequence[bytes],
     ) -> bytes:
         """`names` are those of its page."""
+        data = await self._piece(app, place, names)
+        try:
+            bound = _bound(file, variant, place)
+            return AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], bound)
+        except InvalidTag:
+            raise IntegrityError("A piece of the file does not open.") from None
+
+    async def _piece(self, app: str, place: int, names: Sequence[bytes]) -> bytes:
         at = place % PAGE
         data = None
         if at < len(names):
             data = await self._blobs.get(app, names[at].hex())
         if data is None or hashlib.sha256(data).digest() != names[at]:
             raise IntegrityError("A piece of the file is missing or was changed.")
-        try:
-            bound = _bound(file, variant, place)
-            return AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], bound)
-        except InvalidTag:
-            raise IntegrityError("A piece of the file does not open.") from None
+        return data
 
 
 def _bound(file: str, variant: Variant, place: int) -> bytes:

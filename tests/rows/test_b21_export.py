@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
+import secrets
 import zipfile
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.rows.house import House, Visit, visiting
 from tests.rows.rightful import Person, people, person
@@ -94,6 +97,40 @@ async def test_b21_bodies_of_an_encrypted_room_are_ciphertext(there: Visit) -> N
     archive = await fetched(ann, "/account/export")
     (message,) = documents(archive, f"rooms/{room}.ndjson")
     assert message["body"] == posted["body"]
+
+
+async def test_b21_files_of_an_encrypted_room_are_as_they_are_kept(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    room = await ann.room(bob, mode="e2ee")
+    # What a client sealed; it lies in three pieces.
+    data = secrets.token_bytes(150_000)
+    sent, gone = [await ann.uploaded(room, data, "", opaque=True) for _ in range(2)]
+    attachments = [{"id": file["id"], "size": len(data)} for file in (sent, gone)]
+    wish = {"body": await ann.sealed(), "attachments": attachments}
+    await ann.must("POST", f"/rooms/{room}/messages", wish)
+    await ann.must("DELETE", f"/files/{gone['id']}")
+    first, second = [await person(there, "compliance") for _ in range(2)]
+    made = await first.must("POST", "/exports", {"reason": "case 24", "room": room})
+    await second.must("POST", f"/exports/{made['id']}/approval")
+    for archive in (
+        await fetched(ann, "/account/export"),
+        await fetched(first, f"/exports/{made['id']}/archive"),
+    ):
+        kept = archive.read(f"files/{sent['id']}.sealed")
+        assert data[:64] not in kept and opened(kept, sent) == data
+        omitted = json.loads(archive.read("manifest.json"))["omitted"]
+        assert omitted == {gone["id"]: "not there any more"}
+    assert f"files/{sent['id']}.sealed" not in (await fetched(bob, "/account/export")).namelist()
+
+
+def opened(kept: bytes, file: Any) -> bytes:
+    """With the key that the message holds, as docs/concepts/rights.md says."""
+    box, found = AESGCM(base64.b64decode(file["key"])), b""
+    for place, at in enumerate(range(0, len(kept), 65_564)):
+        piece = kept[at : at + 65_564]
+        bound = (b"sotto file", file["id"].encode(), b"source", place.to_bytes(8, "big"))
+        found += box.decrypt(piece[:12], piece[12:], b"\0".join(bound))
+    return found
 
 
 async def test_b21_others_data_takes_two_people_and_is_told(there: Visit) -> None:

@@ -28,7 +28,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`about` is `account:<id>` or `room:<id>`. `omitted` says which files or people are not in it,
-    and why: an encrypted room's files open with keys that its members alone have.
+    and why.
     """
 
     format: str

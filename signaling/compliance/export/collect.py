@@ -6,7 +6,6 @@ is where. Bodies of encrypted rooms are ciphertext here as they are in the store
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from signaling.accounts.devices import Devices
 from signaling.accounts.registry import Registry
 from signaling.accounts.sessions.service import SessionService
 from signaling.chat.accounts import Accounts
-from signaling.chat.bodies import FileRef, Plain
 from signaling.chat.ops import CallOp, Entry, Post, React
 from signaling.chat.people import People
 from signaling.chat.reduce import MessageView
@@ -28,6 +26,7 @@ from signaling.clock import Clock
 from signaling.compliance.audit.operations import RecordShown, record_shown
 from signaling.compliance.audit.reader import Filter, Reader
 from signaling.compliance.export.archive import Archive, lines, whole
+from signaling.compliance.export.contents import Contents, Wanted
 from signaling.compliance.export.documents import (
     AccountOut,
     DeviceOut,
@@ -42,10 +41,7 @@ from signaling.compliance.export.documents import (
 from signaling.compliance.requests.operations import RequestAnswer, request_answer
 from signaling.compliance.requests.tracker import Tracker
 from signaling.delivery.push.model import Subscription
-from signaling.files.model import is_key
-from signaling.files.port import State, Variant
 from signaling.files.service import Files
-from signaling.keys.port import IntegrityError
 from signaling.storage.table import Table
 
 PAGE = 200
@@ -70,13 +66,13 @@ class Collector:
 
     async def person(self, app: str, account: str) -> AsyncIterator[bytes]:
         """The archive of an account that was looked up before."""
-        archive, refs = Archive(), list[FileRef]()
+        archive, wanted = Archive(), Wanted()
         profile = await self._profile(app, account)
         async for data in archive.add("account.json", whole(msgspec.json.encode(profile))):
             yield data
         rooms = await self.people.rooms_of(app, account)
         for room in rooms:
-            async for data in self._room(archive, room, account, refs):
+            async for data in self._room(archive, room, account, wanted):
                 yield data
         reacted = lines(self._reactions(rooms, account))
         async for data in archive.add("reactions.ndjson", reacted):
@@ -89,26 +85,25 @@ class Collector:
             yield data
         async for data in archive.add("audit.ndjson", lines(self._records(app, account))):
             yield data
-        async for data in self._end(archive, app, refs, f"account:{account}"):
+        async for data in self._end(archive, app, wanted, f"account:{account}"):
             yield data
 
     async def room(self, app: str, room: Room) -> AsyncIterator[bytes]:
-        archive, refs = Archive(), list[FileRef]()
+        archive, wanted = Archive(), Wanted()
         authors = set(room.state.members)
-        async for data in self._room(archive, room, "", refs, authors):
+        async for data in self._room(archive, room, "", wanted, authors):
             yield data
         named = lines(self._named(app, authors))
         async for data in archive.add("people.ndjson", named):
             yield data
-        async for data in self._end(archive, app, refs, f"room:{room.id}"):
+        async for data in self._end(archive, app, wanted, f"room:{room.id}"):
             yield data
 
     async def _end(
-        self, archive: Archive, app: str, refs: Sequence[FileRef], about: str
+        self, archive: Archive, app: str, wanted: Wanted, about: str
     ) -> AsyncIterator[bytes]:
-        for ref in {ref.id: ref for ref in refs}.values():
-            async for data in self._file(archive, app, ref):
-                yield data
+        async for data in Contents(self.files).add(archive, app, wanted):
+            yield data
         async for data in archive.add("schema.json", whole(msgspec.json.encode(schema()))):
             yield data
         async for data in archive.end(about, _time(self.clock.unix())):
@@ -117,7 +112,7 @@ class Collector:
     # Rooms
 
     async def _room(
-        self, archive: Archive, room: Room, account: str, refs: list[FileRef],
+        self, archive: Archive, room: Room, account: str, wanted: Wanted,
         authors: set[str] | None = None,
     ) -> AsyncIterator[bytes]:  # fmt: skip
         """Of `account` alone, unless that is empty. Whoever wrote is added to `authors`."""
@@ -125,12 +120,12 @@ class Collector:
         async for data in archive.add(f"rooms/{room.id}.json", whole(about)):
             yield data
         wrote = authors if authors is not None else set[str]()
-        messages = lines(self._messages(archive, room, account, refs, wrote))
+        messages = lines(self._messages(archive, room, account, wanted, wrote))
         async for data in archive.add(f"rooms/{room.id}.ndjson", messages):
             yield data
 
     async def _messages(
-        self, archive: Archive, room: Room, account: str, refs: list[FileRef], authors: set[str]
+        self, archive: Archive, room: Room, account: str, wanted: Wanted, authors: set[str]
     ) -> AsyncIterator[MessageView]:
         async for page in self._pages(room):
             posts = [entry for entry in page if _is_of(entry, account)]
@@ -139,8 +134,7 @@ class Collector:
             for view in await self.chat.rooms.views(room, posts):
                 if account and view.call is not None and account not in view.call.accounts:
                     continue
-                if isinstance(view.body, Plain):
-                    refs += view.body.files
+                wanted.note(view)
                 authors.update((view.account or "", *_reacted(view), *_called(view)))
                 yield _alone(view, account) if account else view
 
@@ -167,29 +161,6 @@ class Collector:
         while stored := await room.log.read(room.app, room.id, after=after, limit=PAGE):
             yield await self.chat.sealing.open(room.app, room.id, stored)
             after = stored[-1].seq
-
-    # Files
-
-    async def _file(self, archive: Archive, app: str, ref: FileRef) -> AsyncIterator[bytes]:
-        row = await self.files.parts.register.files.get(app, ref.id)
-        if row is None or row.value.state is not State.READY:
-            archive.omitted[ref.id] = "not there any more"
-            return
-        key = base64.b64decode(ref.key) if ref.key else b""
-        variant = Variant.FILE
-        shape = row.value.shape(variant)
-        if shape is None:
-            variant = Variant.SOURCE
-            shape = row.value.shape(variant)
-        if shape is None or not is_key(row.value, key):
-            archive.omitted[ref.id] = "no key that opens it"
-            return
-        content = self.files.parts.vault.read(app, ref.id, variant, key, 0, shape.size)
-        try:
-            async for data in archive.add(f"files/{ref.id}", content):
-                yield data
-        except IntegrityError:
-            archive.omitted[ref.id] = "damaged"
 
     # The account
 

@@ -9,6 +9,7 @@ reactions.ndjson what the person reacted with to others' messages
 requests.ndjson  what the person asked for about their data, and what was answered
 audit.ndjson     what the audit has about the person
 files/<id>       content of files, as it was sent
+files/<id>.sealed  of encrypted rooms: as it is kept, which opens with the key in the message
 """
 
 from __future__ import annotations
