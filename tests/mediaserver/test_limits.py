@@ -1,4 +1,6 @@
-"""Bounds of the configuration at a real engine: what is allowed works, what is beyond does not."""
+"""Bounds of the configuration: what is allowed works, what is beyond does not. The engine is real,
+but for the last two.
+"""
 
 import asyncio
 import re
@@ -8,7 +10,15 @@ from dataclasses import fields, replace
 import pytest
 
 from mediaserver._engine import Engine
-from mediaserver.api import Kind, MediaLimits, Mode, SubscribeSettings, Target, TrackSpec
+from mediaserver.api import (
+    Kind,
+    MediaLimits,
+    Mode,
+    SubscribeSettings,
+    Target,
+    TrackSpec,
+    Unavailable,
+)
 from mediaserver.engine_types import EngineLimits
 from mediaserver.errors import ClientError, Code
 from mediaserver.node import MediaServer, engine_limits
@@ -128,4 +138,33 @@ async def test_a_track_that_was_refused_frees_its_section_for_no_other() -> None
     participant.declare_track(TrackSpec("TR_new", "of a later offer", Kind.VIDEO))
     await participant.offer(Target.PUBLISHER, OFFERS["dual_publish"])
     assert heard.named("published") == [] and not house.engine.publications
+    await house.server.stop()
+
+
+async def test_limits_of_one_participant_and_of_the_call() -> None:
+    house = House(MediaLimits(tracks=1, subscriptions=1, participants_per_call=1))
+    participant, _ = house.join()
+    participant.declare_track(TrackSpec("TR_1", "1", Kind.AUDIO))
+    with pytest.raises(ClientError):
+        participant.declare_track(TrackSpec("TR_2", "2", Kind.AUDIO))
+    participant.subscribe("TR_x", SETTINGS)
+    with pytest.raises(ClientError):
+        participant.subscribe("TR_y", SETTINGS)
+    with pytest.raises(ClientError) as error:
+        house.join("PA_b")
+    assert error.value.code is Code.TOO_MANY_PARTICIPANTS
+    await house.server.stop()
+
+
+async def test_engine_that_is_full_says_so_and_leaves_no_trace() -> None:
+    house = House()
+    house.engine.refuse = "create_transport"
+    with pytest.raises(Unavailable):
+        house.join()
+    assert not house.context.transports and not len(house.call)
+    house.engine.refuse = "publish"
+    _, heard = await publish(house)
+    assert heard.named("published") == []
+    refused = [("publish_refused", "TR_a", "limit"), ("publish_refused", "TR_v", "limit")]
+    assert heard.named("publish_refused") == refused
     await house.server.stop()

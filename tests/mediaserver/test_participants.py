@@ -11,13 +11,11 @@ from mediaserver.api import (
     CodecSpec,
     Kind,
     LayerSpec,
-    MediaLimits,
     Mode,
     ParticipantOptions,
     SubscribeSettings,
     Target,
     TrackSpec,
-    Unavailable,
 )
 from mediaserver.errors import ClientError, Code
 from mediaserver.participant.participant import Participant
@@ -356,35 +354,6 @@ async def test_refused_offer_leaves_everything_as_it_was() -> None:
     with pytest.raises(ClientError):
         await participant.offer(Target.PUBLISHER, OFFERS["data"].replace("sha-256", "sha-1"))
     assert (house.engine.publications, len(house.engine.commands)) == before
-    await house.server.stop()
-
-
-async def test_limits_of_one_participant_and_of_the_call() -> None:
-    house = House(MediaLimits(tracks=1, subscriptions=1, participants_per_call=1))
-    participant, _ = house.join()
-    participant.declare_track(TrackSpec("TR_1", "1", Kind.AUDIO))
-    with pytest.raises(ClientError):
-        participant.declare_track(TrackSpec("TR_2", "2", Kind.AUDIO))
-    participant.subscribe("TR_x", SETTINGS)
-    with pytest.raises(ClientError):
-        participant.subscribe("TR_y", SETTINGS)
-    with pytest.raises(ClientError) as error:
-        house.join("PA_b")
-    assert error.value.code is Code.TOO_MANY_PARTICIPANTS
-    await house.server.stop()
-
-
-async def test_engine_that_is_full_says_so_and_leaves_no_trace() -> None:
-    house = House()
-    house.engine.refuse = "create_transport"
-    with pytest.raises(Unavailable):
-        house.join()
-    assert not house.context.transports and not len(house.call)
-    house.engine.refuse = "publish"
-    _, heard = await publish(house)
-    assert heard.named("published") == []
-    refused = [("publish_refused", "TR_a", "limit"), ("publish_refused", "TR_v", "limit")]
-    assert heard.named("publish_refused") == refused
     await house.server.stop()
 
 
