@@ -23,11 +23,13 @@ Generated from the results of the tests; do not edit. `make test ONLY=rows` runs
 `python -m tests.rows.page` writes this page. A test that was not run since keeps the result that
 stands here.
 
-Each row is a promise of Sotto with its number. Its tests do what the promise's check says, and
-send every bad input that it names, to a server that was started apart as a process of its own
-(`tests/rows`), over TLS, on SQLite and on MongoDB's wire where the store matters. *pass*: every
-case passed in its last run; *not run*: it has none. What cannot be shown on a developer's
-machine is said, with what it would need.
+Each row is a promise of Sotto with its number, in fewer words than its check has. Tests below
+`tests/rows` ask a server that was started apart as a process of its own, over TLS, on SQLite and
+on MongoDB's wire where the store matters; tests of other folders that stand beside them may ask
+one part in their own process. *pass*: every case of the tests that are listed passed in its last
+run; *not run*: it has none. It does not say that a test has every case that one can think of:
+what is known to be without a test, or not built, or cannot be shown on a developer's machine, is
+in the last column, with what it would need.
 
 """
 

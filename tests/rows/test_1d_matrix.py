@@ -134,14 +134,16 @@ async def test_s1d_a_refusal_names_every_refused_name_and_no_other(there: Visit)
         assert is_error(frame, 206, 1, "Forbidden: b, h")
 
 
-async def test_s1d_what_is_revoked_ends_within_a_second(there: Visit) -> None:
+async def test_s1d_b26_what_is_revoked_ends_within_a_second(there: Visit) -> None:
+    """On a sync socket that is open, and for the next request."""
     client = await there.signer()
     other = await client.granted(ROOM)
-    took = []
+    took, refused = [], []
     for _ in range(20):
         token = await client.granted(ROOM)
         async with there.socket(other) as socket:
             assert (await bind(socket, 1, token, channels=["room"]))["type"] == "bound"
+            assert (await client.check(token, "publish", channels=["room"])).status == 200
             began = time.monotonic()
             done = asyncio.create_task(client.signed("DELETE", f"/grant/{token}"))
             frame = await socket.receive_json(timeout=30)
@@ -149,7 +151,11 @@ async def test_s1d_what_is_revoked_ends_within_a_second(there: Visit) -> None:
             took.append(time.monotonic() - began)
             assert await closed(socket) == 4403
             assert (await done).status == 200
+            answer = await client.check(token, "publish", channels=["room"])
+            assert (answer.status, members(answer)) == (403, said("Token is revoked"))
+            refused.append(time.monotonic() - began)
     within(1, took)
+    within(1, refused)
     again = await client.signed("DELETE", f"/grant/{token}")
     assert (again.status, again.body) == (
         200, {"data": {"message": "Success"}, "service": SERVICE, "status": 200},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from tests.rows.house import House, Visit, closed, pump, visiting
+from tests.rows.house import apart as house_apart
 from tests.rows.pam import bind, is_error
 from tests.signaling.access import oracle
 from tests.signaling.access.quickest import Ask, apart
@@ -77,8 +79,21 @@ async def test_b23_every_operation_without_a_token_is_403(there: Visit) -> None:
         assert await closed(socket) == 4403
 
 
-async def bad_tokens(client: Signer, there: Visit) -> dict[str, str | None]:
-    """Every kind of the row but the expired one, which takes a minute; see there."""
+@pytest.fixture(scope="module")
+def another(later: House) -> str:
+    """A good token of another server."""
+    return house_apart(granted_by(later))
+
+
+async def granted_by(house: House) -> str:
+    async with visiting(house) as there:
+        client = await there.signer("another")
+        client.clock = Moved(house)
+        return await client.granted(ROOM)
+
+
+async def bad_tokens(client: Signer, another: str) -> dict[str, str]:
+    """Every kind of the row but the expired one, for which the time is moved; see there."""
     good = await client.granted(ROOM)
     revoked = await client.granted(ROOM)
     await client.signed("DELETE", f"/grant/{revoked}")
@@ -86,15 +101,15 @@ async def bad_tokens(client: Signer, there: Visit) -> dict[str, str | None]:
         "garbage": "am_garbage",
         "truncated": good[:-4],
         "bad mac": good[:-1] + ("A" if good[-1] != "A" else "B"),
-        "another server's": "am_" + "A" * 64,
+        "another server's": another,
         "revoked": revoked,
         "wrong uuid": await client.granted({**ROOM, "uuid": "ada"}),
     }
 
 
-async def test_b24_each_invalid_token_is_403_over_http(there: Visit) -> None:
+async def test_b24_each_invalid_token_is_403_over_http(there: Visit, another: str) -> None:
     client = await there.signer()
-    for kind, token in (await bad_tokens(client, there)).items():
+    for kind, token in (await bad_tokens(client, another)).items():
         answer = await client.check(token, "publish", channels=["room"])
         assert answer.status == 403, kind
         wanted = {
@@ -105,11 +120,13 @@ async def test_b24_each_invalid_token_is_403_over_http(there: Visit) -> None:
         assert "WWW-Authenticate" not in answer.headers
 
 
-async def test_b24_each_invalid_token_has_its_number_on_the_socket(there: Visit) -> None:
+async def test_b24_each_invalid_token_has_its_number_on_the_socket(
+    there: Visit, another: str
+) -> None:
     client = await there.signer()
     opener = await client.granted(ROOM)
     numbers = {"revoked": (228, "Token is revoked"), "wrong uuid": (206, "Forbidden: room")}
-    for kind, token in (await bad_tokens(client, there)).items():
+    for kind, token in (await bad_tokens(client, another)).items():
         async with there.socket(opener) as socket:
             frame = await bind(socket, 1, token, channels=["room"])
             code, message = numbers.get(kind, (203, "Invalid token"))
@@ -117,17 +134,31 @@ async def test_b24_each_invalid_token_has_its_number_on_the_socket(there: Visit)
             assert await closed(socket) == 4403, kind
 
 
-async def test_b24_each_refusal_takes_the_same_time(there: Visit) -> None:
+async def test_b24_each_refusal_takes_the_same_time(there: Visit, another: str) -> None:
     client = await there.signer()
-    bad = await bad_tokens(client, there)
+    bad = await bad_tokens(client, another)
+    assert not await apart({kind: asking(client, token) for kind, token in bad.items()}, APART)
 
-    def asking(token: str | None) -> Ask:
-        async def ask() -> None:
-            assert (await client.check(token, "publish", channels=["room"])).status == 403
 
-        return ask
+async def test_b24_an_expired_token_takes_the_same_time(house: House, later: House) -> None:
+    """Where the time can be moved; `house` is the other server there."""
+    another = await granted_by(house)
+    async with visiting(later) as there:
+        client = await there.signer()
+        client.clock = Moved(later)
+        expired = await client.granted(ROOM, 1)
+        later.move_on(61)
+        bad = {**await bad_tokens(client, another), "expired": expired}
+        answer = await client.check(expired, "publish", channels=["room"])
+        assert members(answer) == said("Token is expired")
+        assert not await apart({kind: asking(client, token) for kind, token in bad.items()}, APART)
 
-    assert not await apart({kind: asking(token) for kind, token in bad.items()}, APART)
+
+def asking(client: Signer, token: str) -> Ask:
+    async def ask() -> None:
+        assert (await client.check(token, "publish", channels=["room"])).status == 403
+
+    return ask
 
 
 async def test_b24_b26_a_token_of_a_minute_ends_after_it(later: House) -> None:
@@ -303,11 +334,24 @@ async def test_b27_the_secret_is_shown_once_and_is_nowhere_else(house: House, th
         answer = await there.ask("GET", "/audit/export", token=auditor, params={"format": form})
         assert answer.status == 200, answer.text
         seen.append(answer)
-    seen.append(await there.send("GET", "/"))
+    seen += await bundle(there)
     assert not [answer for answer in seen if secret in answer.text or token in answer.text]
     kept = [path for path in house.folder.rglob("*") if path.is_file()]
     assert len(kept) > 5
     assert not [path for path in kept if secret.encode() in path.read_bytes()]
+
+
+async def bundle(there: Visit) -> list[Any]:
+    """The page and every script and style that it names, and those that they name."""
+    seen, names = [await there.send("GET", "/")], set[str]()
+    for one in seen:
+        for name in re.findall(r"[\w-]+\.(?:js|css)\b", one.text):
+            answer = None if name in names else await there.send("GET", f"/assets/{name}")
+            names.add(name)
+            if answer is not None and answer.status == 200:
+                seen.append(answer)
+    assert len([one for one in seen if "javascript" in one.headers["Content-Type"]]) > 5
+    return seen
 
 
 async def test_b27_rotation_has_an_overlap(there: Visit) -> None:

@@ -2,7 +2,7 @@
 
 It reads the wire's framing (a message begins with its length) and looks only at whether a message
 is a write command. Armed, it passes so many bytes of the next write, or of the reply to it, and
-then resets both connections.
+then resets both connections; or the write is done, and its reply says that no majority has it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import socket
 import struct
 from dataclasses import dataclass
 
+import bson
+
 WRITES = (b"\x02insert\0", b"\x02update\0", b"\x02delete\0", b"\x02findAndModify\0")
 
 
 @dataclass
 class Fault:
     """In the `number`th write from now, or the `number`th of one `command`: after `offset` bytes of
-    it, or of its reply.
+    it, or of its reply. With `unmet` nothing is cut: the reply has a write concern error.
     """
 
     offset: int
@@ -27,6 +29,7 @@ class Fault:
     command: str = ""
     size: int = 0
     done: bool = False
+    unmet: bool = False
 
 
 class FaultProxy:
@@ -76,7 +79,9 @@ class FaultProxy:
                 to_server.write(request)
                 await to_server.drain()
                 reply = await self._message(server)
-                if fault is not None:
+                if fault is not None and fault.unmet:
+                    reply = unmet(reply)
+                elif fault is not None:
                     fault.size = len(reply)
                     to_client.write(reply[: fault.offset])
                     await to_client.drain()
@@ -115,3 +120,11 @@ class FaultProxy:
         if raw is not None and not writer.is_closing():
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.close()
+
+
+def unmet(reply: bytes) -> bytes:
+    """An OP_MSG of one document, with the error that MongoDB gives when no majority has a write."""
+    document = bson.decode(reply[21:])
+    error = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"}
+    body = bson.encode({**document, "writeConcernError": error})
+    return struct.pack("<i", 21 + len(body)) + reply[4:21] + body

@@ -127,6 +127,29 @@ async def test_servers_with_a_bad_connection_stay_exact(
         await proxy.stop()
 
 
+async def test_c12_a_write_concern_that_is_not_met_acknowledges_nothing(
+    settings: Settings, stand_in: Callable[[], int], tmp_path: Path
+) -> None:
+    """Said as an outage, of which HTTP makes 503 (row C12); the same op once more is there once.
+    A document is read back, of what a majority has, before it counts.
+    """
+    proxy = FaultProxy(stand_in())
+    await proxy.start()
+    store = node(settings, tmp_path, proxy.port)
+    try:
+        await store.log.append(APP, ROOM, [NewOp("a", 1, b"body")])
+        proxy.fault = Fault(0, reply=True, command="insert", unmet=True)
+        with pytest.raises(Unavailable) as refused:
+            await store.log.append(APP, ROOM, [NewOp("a", 2, b"body")])
+        assert refused.value.retry_after and proxy.fault.done
+        (answer,) = await store.log.append(APP, ROOM, [NewOp("a", 2, b"body")])
+        assert (answer.seq, answer.duplicate) == (2, True)
+        await check(store, 2)
+    finally:
+        await store.close()
+        await proxy.stop()
+
+
 async def test_a_server_that_slept_meets_the_other_ones_ops(
     settings: Settings, tmp_path: Path
 ) -> None:
