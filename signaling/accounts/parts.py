@@ -57,7 +57,7 @@ class Parts:
 
 
 class Where(Struct, frozen=True, kw_only=True):
-    """Whence a request comes. `address` whole, for throttling only; `network` may be kept."""
+    """Whence a request comes. `address` of one host, for throttling only; `network` may be kept."""
 
     address: str
     network: str

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from signaling.config import Limits
+from signaling.http.rates import host_of
 
 
 class Gate:
@@ -28,19 +29,21 @@ class Gate:
         if self.total >= self._limits.connections:
             self.refused["connections"] += 1
             return False
-        many = self._by_address[address] >= self._limits.connections_per_address
+        host = host_of(address)
+        many = self._by_address[host] >= self._limits.connections_per_address
         if many and not self._exempt(address):
             self.refused["connections_per_address"] += 1
             return False
         self.total += 1
-        self._by_address[address] += 1
+        self._by_address[host] += 1
         return True
 
     def leave(self, address: str) -> None:
         self.total -= 1
-        self._by_address[address] -= 1
-        if self._by_address[address] <= 0:
-            del self._by_address[address]
+        host = host_of(address)
+        self._by_address[host] -= 1
+        if self._by_address[host] <= 0:
+            del self._by_address[host]
 
 
 class Open(Gate):

@@ -24,7 +24,7 @@ from signaling.compliance.audit.port import truncated
 from signaling.config import Config
 from signaling.errors import ClientError, Code
 from signaling.http.problem import from_exception
-from signaling.http.rates import Buckets, Refusals
+from signaling.http.rates import Buckets, Refusals, host_of
 from signaling.http.ready import Ready, lines
 from signaling.http.request_id import HEADER as REQUEST_ID
 from signaling.http.request_id import name_request, request_id_of
@@ -212,7 +212,7 @@ class Middleware:
     def _take(self, request: web.Request) -> None:
         address = client_address(request, self._proxies)
         now = self._clock()
-        if is_loopback(address) or self._buckets.take(address, now):
+        if is_loopback(address) or self._buckets.take(host_of(address), now):
             return
         if count := self._refusals.count(truncated(address), now):
             self.limited(request, _route(request), count)

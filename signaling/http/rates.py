@@ -1,14 +1,32 @@
-"""A token bucket for each address, and which of its refusals are told of.
+"""Who is one host; a token bucket for each, and which of its refusals are told of.
 
 Pure arithmetic, time is an argument. Driven by the middleware.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
+from functools import lru_cache
 
 # Addresses remembered; the least recently seen are forgotten, which only ever favours them.
 MAX_ADDRESSES = 50_000
+
+
+@lru_cache(maxsize=4096)
+def host_of(address: str) -> str:
+    """Whom a limit of one address counts. An IPv6 host has a whole /64 to itself (RFC 6177); IPv4
+    within IPv6 is the IPv4 address. What is no address stands for itself.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 class Buckets:

@@ -36,6 +36,7 @@ from signaling.http.api.rates import RateLimiter
 from signaling.http.api.trace import event_of
 from signaling.http.body import read_body
 from signaling.http.problem import from_exception
+from signaling.http.rates import host_of
 from signaling.http.ready import JSON, NO_STORE, Ready
 from signaling.http.request_id import request_id_of
 
@@ -94,7 +95,7 @@ class Endpoint:
             now=self._ports.clock.unix(),
             if_match=None,
             client_address=truncated(address),
-            throttle_address=address,
+            throttle_address=host_of(address),
             page=_FIRST_PAGE,
             idempotency_key=None,
             request=request,
@@ -301,10 +302,7 @@ def _caller(call: Call[Any]) -> str:
     """Who is counted: the account or client, and its address; strangers by address alone."""
     principal = call.principal
     who = principal.account or principal.client or principal.session or ""
-    address = call.throttle_address
-    # An IPv6 host has a whole /64 to itself (RFC 6177).
-    network = ":".join(address.split(":")[:4]) if ":" in address else address
-    return f"{principal.app}:{who}:{network}"
+    return f"{principal.app}:{who}:{call.throttle_address}"
 
 
 def _asks_for_bearer(response: web.StreamResponse) -> bool:

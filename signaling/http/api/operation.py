@@ -109,7 +109,7 @@ class Call(msgspec.Struct, Generic[B]):
     now: float
     if_match: tuple[str, ...] | None  # entity tags, or ("*",); None without the header
     client_address: str  # truncated to its network: may be kept
-    throttle_address: str  # whole: for throttling only, never kept nor logged
+    throttle_address: str  # of one host: for throttling only, never kept nor logged
     page: PageAsk
     idempotency_key: str | None
     request: web.Request  # for what only HTTP knows: cookies, sockets, the raw query

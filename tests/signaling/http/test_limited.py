@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from aiohttp import web
 
 from signaling.clock import FakeClock
@@ -9,8 +10,9 @@ from signaling.compliance.audit.port import MemoryAudit
 from signaling.compliance.audit.requests import RequestAudit
 from signaling.config import Config, Limits
 from signaling.config.tree import Http
+from signaling.http.gate import Gate
 from signaling.http.middleware import Middleware, client_address, parse_networks
-from signaling.http.rates import Refusals
+from signaling.http.rates import Refusals, host_of
 from tests.signaling.http.api.behind import answering
 
 
@@ -54,6 +56,52 @@ async def test_b11_what_comes_too_often_is_one_record_a_minute() -> None:
     # The last stands for the two that followed the first, and for itself.
     assert [one.details["count"] for one in audit.events] == ["1", "1", "3"]
     assert second.address == first.address and "hall" not in repr(audit.events)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::9", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("::ffff:198.51.100.2", "198.51.100.2"),
+        ("", ""),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_host_is_an_ipv4_address_or_a_64_of_ipv6(address: str, host: str) -> None:
+    assert host_of(address) == host
+
+
+def test_a_64_has_as_many_connections_as_one_address() -> None:
+    gate = Gate(Limits(connections_per_address=2), lambda address: address == "::1")
+    assert [gate.enter(f"2001:db8::{last}") for last in (1, 2, 3)] == [True, True, False]
+    assert gate.enter("2001:db8:0:1::1") and gate.enter("198.51.100.1")
+    gate.leave("2001:db8::2")
+    assert gate.enter("2001:db8::3") and not gate.enter("2001:db8::4")
+    assert all(gate.enter("::1") for _ in range(5))
+
+
+async def test_a_64_has_as_many_requests_as_one_address() -> None:
+    config = Config(
+        http=Http(trusted_proxies=("127.0.0.1",)),
+        limits=Limits(requests_per_second=0.001, requests_burst=2),
+    )
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application(middlewares=Middleware(config, hsts=False).chain())
+    app.router.add_get("/", answer)
+    async with answering(app) as (client, url):
+        found = []
+        for address in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"):
+            async with client.get(url + "/", headers={"X-Forwarded-For": address}) as said:
+                found.append(said.status)
+    assert found == [200, 200, 429, 200]
 
 
 def test_many_networks_leave_no_more_records_than_there_is_room_for() -> None:

@@ -191,7 +191,7 @@ async def opened(**changes: Any) -> AsyncIterator[Open]:
     store = MemoryStore(shop.clock)
     ports = ports_of(
         "one", shop, shop.audit, store, shop.clock, factor=changes.pop("factor", 1.0),
-        friends=["https://friend.example"],
+        friends=["https://friend.example"], **changes,
     )  # fmt: skip
     async with answering(application(operations(shop), ports)) as (client, url):
         yield Open(shop, client, url, ports)

@@ -113,6 +113,13 @@ async def test_rates_can_be_multiplied() -> None:
         assert seen == [200] * 6 + [429]
 
 
+async def test_the_addresses_of_a_64_are_counted_as_one() -> None:
+    addresses = iter(["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::", "2001:db8::4"])
+    async with opened(client_address=lambda request: next(addresses)) as shop:
+        seen = [(await shop.ask("GET", "/export"))[0] for _ in range(4)]
+    assert seen == [200, 200, 200, 429]
+
+
 async def test_the_audit_has_one_record_of_each_call_and_none_of_its_contents(shop: Open) -> None:
     await shop.ask("POST", "/things", json={"name": "canary-name"})
     await shop.ask("POST", "/things", json={"name": ""})
