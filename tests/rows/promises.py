@@ -347,10 +347,9 @@ PROMISES = (
     Promise(
         "5.B",
         "OWASP: WebSocket and API top ten",
-        missing="Ten thousand that come back at once: two thousand are row F16. How much memory "
-        "bombs and floods take is not measured: frames are bounded, no compression is spoken. "
-        "API6: matching of contacts is not built; rings and invitations have published rates, "
-        "which another operation shows. API10: there are no previews of links",
+        missing="Ten thousand that come back at once: two thousand are row F16. A bomb of 1 GB: "
+        "here of 50 MB, which is refused packed. API6: matching of contacts is not built. API10: "
+        "there are no previews of links",
         elsewhere=(
             *tests_in(
                 "signaling/sessions/test_two_servers",
