@@ -149,6 +149,17 @@ class Doors:
         asked = self._sealer.blind(app, f"chat.request:{room}")
         return gone + await self._requests(app).clear(app, asked)
 
+    async def asked(self, app: str, room: str, account: str) -> Request | None:
+        """Whether somebody waits to be let in."""
+        row = await self._requests(app).get(app, self._key(app, room, account))
+        return None if row is None else row.value
+
+    async def made(self, app: str, room: str, account: str) -> list[Invite]:
+        """The invitations of one account."""
+        term = self._sealer.blind(app, f"chat.invite:{room}")
+        rows = await self._invites(app).scan(app, term=term, limit=1000)
+        return [row.value for row in rows if row.value.maker == account]
+
     async def forget_account(self, app: str, room: str, account: str) -> int:
         gone = int(await self._requests(app).delete(app, self._key(app, room, account)))
         invites = self._invites(app)

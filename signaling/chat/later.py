@@ -91,14 +91,17 @@ class Later:
         return made
 
     async def scheduled(self, actor: Actor) -> list[Scheduled]:
-        return [row.value for row in await self._own(actor)]
+        return await self.of(actor.app, actor.account)
 
-    async def _own(self, actor: Actor) -> list[Row[Scheduled]]:
-        term = self._term(actor.app, actor.account)
-        return await self._scheduled(actor.app).scan(actor.app, term=term, limit=MOST_SCHEDULED)
+    async def of(self, app: str, account: str) -> list[Scheduled]:
+        return [row.value for row in await self._own(app, account)]
+
+    async def _own(self, app: str, account: str) -> list[Row[Scheduled]]:
+        term = self._term(app, account)
+        return await self._scheduled(app).scan(app, term=term, limit=MOST_SCHEDULED)
 
     async def cancel(self, actor: Actor, ident: str) -> None:
-        for row in await self._own(actor):
+        for row in await self._own(actor.app, actor.account):
             if row.value.id == ident:
                 await self._scheduled(actor.app).delete(actor.app, row.key)
                 return

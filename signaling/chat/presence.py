@@ -103,6 +103,11 @@ class Presences:
                 continue
             return
 
+    async def said(self, app: str, account: str) -> Status | None:
+        """What somebody said last, as they said it: for themselves alone."""
+        row = await self._rows.get(app, account)
+        return None if row is None else row.value
+
     async def forget(self, app: str, account: str) -> bool:
         """The account was erased."""
         self._outside.pop((app, account), None)

@@ -5,7 +5,7 @@ A report names the message and says why; what the message says stays where it is
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -100,6 +100,16 @@ class Reports:
             return (await self._table(actor.app).change(actor.app, ident, change)).value
         except Missing:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such report.") from None
+
+    async def of(self, app: str, room: str, account: str) -> AsyncIterator[Report]:
+        """What somebody reported in a room."""
+        for outcome in (Outcome.OPEN, Outcome.DISMISSED):
+            after, term = "", self._term(app, room, outcome)
+            while rows := await self._table(app).scan(app, term=term, after=after, limit=100):
+                for row in rows:
+                    if row.value.reporter == account:
+                        yield row.value
+                after = rows[-1].key
 
     async def forget_room(self, app: str, room: str) -> int:
         """The room was erased."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from signaling.accounts.oauth.consents import Consents as Allowed
+from signaling.accounts.operations.diagnostics import Logs
 from signaling.calls.service import Calls
 from signaling.chat.sealing import CACHE_SECONDS
 from signaling.compliance.audit.forward.lease import Lease
@@ -25,6 +27,7 @@ from signaling.compliance.erasure.port import Eraser
 from signaling.compliance.erasure.service import Erasures
 from signaling.compliance.export import operations as export_operations
 from signaling.compliance.export.collect import Collector
+from signaling.compliance.export.own import Own
 from signaling.compliance.export.requests import Requests
 from signaling.compliance.health import Health
 from signaling.compliance.holds import operations as hold_operations
@@ -46,8 +49,9 @@ from signaling.compose.core import Core
 from signaling.compose.imports import Importing, make_importing
 from signaling.compose.people import People
 from signaling.delivery.port import Outbox
-from signaling.delivery.push.model import Subscription
+from signaling.delivery.push.model import PushSettings, Subscription
 from signaling.delivery.push.register import KIND as SUBSCRIPTIONS
+from signaling.delivery.push.register import SETTINGS
 from signaling.files.service import Files
 from signaling.http.api.operation import Operation
 from signaling.storage.table import Table
@@ -123,6 +127,7 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     importing = make_importing(core, people, files)
     restrictions = make_restrictions(core, chatting, consents)
     tracker = make_tracker(core)
+    own = make_own(core, people, consents, restrictions, tracker)
     parts.others.extend((consents, importing, restrictions, tracker, *others))
     who = Who(service.registry, service.devices, service.links)
     jobs = Jobs(core.store, core.sealer, core.clock, core.ids.new())
@@ -151,7 +156,7 @@ def make_rights(core: Core, people: People, files: Files, others: Sequence[Erase
     return Rights(
         core, people, erasures, parts.others, holds, policies, sweep, names, dormant,
         Requests(core.store, core.sealer, core.clock),
-        make_collector(core, people, files, tracker), consents, importing, restrictions,
+        make_collector(core, people, files, own), consents, importing, restrictions,
         make_health(core, people), tracker, make_counting(core, chatting, restrictions, consents),
     )  # fmt: skip
 
@@ -198,12 +203,22 @@ def make_restrictions(core: Core, chatting: Chatting, consents: Consents) -> Res
     return made
 
 
-def make_collector(core: Core, people: People, files: Files, tracker: Tracker) -> Collector:
-    chatting, service = people.chatting, people.service
-    return Collector(
-        chatting.chat, chatting.people, chatting.accounts, service.registry, service.devices,
-        people.sessions, files, Reader(core.store.log, core.sealer), core.clock,
-        Table(core.store, SUBSCRIPTIONS, Subscription, core.sealer), tracker,
+def make_collector(core: Core, people: People, files: Files, own: Own) -> Collector:
+    reader = Reader(core.store.log, core.sealer)
+    registry = people.service.registry
+    return Collector(people.chatting.chat, registry, own, files, reader, core.clock)
+
+
+def make_own(
+    core: Core, people: People, consents: Consents, restrictions: Restrictions, tracker: Tracker
+) -> Own:
+    chatting, service, store, sealer = people.chatting, people.service, core.store, core.sealer
+    return Own(
+        service.registry, service.devices, people.sessions, chatting.accounts, chatting.presences,
+        chatting.later, chatting.reports, chatting.doors, chatting.receipts,
+        Table(store, SUBSCRIPTIONS, Subscription, sealer),
+        Table(store, SETTINGS, PushSettings, sealer), consents, restrictions,
+        Allowed(store, core.clock), Logs(store, sealer), tracker, core.clock,
     )  # fmt: skip
 
 

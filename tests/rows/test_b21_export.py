@@ -15,7 +15,7 @@ import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.rows.house import House, Visit, visiting
-from tests.rows.rightful import Person, people, person
+from tests.rows.rightful import Person, owner, people, person
 
 CANARY = "canary-77aa10"
 
@@ -87,6 +87,77 @@ async def test_b21_my_own_archive_has_what_is_mine_and_nothing_of_others(there: 
     everything = b"".join(archive.read(name) for name in archive.namelist())
     for foreign in (b"bob's secret words", bob.login.encode()):
         assert foreign not in everything
+
+
+async def test_b21_rooms_that_one_left_or_was_banned_from_are_in_it(there: Visit) -> None:
+    ann, bob = await people(there, 2)
+    left, banned, never = [await bob.room(ann, name=f"{CANARY} of bob") for _ in range(3)]
+    for room in (left, banned):
+        await ann.sent(room, b"picture" * 99, f"{CANARY} mine")
+        his = await bob.post(room, "bob's secret words")
+        await ann.must("PUT", f"/rooms/{room}/messages/{his['id']}/reactions/a", {})
+    await ann.must("DELETE", f"/rooms/{left}/members/{ann.id}")
+    await ann.must("DELETE", f"/rooms/{never}/members/{ann.id}")
+    await bob.must("PUT", f"/rooms/{banned}/members/{ann.id}", {"part": "banned"})
+    topic = {"topic": "what she need not know"}
+    await bob.must("PATCH", f"/rooms/{left}", topic, headers={"If-Match": "*"})
+    await bob.post(left, "bob's secret words")
+    archive = await fetched(ann, "/account/export")
+    for room in (left, banned):
+        (message,) = documents(archive, f"rooms/{room}.ndjson")
+        assert message["body"]["text"] == f"{CANARY} mine"
+        assert f"files/{message['body']['files'][0]['id']}" in archive.namelist()
+        (about,) = documents(archive, f"rooms/{room}.json")
+        assert about["name"] == about["topic"] == ""
+        assert {member["account"] for member in about["members"]} <= {ann.id}
+    assert f"rooms/{never}.json" not in archive.namelist()
+    reactions = documents(archive, "reactions.ndjson")
+    assert {one["room"] for one in reactions} == {left, banned}
+    everything = b"".join(archive.read(name) for name in archive.namelist())
+    for foreign in (b"bob's secret words", b"what she need not know", f"{CANARY} of bob".encode()):
+        assert foreign not in everything
+
+
+async def test_b21_what_lies_beside_the_messages_is_in_it(there: Visit) -> None:
+    ann, bob, root = *(await people(there, 2)), await owner(there)
+    room, shut = await ann.room(bob), await bob.room(kind="public", settings={"join": "request"})
+    his = await bob.post(room, "bob's secret words")
+    purpose = "letters" + secrets.token_hex(4)
+    wish = {"basis": "consent", "title": "Letters", "text": "We write to you."}
+    text = await root.must("PUT", f"/processing-register/{purpose}", wish)
+    agree = {"version": text["version"], "sha256": text["sha256"]}
+    await ann.must("PUT", f"/account/consents/{purpose}", agree)
+    await ann.must("DELETE", f"/account/consents/{purpose}")
+    await ann.must("PUT", "/account/objections/typing")
+    await ann.must("PUT", "/presence", {"state": "away", "text": f"{CANARY} status"})
+    await ann.must("PUT", "/push/settings", {"time_zone": "Europe/Berlin"})
+    later = {"at": "2099-01-01T00:00:00Z", "message": {"text": f"{CANARY} later"}}
+    await ann.must("POST", f"/rooms/{room}/scheduled", later)
+    report = {"reason": "spam", "text": f"{CANARY} report"}
+    await ann.must("POST", f"/rooms/{room}/messages/{his['id']}/reports", report)
+    await ann.must("POST", f"/rooms/{room}/invites", {})
+    await ann.must("POST", f"/rooms/{shut}/requests", {"text": f"{CANARY} let me in"})
+    await ann.must("POST", f"/rooms/{room}/read", {"seq": his["seq"]})
+    lines = [{"at": 1_800_000_000, "level": "info", "text": f"{CANARY} log"}]
+    await ann.must("POST", "/diagnostics", {"consent": True, "lines": lines})
+    archive = await fetched(ann, "/account/export")
+    acts = documents(archive, "consents.ndjson")
+    assert [(act["purpose"], act["given"]) for act in acts] == [(purpose, True), (purpose, False)]
+    (account,) = documents(archive, "account.json")
+    assert account["status"]["text"] == f"{CANARY} status"
+    assert account["push"]["time_zone"] == "Europe/Berlin"
+    assert [one["purpose"] for one in account["processing"]["objections"]] == ["typing"]
+    for name, word in (
+        ("scheduled", "later"), ("reports", "report"), ("joining", "let me in"), ("logs", "log"),
+    ):  # fmt: skip
+        (one,) = documents(archive, f"{name}.ndjson")
+        assert f"{CANARY} {word}" in json.dumps(one), name
+    (made,) = documents(archive, "invites.ndjson")
+    (read,) = documents(archive, "read.ndjson")
+    assert (made["room"], read["room"], read["read"]) == (room, room, his["seq"])
+    theirs = await fetched(bob, "/account/export")
+    everything = b"".join(theirs.read(name) for name in theirs.namelist())
+    assert CANARY.encode() not in everything
 
 
 async def test_b21_bodies_of_an_encrypted_room_are_ciphertext(there: Visit) -> None:

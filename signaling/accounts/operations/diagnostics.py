@@ -80,14 +80,13 @@ class ClientLogAnswer(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
 
 
-class Handlers:
-    """One method for each operation."""
+class Logs:
+    """Where they are kept."""
 
-    def __init__(self, store: Store, sealer: Sealer, clock: Clock, ids: Ids) -> None:
+    def __init__(self, store: Store, sealer: Sealer) -> None:
         self._store, self._sealer = store, sealer
-        self._clock, self._ids = clock, ids
 
-    def _table(self, app: str) -> Table[Kept]:
+    def table(self, app: str) -> Table[Kept]:
         return Table(
             self._store, KIND, Kept, self._sealer,
             lambda app, key, value: account_scope(value.account),
@@ -97,20 +96,31 @@ class Handlers:
     def _term(self, app: str, account: str) -> str:
         return self._sealer.blind(app, f"{KIND}:{account}")
 
+    async def of(self, app: str, account: str) -> list[Row[Kept]]:
+        """Of one account, the oldest first."""
+        term = self._term(app, account)
+        return await self.table(app).scan(app, term=term, limit=MOST_OF_ONE)
+
+
+class Handlers:
+    """One method for each operation."""
+
+    def __init__(self, logs: Logs, clock: Clock, ids: Ids) -> None:
+        self._logs, self._clock, self._ids = logs, clock, ids
+
     async def send(self, call: Call[ClientLog]) -> ClientLogHead:
         app, account, body = call.principal.app, call.principal.account or "", call.body
         if not body.consent:
             errors = [FieldError("/consent", "invalid", "Its person must agree to send it.")]
             message = "A log is taken only from whoever agrees to send it."
             raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)
-        table = self._table(app)
-        before = await table.scan(app, term=self._term(app, account), limit=MOST_OF_ONE)
-        if len(before) >= MOST_OF_ONE:
+        if len(await self._logs.of(app, account)) >= MOST_OF_ONE:
             message = f"{MOST_OF_ONE} logs of this account are there, which is the most."
             raise ClientError(Code.QUOTA_EXCEEDED, 403, message)
         now = self._clock.unix()
         lines = tuple(msgspec.structs.replace(one, text=clean_text(one.text)) for one in body.lines)
         kept = Kept(account=account, at=now, client=body.client, note=body.note, lines=lines)
+        table = self._logs.table(app)
         row = await table.create(app, self._ids.new(), kept, expires=now + STAYS)
         call.note.target = f"client_log:{row.key}"
         call.note.details["count"] = str(len(lines))
@@ -119,7 +129,9 @@ class Handlers:
     async def list(self, call: Call[None]) -> Page:
         """By age, the oldest first."""
         ask, app = call.page, call.principal.app
-        found = await self._table(app).readable(app, after=ask.after or "", limit=ask.limit + 1)
+        found = await self._logs.table(app).readable(
+            app, after=ask.after or "", limit=ask.limit + 1
+        )
         more = len(found) > ask.limit
         rows = found[: ask.limit]
         return Page(items=[_head(row) for row in rows], next=rows[-1].key if more else None)
@@ -127,22 +139,18 @@ class Handlers:
     async def get(self, call: Call[None]) -> ClientLogAnswer:
         app, key = call.principal.app, call.path["log_id"]
         try:
-            row = await self._table(app).get(app, key)
+            row = await self._logs.table(app).get(app, key)
         except (KeyDestroyed, KeyInactive):
             row = None  # its sender was erased
         if row is None:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such log.")
         call.note.target = f"client_log:{key}"
         call.note.details["account"] = row.value.account
-        head = _head(row)
-        return ClientLogAnswer(
-            id=key, account=head.account, at=head.at, expires_at=head.expires_at,
-            client=head.client, note=row.value.note, lines=row.value.lines,
-        )  # fmt: skip
+        return log_answer(row)
 
     async def delete(self, call: Call[None]) -> Reply:
         app, key = call.principal.app, call.path["log_id"]
-        if not await self._table(app).delete(app, key):
+        if not await self._logs.table(app).delete(app, key):
             raise ClientError(Code.NOT_FOUND, 404, "There is no such log.")
         call.note.target = f"client_log:{key}"
         return Reply(status=204)
@@ -157,8 +165,16 @@ def _head(row: Row[Kept]) -> ClientLogHead:
     )  # fmt: skip
 
 
+def log_answer(row: Row[Kept]) -> ClientLogAnswer:
+    head = _head(row)
+    return ClientLogAnswer(
+        id=row.key, account=head.account, at=head.at, expires_at=head.expires_at,
+        client=head.client, note=row.value.note, lines=row.value.lines,
+    )  # fmt: skip
+
+
 def operations(store: Store, sealer: Sealer, clock: Clock, ids: Ids) -> list[Operation]:
-    do = Handlers(store, sealer, clock, ids)
+    do = Handlers(Logs(store, sealer), clock, ids)
     one = "/diagnostics/{log_id}"
     staff: dict[str, Any] = {
         "auth": Auth.ROLE, "roles": STAFF, "scope": "admin", "tag": TAG,

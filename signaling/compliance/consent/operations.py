@@ -111,14 +111,14 @@ class Handlers:
         purposes = await self._consents.purposes(app)
         return ConsentsAnswer(
             standing=[one.id for one in purposes if ledger.standing(one)],
-            acts=[_act(act) for act in ledger.acts],
+            acts=[act_answer(act) for act in ledger.acts],
         )
 
     async def give(self, call: Call[ConsentWish]) -> ConsentAnswer:
         app, account = _person(call)
         ident, wish, session = call.path["purpose_id"], call.body, call.principal.session or ""
         call.note.target = f"purpose:{ident}"
-        return _act(
+        return act_answer(
             await self._consents.give(app, account, ident, wish.version, wish.sha256, session)
         )
 
@@ -126,7 +126,7 @@ class Handlers:
         app, account = _person(call)
         ident, session = call.path["purpose_id"], call.principal.session or ""
         call.note.target = f"purpose:{ident}"
-        return _act(await self._consents.withdraw(app, account, ident, session))
+        return act_answer(await self._consents.withdraw(app, account, ident, session))
 
     async def version(self, call: Call[None]) -> PurposeAnswer:
         ident = call.path["purpose_id"]
@@ -184,7 +184,7 @@ def _notice(purpose: Purpose) -> NoticeAnswer:
     )  # fmt: skip
 
 
-def _act(act: Act) -> ConsentAnswer:
+def act_answer(act: Act) -> ConsentAnswer:
     return ConsentAnswer(
         purpose=act.purpose, version=act.version, sha256=act.sha256, given=act.given,
         at=_time(act.at),

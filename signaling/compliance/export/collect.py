@@ -13,36 +13,28 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec.structs import replace
 
-from signaling.accounts.devices import Devices
 from signaling.accounts.registry import Registry
-from signaling.accounts.sessions.service import SessionService
-from signaling.chat.accounts import Accounts
-from signaling.chat.ops import CallOp, Entry, Post, React
-from signaling.chat.people import People
+from signaling.chat.ops import CallOp, Entry, Post, React, Settings, Vote
 from signaling.chat.reduce import MessageView
 from signaling.chat.room import Room
 from signaling.chat.service import Chat
+from signaling.chat.state import RANK
 from signaling.clock import Clock
 from signaling.compliance.audit.operations import RecordShown, record_shown
 from signaling.compliance.audit.reader import Filter, Reader
 from signaling.compliance.export.archive import Archive, lines, whole
 from signaling.compliance.export.contents import Contents, Wanted
 from signaling.compliance.export.documents import (
-    AccountOut,
-    DeviceOut,
     MemberOut,
     PersonOut,
-    PushOut,
     ReactionOut,
     RoomOut,
-    SessionOut,
+    VoteOut,
     schema,
 )
-from signaling.compliance.requests.operations import RequestAnswer, request_answer
-from signaling.compliance.requests.tracker import Tracker
-from signaling.delivery.push.model import Subscription
+from signaling.compliance.export.own import Own
 from signaling.files.service import Files
-from signaling.storage.table import Table
+from signaling.storage.port import Op as Stored
 
 PAGE = 200
 MOST_RECORDS = 100_000
@@ -53,38 +45,34 @@ class Collector:
     """One for each process."""
 
     chat: Chat
-    people: People
-    accounts: Accounts
     registry: Registry
-    devices: Devices
-    sessions: SessionService
+    own: Own
     files: Files
     reader: Reader
     clock: Clock
-    woken: Table[Subscription]
-    tracker: Tracker
 
     async def person(self, app: str, account: str) -> AsyncIterator[bytes]:
         """The archive of an account that was looked up before."""
         archive, wanted = Archive(), Wanted()
-        profile = await self._profile(app, account)
+        profile = await self.own.profile(app, account)
         async for data in archive.add("account.json", whole(msgspec.json.encode(profile))):
             yield data
-        rooms = await self.people.rooms_of(app, account)
+        every = await self._every(app)
+        rooms = [room for room in every if await self._concerns(room, account)]
         for room in rooms:
             async for data in self._room(archive, room, account, wanted):
                 yield data
-        reacted = lines(self._reactions(rooms, account))
-        async for data in archive.add("reactions.ndjson", reacted):
-            yield data
-        woken = lines(self._pushes(app, account))
-        async for data in archive.add("push.ndjson", woken):
-            yield data
-        asked = lines(self._asked(app, account))
-        async for data in archive.add("requests.ndjson", asked):
-            yield data
-        async for data in archive.add("audit.ndjson", lines(self._records(app, account))):
-            yield data
+        for waiting in await self.own.scheduled(app, account):
+            wanted.note(waiting.post)
+        documents: dict[str, AsyncIterator[msgspec.Struct]] = {
+            "reactions.ndjson": self._reactions(rooms, account),
+            "votes.ndjson": self._votes(rooms, account),
+            **self.own.documents(app, account, every),
+            "audit.ndjson": self._records(app, account),
+        }
+        for name, items in documents.items():
+            async for data in archive.add(name, lines(items)):
+                yield data
         async for data in self._end(archive, app, wanted, f"account:{account}"):
             yield data
 
@@ -111,6 +99,21 @@ class Collector:
 
     # Rooms
 
+    async def _every(self, app: str) -> list[Room]:
+        """All of the app's: somebody may have written in one that they left long ago."""
+        found = [await self.chat.rooms.find_there(app, i) async for i in self.chat.rooms.every(app)]
+        return [room for room in found if room is not None]
+
+    async def _concerns(self, room: Room, account: str) -> bool:
+        """Whether they are in it, or said or did anything there."""
+        if room.state.part(account) in RANK:
+            return True
+        async for stored in self._stored(room):
+            for entry in await self.chat.sealing.envelopes(room.app, room.id, stored):
+                if _is_theirs(entry, account):
+                    return True
+        return False
+
     async def _room(
         self, archive: Archive, room: Room, account: str, wanted: Wanted,
         authors: set[str] | None = None,
@@ -127,7 +130,7 @@ class Collector:
     async def _messages(
         self, archive: Archive, room: Room, account: str, wanted: Wanted, authors: set[str]
     ) -> AsyncIterator[MessageView]:
-        async for page in self._pages(room):
+        async for page in self._pages(room, account):
             posts = [entry for entry in page if _is_of(entry, account)]
             if not account:
                 posts = [entry for entry in posts if not self._withheld(archive, room, entry)]
@@ -147,64 +150,48 @@ class Collector:
         return True
 
     async def _reactions(self, rooms: Sequence[Room], account: str) -> AsyncIterator[ReactionOut]:
-        for room in rooms:
-            async for page in self._pages(room):
-                for entry in page:
-                    op = entry.op
-                    if isinstance(op, React) and entry.account == account:
-                        yield ReactionOut(
-                            room=room.id, message=op.id, emoji=op.emoji, at=entry.at, on=op.on
-                        )
+        async for room, entry in self._acts(rooms, account):
+            op = entry.op
+            if isinstance(op, React):
+                yield ReactionOut(
+                    room=room.id, message=op.id, emoji=op.emoji, at=entry.at, on=op.on
+                )
 
-    async def _pages(self, room: Room) -> AsyncIterator[list[Entry]]:
+    async def _votes(self, rooms: Sequence[Room], account: str) -> AsyncIterator[VoteOut]:
+        async for room, entry in self._acts(rooms, account):
+            op = entry.op
+            if isinstance(op, Vote):
+                yield VoteOut(room=room.id, message=op.id, choices=op.choices, at=entry.at)
+
+    async def _acts(self, rooms: Sequence[Room], account: str) -> AsyncIterator[tuple[Room, Entry]]:
+        for room in rooms:
+            async for page in self._pages(room, account):
+                for entry in page:
+                    if entry.account == account:
+                        yield room, entry
+
+    async def _pages(self, room: Room, account: str) -> AsyncIterator[list[Entry]]:
+        """Everybody's, or what is of an account: of others nothing is opened then."""
+        async for stored in self._stored(room):
+            some = stored
+            if account:
+                said = await self.chat.sealing.envelopes(room.app, room.id, stored)
+                theirs = {entry.seq for entry in said if _is_theirs(entry, account)}
+                some = [one for one in stored if one.seq in theirs]
+            yield await self.chat.sealing.open(room.app, room.id, some)
+
+    async def _stored(self, room: Room) -> AsyncIterator[Sequence[Stored]]:
         after = (await self.chat.rooms.head(room)).floor
         while stored := await room.log.read(room.app, room.id, after=after, limit=PAGE):
-            yield await self.chat.sealing.open(room.app, room.id, stored)
+            yield stored
             after = stored[-1].seq
 
-    # The account
-
-    async def _profile(self, app: str, account: str) -> AccountOut:
-        found = await self.registry.require(app, account)
-        factors = ["totp"] if found.totp is not None else []
-        factors += [f"passkey: {passkey.name}" for passkey in found.passkeys]
-        return AccountOut(
-            id=found.id, login=found.login, name=found.name, mail=found.mail, roles=found.roles,
-            created_at=_time(found.created), second_factors=tuple(factors),
-            providers=tuple(one.provider for one in found.identities),
-            devices=tuple([
-                DeviceOut(
-                    id=device.id, name=device.name, network=device.network,
-                    first_seen=_time(device.created), last_seen=_time(device.seen),
-                )
-                for device in await self.devices.list(app, account)
-            ]),
-            sessions=tuple([
-                SessionOut(
-                    id=one.id, label=one.label, device=one.device,
-                    created_at=_time(one.created_at), last_used_at=_time(one.last_used_at),
-                )
-                for one in await self.sessions.list(app, account)
-            ]),
-            own=await self.accounts.state_of(app, account),
-        )  # fmt: skip
+    # People
 
     async def _named(self, app: str, accounts: set[str]) -> AsyncIterator[PersonOut]:
         for account in sorted(accounts - {""}):
             found = await self.registry.view(app, account)
             yield PersonOut(id=account, name="" if found is None else found.name or found.login)
-
-    async def _pushes(self, app: str, account: str) -> AsyncIterator[PushOut]:
-        for row in await self.woken.scan(app, term=f"account:{account}"):
-            one = row.value
-            yield PushOut(
-                id=one.id, kind=one.kind.value, device=one.device, session=one.session,
-                endpoint=one.endpoint, token=one.token, created_at=_time(one.created),
-            )  # fmt: skip
-
-    async def _asked(self, app: str, account: str) -> AsyncIterator[RequestAnswer]:
-        for request in await self.tracker.of(app, account):
-            yield request_answer(request, self.clock.unix())
 
     async def _records(self, app: str, account: str) -> AsyncIterator[RecordShown]:
         """By the account, and about it."""
@@ -219,6 +206,12 @@ def _is_of(entry: Entry, account: str) -> bool:
     """A message of anybody, or of an account; of a call only its end knows who was there."""
     is_own = isinstance(entry.op, Post) and account in ("", entry.account)
     return is_own or isinstance(entry.op, CallOp)
+
+
+def _is_theirs(entry: Entry, account: str) -> bool:
+    if isinstance(entry.op, CallOp):
+        return account in entry.op.accounts
+    return entry.account == account and isinstance(entry.op, Post | React | Vote)
 
 
 def _alone(view: MessageView, account: str) -> MessageView:
@@ -236,12 +229,18 @@ def _called(view: MessageView) -> tuple[str, ...]:
 
 
 def _room_out(room: Room, account: str) -> RoomOut:
+    """What a room is now is its members' to know; of who is none any more, only which it was."""
     state = room.state
     members = [
         MemberOut(account=one, part=member.part, since=member.at)
         for one, member in sorted(state.members.items())
         if account in ("", one)
     ]
+    if account and state.part(account) not in RANK:
+        return RoomOut(
+            id=room.id, kind=state.kind, mode=state.mode, name="", topic="", settings=Settings(),
+            creator=None, created_at=state.created_at, members=tuple(members),
+        )  # fmt: skip
     return RoomOut(
         id=room.id, kind=state.kind, mode=state.mode, name=state.name, topic=state.topic,
         settings=state.settings, creator=state.creator, created_at=state.created_at,

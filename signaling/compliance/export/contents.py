@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from signaling.chat.bodies import FileRef, Plain
+from signaling.chat.ops import Post
 from signaling.chat.reduce import MessageView
 from signaling.compliance.export.archive import Archive
 from signaling.files.model import Stored, is_key
@@ -28,7 +29,7 @@ class Wanted:
     named: dict[str, FileRef] = field(default_factory=dict)
     sealed: dict[str, None] = field(default_factory=dict)
 
-    def note(self, view: MessageView) -> None:
+    def note(self, view: MessageView | Post) -> None:
         if isinstance(view.body, Plain):
             self.named |= {ref.id: ref for ref in view.body.files}
         elif view.body is not None:

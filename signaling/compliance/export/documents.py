@@ -4,8 +4,17 @@ account.json     the profile, devices, sessions and what is one's own
 rooms/<id>.json  a room as far as it is known to who asks
 rooms/<id>.ndjson  its messages and calls: of a person's export their own, of a room's all
 people.ndjson    of a room: who is in it or wrote in it, by name
-push.ndjson      of a person: devices that may be woken, and when
 reactions.ndjson what the person reacted with to others' messages
+votes.ndjson     what the person voted for
+push.ndjson      of a person: devices that may be woken, and when
+consents.ndjson  what the person agreed to and withdrew
+applications.ndjson  which programs may act for the person
+scheduled.ndjson posts that wait for their time
+read.ndjson      how far the person read
+reports.ndjson   what the person reported to moderators
+invites.ndjson   invitations that the person made
+joining.ndjson   rooms that the person asked to be let into
+logs.ndjson      logs of clients that the person sent
 requests.ndjson  what the person asked for about their data, and what was answered
 audit.ndjson     what the audit has about the person
 files/<id>       content of files, as it was sent
@@ -20,13 +29,21 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from signaling.accounts.operations.diagnostics import ClientLogAnswer
 from signaling.accounts.principal import Role
 from signaling.chat.account_state import AccountState
+from signaling.chat.later import Scheduled
 from signaling.chat.ops import Kind, Mode, Part, Settings
 from signaling.chat.reduce import MessageView
+from signaling.chat.reports import Outcome
+from signaling.chat.seeing import Status
+from signaling.chat.unread import Cursor
 from signaling.compliance.audit.operations import RecordShown
+from signaling.compliance.consent.operations import ConsentAnswer
 from signaling.compliance.export.archive import Manifest
 from signaling.compliance.requests.operations import RequestAnswer
+from signaling.compliance.restriction.operations import ProcessingAnswer
+from signaling.delivery.push.model import PushSettings
 
 
 class DeviceOut(Struct, frozen=True, kw_only=True):
@@ -48,7 +65,9 @@ class SessionOut(Struct, frozen=True, kw_only=True):
 
 
 class AccountOut(Struct, frozen=True, kw_only=True):
-    """`own`: drafts, saved and hidden messages, blocks, preferences, notifications."""
+    """`own`: drafts, saved and hidden messages, blocks, preferences, notifications. `processing`:
+    whether it is restricted, and what was objected to.
+    """
 
     id: str
     login: str
@@ -61,6 +80,9 @@ class AccountOut(Struct, frozen=True, kw_only=True):
     devices: tuple[DeviceOut, ...]
     sessions: tuple[SessionOut, ...]
     own: AccountState
+    status: Status | None
+    push: PushSettings
+    processing: ProcessingAnswer
 
 
 class MemberOut(Struct, frozen=True, kw_only=True):
@@ -70,7 +92,9 @@ class MemberOut(Struct, frozen=True, kw_only=True):
 
 
 class RoomOut(Struct, frozen=True, kw_only=True):
-    """Of a person's export `members` are the person alone."""
+    """Of a person's export `members` are the person alone; of a room that they are in no more
+    there is neither name nor anything else of what it is now.
+    """
 
     id: str
     kind: Kind
@@ -112,14 +136,65 @@ class ReactionOut(Struct, frozen=True, kw_only=True):
     on: bool
 
 
+class VoteOut(Struct, frozen=True, kw_only=True):
+    """All choices in a poll, by position; the newest is the one that counts."""
+
+    room: str
+    message: str
+    choices: tuple[int, ...]
+    at: datetime
+
+
+class AllowedOut(Struct, frozen=True, kw_only=True):
+    client: str
+    scopes: tuple[str, ...]
+    at: datetime
+
+
+class ReportOut(Struct, frozen=True, kw_only=True):
+    id: str
+    room: str
+    message: str
+    reason: str
+    text: str
+    at: datetime
+    outcome: Outcome
+
+
+class InviteOut(Struct, frozen=True, kw_only=True):
+    """`uses` 0: any number."""
+
+    id: str
+    room: str
+    made_at: datetime
+    expires_at: datetime
+    uses: int
+    used: int
+
+
+class JoiningOut(Struct, frozen=True, kw_only=True):
+    room: str
+    text: str
+    at: datetime
+
+
 DOCUMENTS: dict[str, type[Struct]] = {
     "manifest.json": Manifest,
     "account.json": AccountOut,
     "rooms/*.json": RoomOut,
     "rooms/*.ndjson": MessageView,
     "people.ndjson": PersonOut,
-    "push.ndjson": PushOut,
     "reactions.ndjson": ReactionOut,
+    "votes.ndjson": VoteOut,
+    "push.ndjson": PushOut,
+    "consents.ndjson": ConsentAnswer,
+    "applications.ndjson": AllowedOut,
+    "scheduled.ndjson": Scheduled,
+    "read.ndjson": Cursor,
+    "reports.ndjson": ReportOut,
+    "invites.ndjson": InviteOut,
+    "joining.ndjson": JoiningOut,
+    "logs.ndjson": ClientLogAnswer,
     "requests.ndjson": RequestAnswer,
     "audit.ndjson": RecordShown,
 }

@@ -49,36 +49,36 @@ class Handlers:
         self._restrictions, self._registry, self._chat = restrictions, registry, chat
 
     async def mine(self, call: Call[None]) -> ProcessingAnswer:
-        return _shown(await self._restrictions.of(*_person(call)))
+        return processing_answer(await self._restrictions.of(*_person(call)))
 
     async def restrict(self, call: Call[None]) -> ProcessingAnswer:
         app, account = _person(call)
         call.note.target = f"account:{account}"
-        return _shown(await self._restrictions.restrict(app, account, account))
+        return processing_answer(await self._restrictions.restrict(app, account, account))
 
     async def lift(self, call: Call[None]) -> ProcessingAnswer:
         app, account = _person(call)
         call.note.target = f"account:{account}"
-        return _shown(await self._restrictions.lift(app, account))
+        return processing_answer(await self._restrictions.lift(app, account))
 
     async def object(self, call: Call[None]) -> ProcessingAnswer:
         (app, account), purpose = _person(call), call.path["purpose_id"]
         call.note.target = f"purpose:{purpose}"
-        return _shown(await self._restrictions.object(app, account, purpose))
+        return processing_answer(await self._restrictions.object(app, account, purpose))
 
     async def withdraw(self, call: Call[None]) -> ProcessingAnswer:
         (app, account), purpose = _person(call), call.path["purpose_id"]
         call.note.target = f"purpose:{purpose}"
-        return _shown(await self._restrictions.withdraw(app, account, purpose))
+        return processing_answer(await self._restrictions.withdraw(app, account, purpose))
 
     async def restrict_other(self, call: Call[None]) -> ProcessingAnswer:
         app, account = await self._other(call)
         by = call.principal.account or ""
-        return _shown(await self._restrictions.restrict(app, account, by))
+        return processing_answer(await self._restrictions.restrict(app, account, by))
 
     async def lift_other(self, call: Call[None]) -> ProcessingAnswer:
         app, account = await self._other(call)
-        return _shown(await self._restrictions.lift(app, account))
+        return processing_answer(await self._restrictions.lift(app, account))
 
     async def _other(self, call: Call[None]) -> tuple[str, str]:
         app, account = call.principal.app, call.path["account_id"]
@@ -107,7 +107,7 @@ def _person(call: Call[Any]) -> tuple[str, str]:
     return who.app, who.account
 
 
-def _shown(processing: Processing) -> ProcessingAnswer:
+def processing_answer(processing: Processing) -> ProcessingAnswer:
     since = processing.restricted
     return ProcessingAnswer(
         restricted_at=None if since is None else _time(since), by=processing.by or None,
