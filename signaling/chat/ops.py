@@ -167,10 +167,10 @@ class Poll(_Part, frozen=True, kw_only=True):
 
 
 class Settings(_Part, frozen=True, kw_only=True):
-    """Of a room. `ttl` is the life of messages that name none; `preview` lets strangers of a public
-    room read the newest messages; `since_join` hides what was said before one came; `retention` in
-    seconds, None for the installation's rule; `receipts` whether anybody sees who has read;
-    `phi` that it holds health data, of which nothing leaves.
+    """Of a room. `ttl` is the life of messages that name none; `preview` lets notifications tell
+    what was written, to who wishes it; `since_join` hides what was said before one came;
+    `retention` in seconds, None for the installation's rule; `receipts` whether anybody sees who
+    has read; `phi` that it holds health data, of which nothing leaves.
     """
 
     join: Join = Join.INVITE

@@ -69,7 +69,8 @@ BEHAVIOURS = (
         "1.E Dialogs",
         "Rooms of each kind with owner, moderators and members; one for a pair; left, emptied and "
         "ended; custom fields; a wish to be told of each",
-        missing="A direct room is begun before its first message, not by it",
+        missing="A direct room is begun before its first message, not by it; the newest messages "
+        "of a public room are for its members alone",
         elsewhere=(
             *noun(
                 "rooms",

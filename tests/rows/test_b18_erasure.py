@@ -359,5 +359,15 @@ async def test_c20_the_audit_shows_who_was_erased_by_a_pseudonym_alone(there: Vi
     gone = await keeper.ask("POST", "/pseudonyms/lookup", {"pseudonym": pseudonym})
     assert gone.status == 404
     assert await there.recorded(auditor.token, "lookupPseudonym", "allowed")
+    for who in (bob, auditor):
+        actor = f"account:{who.id}"
+        assert await there.recorded(auditor.token, "lookupPseudonym", "denied", actor=actor)
     assert (await keeper.must("POST", "/pseudonyms/rotation"))["number"] >= 2
     assert (await keeper.ask("POST", "/pseudonyms/lookup", wish)).status == 404
+    # What is exported from then on is linked to nothing that was exported before.
+    anew = await auditor.ask("GET", "/audit/export", params=export)
+    other = json.loads(anew.text.splitlines()[0])["actor"].removeprefix("account:")
+    assert anew.status == 200 and bob.id not in anew.text
+    assert his in answer.text and his not in anew.text and other not in answer.text
+    found = await keeper.must("POST", "/pseudonyms/lookup", {"pseudonym": other})
+    assert found["account"] == bob.id
