@@ -142,7 +142,7 @@ def operations(service: Service) -> list[Operation]:
             method, path, name, summary, handler, auth=Auth.ROLE, scope="admin", tag=TAG, **more
         )
 
-    again = {"reauth": True, "rate": "sensitive", "idempotent": False}
+    again = {"reauth": True, "rate": "sensitive"}
     made = {"answer": shapes.LinkMade, "status": 201, "idempotent": False}
     gone = {"status": 204, "errors": (Code.NOT_FOUND,)}
     one = "/accounts/{account_id}"

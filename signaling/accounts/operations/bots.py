@@ -192,10 +192,11 @@ def operations(deps: Deps) -> list[Operation]:
         op("GET", one + "/tokens", "listBotTokens", "Tokens that are good", do.tokens,
            answer=BotTokenList),
         op("POST", one + "/tokens", "createBotToken", "A token, shown once", do.make,
-           body=TokenWish, answer=BotTokenAnswer, status=201, errors=(Code.CONFLICT,)),
+           body=TokenWish, answer=BotTokenAnswer, status=201, idempotent=False,
+           errors=(Code.CONFLICT,)),
         op("POST", token + "/rotation", "rotateBotToken",
            "A new token in the place of one; shown once", do.rotate, body=Rotation,
-           answer=BotTokenAnswer, status=201),
+           answer=BotTokenAnswer, status=201, idempotent=False),
         op("DELETE", token, "revokeBotToken", "Take a token back: what it opened ends",
            do.revoke, status=204),
     ]  # fmt: skip

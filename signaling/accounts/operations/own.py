@@ -195,8 +195,10 @@ def _op(method: str, path: str, name: str, summary: str, handler: Any, **more: A
     return Operation(method, path, name, summary, handler, tag=TAG, **more)
 
 
-AGAIN: dict[str, Any] = {"reauth": True, "rate": "sensitive", "idempotent": False}
-SHOWN_ONCE: dict[str, Any] = {"idempotent": False, "rate": "sensitive"}
+SENSITIVE: dict[str, Any] = {"rate": "sensitive"}
+AGAIN: dict[str, Any] = {**SENSITIVE, "reauth": True}
+SHOWN_ONCE: dict[str, Any] = {**SENSITIVE, "idempotent": False}
+AGAIN_SHOWN_ONCE: dict[str, Any] = {**AGAIN, "idempotent": False}
 GONE: dict[str, Any] = {"status": 204, "errors": (Code.NOT_FOUND,)}
 WORDS = (
     Code.PASSWORD_TOO_SHORT, Code.PASSWORD_TOO_LONG, Code.PASSWORD_COMMON,
@@ -221,15 +223,15 @@ def _profile(do: Handlers) -> list[Operation]:
            body=shapes.MailWish, status=202, errors=(Code.CONFLICT,), **AGAIN),
         _op("POST", "/account/mail/confirmation", "confirmMail", "... the link of the letter",
            do.confirm_mail, body=shapes.LinkOnly, status=204,
-           errors=(Code.LINK_INVALID, Code.NOT_FOUND), **SHOWN_ONCE),
+           errors=(Code.LINK_INVALID, Code.NOT_FOUND), **SENSITIVE),
         _op("DELETE", "/account/mail", "removeMail", "Remove my mail address", do.drop_mail,
            status=204, **AGAIN),
         _op("POST", "/account/providers/{provider_id}", "beginProviderLink",
            "Connect an outside provider", do.link_provider, answer=shapes.ProviderBegun,
-           errors=(Code.NOT_FOUND, Code.PROVIDER_REFUSED), **AGAIN),
+           errors=(Code.NOT_FOUND, Code.PROVIDER_REFUSED), **AGAIN_SHOWN_ONCE),
         _op("POST", "/account/provider-links", "linkProvider", "... and come back",
            do.provider_linked, body=shapes.LinkProviderStep, status=204,
-           errors=(Code.SIGN_IN_FAILED, Code.PROVIDER_REFUSED, Code.LOGIN_TAKEN), **SHOWN_ONCE),
+           errors=(Code.SIGN_IN_FAILED, Code.PROVIDER_REFUSED, Code.LOGIN_TAKEN), **SENSITIVE),
         _op("DELETE", "/account/providers/{provider_id}", "unlinkProvider",
            "Disconnect an outside provider", do.unlink_provider, status=204,
            errors=(Code.NOT_FOUND, Code.CONFLICT), **AGAIN),
@@ -239,7 +241,7 @@ def _profile(do: Handlers) -> list[Operation]:
 def _factors(do: Handlers) -> list[Operation]:
     return [
         _op("POST", "/account/totp", "beginTotp", "Begin with an authenticator app", do.offer_totp,
-           answer=shapes.TotpAnswer, **AGAIN),
+           answer=shapes.TotpAnswer, **AGAIN_SHOWN_ONCE),
         _op("POST", "/account/totp/confirmation", "confirmTotp", "... its first code",
            do.confirm_totp, body=shapes.CodeOnly, answer=shapes.Codes,
            errors=(Code.SIGN_IN_FAILED,), **SHOWN_ONCE),
@@ -247,9 +249,11 @@ def _factors(do: Handlers) -> list[Operation]:
            do.remove_totp, status=204, errors=(Code.NOT_FOUND, Code.SECOND_FACTOR_NEEDED),
            **AGAIN),
         _op("POST", "/account/recovery-codes", "renewRecoveryCodes", "Ten new recovery codes",
-           do.renew_codes, answer=shapes.Codes, errors=(Code.NOT_FOUND,), **AGAIN),
+           do.renew_codes, answer=shapes.Codes, errors=(Code.NOT_FOUND,),
+           **AGAIN_SHOWN_ONCE),
         _op("POST", "/account/passkeys/options", "beginPasskey", "Begin with a passkey",
-           do.passkey_options, answer=shapes.PasskeyOptions, errors=(Code.CONFLICT,), **AGAIN),
+           do.passkey_options, answer=shapes.PasskeyOptions, errors=(Code.CONFLICT,),
+           **AGAIN_SHOWN_ONCE),
         _op("POST", "/account/passkeys", "addPasskey", "... what the authenticator said",
            do.add_passkey, body=shapes.NewPasskey, answer=shapes.Codes,
            errors=(Code.SIGN_IN_FAILED, Code.CONFLICT), **SHOWN_ONCE),

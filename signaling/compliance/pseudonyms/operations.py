@@ -59,12 +59,13 @@ def operations(names: Pseudonyms, registry: Registry) -> list[Operation]:
     do = Handlers(names, registry)
     shared: dict[str, Any] = {
         "auth": Auth.ROLE, "roles": (Role.COMPLIANCE,), "scope": "admin", "reauth": True,
-        "rate": "sensitive", "recording": Recording.DURABLE, "tag": TAG, "idempotent": False,
+        "rate": "sensitive", "recording": Recording.DURABLE, "tag": TAG,
     }  # fmt: skip
     return [
         Operation(
             "POST", "/pseudonyms/lookup", "lookupPseudonym", "Whom a pseudonym stands for",
-            do.lookup, body=Lookup, answer=Found, errors=(Code.NOT_FOUND,), **shared,
+            do.lookup, body=Lookup, answer=Found, idempotent=False, errors=(Code.NOT_FOUND,),
+            **shared,
         ),
         Operation(
             "POST", "/pseudonyms/rotation", "rotatePseudonyms",

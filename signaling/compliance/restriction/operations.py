@@ -149,6 +149,6 @@ def operations(restrictions: Restrictions, registry: Registry, chat: Chat) -> li
             "DELETE", "/rooms/{room_id}/phi", "unmarkHealthRoom",
             "Say that a room holds no health data any more", do.not_health, status=204,
             auth=Auth.ROLE, roles=(Role.COMPLIANCE,), scope="admin", reauth=True,
-            recording=Recording.DURABLE, idempotent=False, errors=(Code.ROOM_NOT_FOUND,), tag=TAG,
+            recording=Recording.DURABLE, errors=(Code.ROOM_NOT_FOUND,), tag=TAG,
         ),
     ]  # fmt: skip

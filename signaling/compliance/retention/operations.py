@@ -136,7 +136,7 @@ def operations(deps: Deps, policies: Policies, holds: Holds, sweep: Sweep) -> li
         Operation(
             "POST", "/retention/dry-run", "tryRetention",
             "Count what would go now if this were the rule", do.dry_run, body=RetentionWish,
-            answer=RetentionTried, rate="export", idempotent=False, **staff,
+            answer=RetentionTried, rate="export", **staff,
         ),
         Operation(
             "GET", one, "getRoomRetention", "How long a room keeps things, and whether it is held",

@@ -223,12 +223,12 @@ def _structs(kind: Any, seen: set[int]) -> list[Any]:
 
 def administered(tag: str) -> Callable[..., Operation]:
     """Makes operations of owners and administrators: what changes something asks for a fresh proof
-    of who they are, is on record before it is answered, and is answered once.
+    of who they are, and is on record before it is answered.
     """
 
     def op(method: str, path: str, name: str, summary: str, handler: Any, **more: Any) -> Operation:
         if method != "GET":
-            more = {"recording": Recording.DURABLE, "reauth": True, "idempotent": False, **more}
+            more = {"recording": Recording.DURABLE, "reauth": True, **more}
         if "{" in path:
             more["errors"] = (Code.NOT_FOUND, *more.get("errors", ()))
         return Operation(

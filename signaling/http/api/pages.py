@@ -7,6 +7,7 @@ is there. Reads and writes files; everything else is in the modules that it asks
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,16 @@ def operation_table(operations: Sequence[Operation]) -> str:
     return "\n".join(rows)
 
 
+def unrepeated(operations: Sequence[Operation]) -> str:
+    """The POST operations that ignore an Idempotency-Key."""
+    ignoring = sorted(
+        operation.id
+        for operation in operations
+        if operation.method == "POST" and (operation.raw or not operation.idempotent)
+    )
+    return textwrap.fill(", ".join(f"`{name}`" for name in ignoring) + ".", 120)
+
+
 def _who(operation: Operation) -> str:
     who = {
         Auth.NONE: "anybody",
@@ -84,6 +95,7 @@ def files(root: Path, operations: Sequence[Operation]) -> dict[Path, str]:
     tables = {
         "operations": operation_table(operations),
         "rates": rate_table(),
+        "unrepeated": unrepeated(operations),
         "codes": code_table(),
     }
     found[reference] = fill(reference.read_text(encoding="utf-8"), tables)

@@ -51,6 +51,19 @@ async def test_a13_for_each_role_each_verb(api: Served, verb: str, role: str) ->
     assert [item.record.actor for item in found.items] == [actor]
 
 
+async def test_s4_a_retried_rotation_rotates_once(api: Served) -> None:
+    key, _ = await sealed(api)
+    who = {"Authorization": "Bearer owner", "Idempotency-Key": "rotate-1"}
+    url = f"{api.url}/api/v1/keys/{key}/rotate"
+    answers = []
+    for _ in range(2):
+        async with api.client.post(url, json={}, headers=who) as response:
+            answers.append((response.status, await response.json()))
+    assert answers[0] == answers[1] and answers[0][0] == 200
+    _, shown = await api.ask("owner", "GET", f"/keys/{key}")
+    assert len(shown["versions"]) == 2
+
+
 async def test_a12_the_life_of_a_key_over_http(api: Served) -> None:
     key, _ = await sealed(api)
     status, shown = await api.ask("owner", "POST", f"/keys/{key}/rotate", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ from signaling.errors import Code
 from signaling.http.api import Auth, Operation, asyncapi, openapi
 from signaling.http.api.explanations import EXPLANATIONS
 from signaling.http.api.openapi import codes_of
-from signaling.http.api.pages import files, fill
+from signaling.http.api.pages import files, fill, unrepeated
 from signaling.http.api.rates import RATES
 from signaling.http.api.router import check
 from signaling.http.api.typescript import types
@@ -93,6 +94,24 @@ def test_what_is_generated_is_fresh() -> None:
     assert not stale, "run python -m signaling.http.api.pages"
     listed = {path.stem for path in (ROOT / "docs" / "problems").glob("*.md")}
     assert listed == {str(code) for code in EXPLANATIONS}
+
+
+def test_only_what_must_not_be_kept_ignores_an_idempotency_key() -> None:
+    """Acts on keys, bots, webhooks, imports and mail are done once."""
+    ignoring = set(re.findall(r"`(\w+)`", unrepeated(described())))
+    once = {
+        "rotateKey", "generateKeyVersion", "rewrapKeys", "createBot", "beginMail", "confirmMail",
+        "linkProvider", "testRoute", "replayRoute", "testWebhook", "replayWebhook", "createImport",
+        "startImport", "rotatePseudonyms", "addPushSubscription", "testPushSubscription",
+    }  # fmt: skip
+    assert not ignoring & once
+    shown_once = {
+        "createWebhook", "rotateWebhookSecret", "createRoute", "createBotToken", "rotateBotToken",
+        "createKeySet", "rotateKeySet", "createOAuthClient", "renewOAuthClientSecret", "beginTotp",
+        "confirmTotp", "renewRecoveryCodes", "addPasskey", "beginPasskey", "createInvitation",
+        "createGuestLink", "createPasswordLink", "createIncomingWebhook", "beginProviderLink",
+    }  # fmt: skip
+    assert shown_once <= ignoring
 
 
 def test_marks_that_are_missing_are_noticed() -> None:
