@@ -65,13 +65,15 @@ class Links:
                 continue
         raise Unavailable("Too many people follow this link at this moment.")
 
-    async def list(self, app: str, purpose: Purpose) -> list[Row[Link]]:
+    async def page(self, app: str, purpose: Purpose, after: str, limit: int) -> list[Row[Link]]:
+        """The oldest whose ids are above `after`. The store has them by secret: all are read."""
         found: list[Row[Link]] = []
-        after = ""
-        while page := await self._rows.scan(app, term=purpose.value, after=after, limit=PAGE):
-            found += page
-            after = page[-1].key
-        return sorted(found, key=lambda row: row.value.id)
+        key = ""
+        while rows := await self._rows.scan(app, term=purpose.value, after=key, limit=PAGE):
+            later = [row for row in rows if row.value.id > after]
+            found = sorted(found + later, key=lambda row: row.value.id)[:limit]
+            key = rows[-1].key
+        return found
 
     async def withdraw(self, app: str, purpose: Purpose, ident: str) -> bool:
         for row in await self._rows.scan(app, term=f"id:{ident}"):

@@ -7,12 +7,15 @@ import io
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
 from tests.rows.house import House, Visit, visiting
 from tests.rows.test_a12_keys import key_of, someone
+
+HOME = "https://app.example/back"
 
 
 async def test_s4_openapi_31_is_served_and_every_route_is_in_it(there: Visit) -> None:
@@ -85,6 +88,32 @@ async def test_s4_an_idempotency_key_is_for_one_request(there: Visit) -> None:
     assert first.status == again.status == 200 and first.body == again.body
     other = await there.ask("POST", path, {"add": ["two"]}, token, headers=key)
     assert (other.status, other.code) == (422, "idempotency_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("path", "wish"),
+    [
+        ("/invitations", {"uses": 1}),
+        ("/guest-links", {"room": "lobby"}),
+        ("/oauth/clients", {"name": "app", "scopes": ["rooms:read"], "redirect_uris": [HOME]}),
+    ],
+)
+async def test_s4_links_and_clients_come_in_pages(
+    there: Visit, path: str, wish: dict[str, Any]
+) -> None:
+    owner = await there.owner()
+    made = [(await there.ask("POST", path, wish, owner)).body["id"] for _ in range(5)]
+    seen: list[str] = []
+    query = {"limit": "2"}
+    while True:
+        page = await there.ask("GET", path, token=owner, params=query)
+        assert page.status == 200 and len(page.body["items"]) <= 2
+        seen += [one["id"] for one in page.body["items"]]
+        if page.body["next_cursor"] is None:
+            break
+        query["cursor"] = page.body["next_cursor"]
+    assert len(seen) == len(set(seen)) and [one for one in seen if one in made] == made
+    assert (await there.ask("GET", path, token=owner, params={"limit": "101"})).status == 422
 
 
 async def test_s4_cursors_are_signed_and_lists_bounded(there: Visit) -> None:

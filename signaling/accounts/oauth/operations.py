@@ -19,11 +19,10 @@ from signaling.accounts.sessions.scopes import ALL
 from signaling.accounts.sessions.service import SessionService
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code, FieldError
-from signaling.http.api.operation import Auth, Body, Call, Operation, Recording, Reply
+from signaling.http.api.operation import Auth, Body, Call, Operation, Page, Recording, Reply
 from signaling.ids import Ids
 from signaling.storage.table import Missing, Row
 
-MOST_CLIENTS = 100
 _TAG = "OAuth"
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Uris = Annotated[list[str], Meta(max_length=redirects.MOST)]
@@ -72,12 +71,6 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     dpop: bool
     disabled: bool
     secret: str | None = None
-
-
-class ClientList(msgspec.Struct, frozen=True):
-    """Every client of the app, a hundred at most."""
-
-    items: list[ClientView]
 
 
 class ConsentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,9 +151,13 @@ class Handlers:
         self._ids = deps.ids
         self._clock = deps.clock
 
-    async def list(self, call: Call[None]) -> ClientList:
-        rows = await self._clients.rows.scan(call.principal.app, limit=MOST_CLIENTS)
-        return ClientList([_view(row.value) for row in rows])
+    async def list(self, call: Call[None]) -> Page:
+        ask = call.page
+        rows = await self._clients.rows.scan(
+            call.principal.app, after=ask.after or "", limit=ask.limit + 1
+        )
+        more = rows[ask.limit - 1].key if len(rows) > ask.limit else None
+        return Page([_view(row.value) for row in rows[: ask.limit]], next=more)
 
     async def create(self, call: Call[NewClient]) -> ClientView:
         body, app, name = call.body, call.principal.app, self._ids.new()
@@ -272,7 +269,7 @@ def operations(deps: Deps) -> list[Operation]:
     one = "/oauth/clients/{client_id}"
     return [
         op("GET", "/oauth/clients", "listOAuthClients", "Registered clients", do.list,
-           answer=ClientList, **admin),
+           answer=ClientView, paged=True, **admin),
         op("POST", "/oauth/clients", "createOAuthClient", "Register a client", do.create,
            body=NewClient, answer=ClientView, status=201, idempotent=False, **act),
         op("GET", one, "getOAuthClient", "One client", do.get, answer=ClientView,

@@ -89,7 +89,7 @@ class Handlers:
         call.note.details["role"] = " ".join(link.roles)
         return shapes.LinkMade(id=link.id, url=url)
 
-    async def invitations(self, call: Call[None]) -> shapes.Links:
+    async def invitations(self, call: Call[None]) -> Page:
         return await self._listed(call, Purpose.INVITE)
 
     async def withdraw_invitation(self, call: Call[None]) -> Reply:
@@ -109,15 +109,18 @@ class Handlers:
         call.note.details["room"] = body.room
         return shapes.LinkMade(id=link.id, url=url)
 
-    async def guest_links(self, call: Call[None]) -> shapes.Links:
+    async def guest_links(self, call: Call[None]) -> Page:
         return await self._listed(call, Purpose.GUEST)
 
     async def withdraw_guest_link(self, call: Call[None]) -> Reply:
         return await self._withdraw(call, Purpose.GUEST)
 
-    async def _listed(self, call: Call[None], purpose: Purpose) -> shapes.Links:
-        rows = await self._service.links.list(call.principal.app, purpose)
-        return shapes.Links(items=[shapes.link_answer(row.value, row.expires) for row in rows])
+    async def _listed(self, call: Call[None], purpose: Purpose) -> Page:
+        ask, app = call.page, call.principal.app
+        rows = await self._service.links.page(app, purpose, ask.after or "", ask.limit + 1)
+        more = rows[ask.limit - 1].value.id if len(rows) > ask.limit else None
+        shown = [shapes.link_answer(row.value, row.expires) for row in rows[: ask.limit]]
+        return Page(shown, next=more)
 
     async def _withdraw(self, call: Call[None], purpose: Purpose) -> Reply:
         ident = call.path["link_id"]
@@ -165,13 +168,13 @@ def operations(service: Service) -> list[Operation]:
         op("POST", "/invitations", "createInvitation", "Invite people", do.invite,
            body=shapes.Invitation, reauth=True, **made),
         op("GET", "/invitations", "listInvitations", "Invitations that are open", do.invitations,
-           answer=shapes.Links),
+           answer=shapes.LinkAnswer, paged=True),
         op("DELETE", "/invitations/{link_id}", "withdrawInvitation", "Withdraw an invitation",
            do.withdraw_invitation, **gone),
         op("POST", "/guest-links", "createGuestLink", "Let guests into a room", do.guest_link,
            body=shapes.GuestLinkWish, **made),
         op("GET", "/guest-links", "listGuestLinks", "Guest links that are open", do.guest_links,
-           answer=shapes.Links),
+           answer=shapes.LinkAnswer, paged=True),
         op("DELETE", "/guest-links/{link_id}", "withdrawGuestLink", "Withdraw a guest link",
            do.withdraw_guest_link, **gone),
         op("PATCH", "/app", "renameApp", "Name this installation", do.rename_app,

@@ -315,10 +315,6 @@ class LinkAnswer(Struct, frozen=True, kw_only=True):
     expires_at: float | None
 
 
-class Links(Struct, frozen=True, kw_only=True):
-    items: list[LinkAnswer]
-
-
 def account_answer(account: Account) -> AccountAnswer:
     return AccountAnswer(
         id=account.id,

@@ -233,10 +233,6 @@ export interface ClientChange {
   readonly disabled?: boolean;
 }
 
-export interface ClientList {
-  readonly items: readonly ClientView[];
-}
-
 export interface ClientLog {
   readonly consent: boolean;
   readonly lines: readonly Line[];
@@ -828,10 +824,6 @@ export interface LinkWish {
   readonly key?: string;
   readonly variant?: Variant;
   readonly download?: boolean;
-}
-
-export interface Links {
-  readonly items: readonly signaling_accounts_operations_shapes_LinkAnswer[];
 }
 
 export interface ListDone {
@@ -3408,8 +3400,15 @@ export interface Operations {
     method: 'GET';
     path: '/api/v1/guest-links';
     body: undefined;
-    query: undefined;
-    answer: Links;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly signaling_accounts_operations_shapes_LinkAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listHolds: {
     method: 'GET';
@@ -3471,8 +3470,15 @@ export interface Operations {
     method: 'GET';
     path: '/api/v1/invitations';
     body: undefined;
-    query: undefined;
-    answer: Links;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly signaling_accounts_operations_shapes_LinkAnswer[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listKeySets: {
     method: 'GET';
@@ -3552,8 +3558,15 @@ export interface Operations {
     method: 'GET';
     path: '/api/v1/oauth/clients';
     body: undefined;
-    query: undefined;
-    answer: ClientList;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly ClientView[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listPins: {
     method: 'GET';
