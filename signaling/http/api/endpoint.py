@@ -27,7 +27,7 @@ from signaling.accounts.principal import (
 from signaling.clock import Clock
 from signaling.compliance.audit.port import Audit, truncated
 from signaling.config import Limits
-from signaling.errors import ClientError, Code
+from signaling.errors import ClientError, Code, Refused
 from signaling.http.api import decode
 from signaling.http.api.cursor import PARAMETERS, Cursors
 from signaling.http.api.idempotency import Idempotency, Kept, Ticket, read_key
@@ -120,12 +120,16 @@ class Endpoint:
         return response
 
     async def _answer(self, call: Call[Any]) -> web.StreamResponse:
-        operation, request = self._operation, call.request
+        request = call.request
         self._check_edge(request)
         if self._reads_credentials:
-            call.principal = await self._ports.authenticator.authenticate(request)
-        fields = await self._ports.rates.take(operation.rate, operation.id, _caller(call))
-        call.fields = fields
+            try:
+                call.principal = await self._ports.authenticator.authenticate(request)
+            except Refused as error:
+                # Still a stranger, whose address is counted.
+                error.headers = {**await self._rated(call), **error.headers}
+                raise
+        call.fields = fields = await self._rated(call)
         try:
             self._authorise(call)
             if self._shaped(call):
@@ -139,6 +143,10 @@ class Endpoint:
         if type(response) is not Ready and not response.prepared:
             response.headers.update(fields)
         return response
+
+    async def _rated(self, call: Call[Any]) -> dict[str, str]:
+        operation = self._operation
+        return await self._ports.rates.take(operation.rate, operation.id, _caller(call))
 
     def _check_edge(self, request: web.Request) -> None:
         self._ports.check_transport(request)

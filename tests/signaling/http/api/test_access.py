@@ -113,6 +113,17 @@ async def test_rates_can_be_multiplied() -> None:
         assert seen == [200] * 6 + [429]
 
 
+async def test_refused_tokens_are_counted_by_address(shop: Open) -> None:
+    seen = [await shop.ask("GET", "/export", who) for who in ("gone", "x", "y", "z", "gone")]
+    assert [status for status, _, _ in seen] == [401, 401, 401, 429, 429]
+    _, body, headers = seen[-1]
+    assert (body["code"], int(headers["Retry-After"])) == ("rate_limited", 60)
+    assert seen[0][2]["RateLimit"].startswith('"export";r=2;')
+    assert "Bearer" in seen[0][2]["WWW-Authenticate"]
+    # Who is known at the same address is not held up.
+    assert (await shop.ask("GET", "/export"))[0] == 200
+
+
 async def test_the_addresses_of_a_64_are_counted_as_one() -> None:
     addresses = iter(["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::", "2001:db8::4"])
     async with opened(client_address=lambda request: next(addresses)) as shop:
