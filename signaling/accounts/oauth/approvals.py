@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from signaling.accounts.oauth import redirects
 from signaling.accounts.oauth.clients import Client
 from signaling.accounts.oauth.consents import Consents
 from signaling.accounts.principal import Principal
@@ -35,8 +36,14 @@ class Approvals:
         self._directory = directory
         self._consents = consents
 
-    async def are_given(self, principal: Principal, client: Client, scopes: frozenset[str]) -> bool:
-        """Without asking: the operator's own client, or consent that was given before."""
+    async def are_given(
+        self, principal: Principal, client: Client, scopes: frozenset[str], redirect_uri: str
+    ) -> bool:
+        """Without asking: the operator's own client, or consent that was given before. Who has no
+        secret and answers where other programs could is asked about always (RFC 8252, 8.6).
+        """
+        if not client.confidential and redirects.is_open(redirect_uri):
+            return False
         if client.trusted:
             return True
         account = principal.account or ""

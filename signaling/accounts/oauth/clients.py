@@ -36,7 +36,8 @@ class GrantType(StrEnum):
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """`trusted`: of the operator itself, so that nobody is asked for consent."""
+    """`trusted`: of the operator itself, so that nobody is asked for consent; never of a client
+    without a secret whose redirect is not https."""
 
     id: str
     name: str

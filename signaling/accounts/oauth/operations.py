@@ -113,6 +113,10 @@ def _view(client: Client, secret: str | None = None) -> ClientView:
     )
 
 
+def _is_open(uri: str) -> bool:
+    return not redirects.problem(uri) and redirects.is_open(uri)
+
+
 def check(client: Client) -> Client:
     """Raises ClientError (422) that names each field."""
     errors = [
@@ -135,6 +139,9 @@ def check(client: Client) -> Client:
     if client.introspects and not client.confidential:
         text = "Only a client with a secret may ask about tokens."
         errors.append(FieldError("/introspects", "not_confidential", text))
+    if client.trusted and not client.confidential and any(map(_is_open, client.redirect_uris)):
+        text = "Without a secret it is trusted at https redirects only."
+        errors.append(FieldError("/trusted", "not_confidential", text))
     if errors:
         message = "The client cannot be registered like that."
         raise ClientError(Code.FIELDS_INVALID, 422, message, errors=errors)

@@ -39,6 +39,11 @@ def problem(uri: str) -> str:
     return "Its scheme is neither https nor a reversed domain name such as com.example.app."
 
 
+def is_open(uri: str) -> bool:
+    """Whether another program of the device could answer there (RFC 8252 sections 8.3 and 8.6)."""
+    return urlsplit(uri).scheme != "https"
+
+
 def is_registered(uri: str, registered: Iterable[str]) -> bool:
     return any(uri == known or _same_but_port(uri, known) for known in registered)
 

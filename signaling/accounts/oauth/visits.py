@@ -78,7 +78,7 @@ class Visits:
         _about(seen, wish.client.id, wish.scopes)
         if principal is None:
             return _sign_in(request, seen)
-        if await self._approvals.are_given(principal, wish.client, wish.scopes):
+        if await self._approvals.are_given(principal, wish.client, wish.scopes, wish.redirect_uri):
             seen.details["reason"] = "trusted" if wish.client.trusted else "granted before"
             return await self._allowed(principal, wish, seen)
         return _consent(wish, query)

@@ -46,6 +46,24 @@ async def test_the_operators_own_client_asks_for_no_consent(auth: Auth) -> None:
     assert status == 303 and answer_of(location)["code"].startswith("cc_")
 
 
+@pytest.mark.parametrize("back", ["http://127.0.0.1:4711/back", "com.example.app:/back"])
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_10_7_1_an_app_that_others_could_pose_as_asks_every_time(
+    auth: Auth, back: str, trusted: bool
+) -> None:
+    uris = (back, BACK)
+    app = await auth.add("An app", redirect_uris=uris, trusted=trusted)
+    secret = await auth.add("A server", redirect_uris=uris, trusted=trusted, secret=True)
+    cookie = await auth.house.sign_in()
+    for client in (app, secret):
+        _, _, page = await auth.visit(auth.query(client, redirect_uri=back), cookie)
+        if page:
+            assert (await auth.decide(page, cookie))[0] == 303
+    assert (await auth.visit(auth.query(app, redirect_uri=back), cookie))[0] == 200
+    assert (await auth.visit(auth.query(app), cookie))[0] == 303
+    assert (await auth.visit(auth.query(secret, redirect_uri=back), cookie))[0] == 303
+
+
 async def test_a_refusal_goes_back_to_the_app(auth: Auth) -> None:
     app, cookie = await auth.add("An app"), await auth.house.sign_in()
     _, _, page = await auth.visit(auth.query(app), cookie)

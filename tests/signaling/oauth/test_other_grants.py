@@ -317,6 +317,8 @@ async def test_an_administrator_registers_a_client_that_then_works(auth: Auth) -
         {"grants": ["client_credentials"]},
         {"grants": ["password"]},
         {"introspects": True},
+        {"trusted": True, "redirect_uris": ["http://127.0.0.1/back"]},
+        {"trusted": True, "redirect_uris": [BACK, "com.example.app:/back"]},
         {"name": ""},
         {"role": "owner"},
     ],
