@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from signaling.accounts import names
 from signaling.accounts.devices import Devices
 from signaling.accounts.model import Account, Identity, Pending, Why
-from signaling.accounts.oidc import Flow, Provider, Who, check_return, location
+from signaling.accounts.oidc import (
+    Flow,
+    Metadata,
+    Provider,
+    Who,
+    check_one_of_several,
+    check_return,
+    location,
+)
 from signaling.accounts.parts import Parts, Where
 from signaling.accounts.principal import Kind, Role
 from signaling.accounts.registry import Registry
@@ -59,7 +67,7 @@ class Federation:
         provider = self._provider(provider_id)
         known = await self._devices.recognise(app, where.device_token)
         await self._throttle.arrive(app, where, known.id if known is not None else "")
-        metadata = await provider.metadata()
+        metadata = await self._metadata(provider)
         flow = Flow(
             provider=provider_id,
             state=new_secret(self._parts.entropy),
@@ -132,8 +140,14 @@ class Federation:
         if row is None or not await rows.delete(app, row.key):
             raise failed()
         provider = self._provider(row.value.provider)
-        check_return(row.value, await provider.metadata(), state, iss)
+        check_return(row.value, await self._metadata(provider), state, iss)
         return await provider.exchange(code, row.value, self._redirect), provider, row.value.account
+
+    async def _metadata(self, provider: Provider) -> Metadata:
+        metadata = await provider.metadata()
+        if len(self._providers) > 1:
+            check_one_of_several(metadata)
+        return metadata
 
     def _provider(self, ident: str) -> Provider:
         provider = self._providers.get(ident)

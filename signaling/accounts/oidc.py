@@ -101,6 +101,12 @@ def location(known: Registration, metadata: Metadata, flow: Flow, redirect: str)
     return f"{metadata.authorization_endpoint}{mark}{urlencode(query)}"
 
 
+def check_one_of_several(metadata: Metadata) -> None:
+    """All come back to one redirect, so only `iss` tells whose answer it is (RFC 9700, 4.4.2)."""
+    if not metadata.authorization_response_iss_parameter_supported:
+        raise refused("it promises no iss (RFC 9207), which several providers need")
+
+
 def check_return(flow: Flow, metadata: Metadata, state: str, iss: str | None) -> None:
     """State binds the answer to this browser; `iss` to this provider (RFC 9207 section 2.4)."""
     if not hmac.compare_digest(flow.state.encode(), state.encode()):

@@ -10,11 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
+from signaling.accounts.oidc import Metadata, Provider
 from signaling.accounts.service import Service
 from signaling.accounts.signin import State
+from signaling.egress import Egress
 from signaling.errors import Code, Unavailable
 from tests.peers import oidc_provider
-from tests.signaling.accounts.provider_house import REDIRECT, asked
+from tests.signaling.accounts.provider_house import REDIRECT, asked, registered
 from tests.signaling.accounts.rig import APP, PASSWORD, Rig, where
 from tests.signaling.accounts.served import served
 from tests.signaling.accounts.test_sign_in import refusal, signed, with_totp
@@ -173,3 +175,44 @@ async def test_over_http_from_the_page_to_the_session(
         )
         assert new.status == 204
         assert (await api.sign_in(me["login"])).status == 200
+
+
+class Told(Provider):
+    """Its metadata is at hand."""
+
+    promises = True
+
+    async def metadata(self) -> Metadata:
+        issuer = self.known.issuer
+        return Metadata(
+            issuer,
+            f"{issuer}/authorize",
+            f"{issuer}/token",
+            f"{issuer}/keys",
+            authorization_response_iss_parameter_supported=self.promises,
+        )
+
+
+class Silent(Told):
+    promises = False
+
+
+@ONE_STORE
+async def test_10_2_2_one_of_several_providers_is_asked_only_if_it_promises_its_name(
+    rig: Rig,
+) -> None:
+    egress = Egress([])
+    told = Told(registered("https://told.example"), egress, rig.clock)
+    known = replace(registered("https://silent.example"), id="silent")
+    silent = Silent(known, egress, rig.clock)
+    both = Service(rig.parts, rig.registry, rig.sessions, rig.sessions, [told, silent]).federation
+    alone = Service(rig.parts, rig.registry, rig.sessions, rig.sessions, [silent]).federation
+    assert (await both.begin(APP, "id", where())).location.startswith("https://told.example/")
+    caught = await refusal(both.begin(APP, "silent", where()))
+    assert caught.code is Code.PROVIDER_REFUSED and "RFC 9207" in caught.message
+    # A trip that began while it was the only one does not end among several.
+    begun = await alone.begin(APP, "silent", where())
+    state = parse_qs(urlsplit(begun.location).query)["state"][0]
+    caught = await refusal(both.finish(APP, begun.ticket, state, "code", None, where()))
+    assert caught.code is Code.PROVIDER_REFUSED and "RFC 9207" in caught.message
+    await egress.close()
