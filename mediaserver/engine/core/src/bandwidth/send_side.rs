@@ -54,6 +54,9 @@ pub struct SendSide {
     clock: i64,
     last_increase: Time,
     last_decrease: Option<Time>,
+    /// How long the last decrease takes to show: what waited in the queue then arrives first. None
+    /// for the small one for a probe's own queue.
+    shows: u64,
     congested: Option<Time>,
     /// Rate at which the path was last full; near it the estimate climbs slowly.
     capacity: Option<f64>,
@@ -62,8 +65,6 @@ pub struct SendSide {
     confirming: bool,
     /// Video is paused: what lets it flow again counts at once.
     eager: bool,
-    /// The last decrease was the small one for a probe's own queue.
-    lenient: bool,
 }
 
 impl SendSide {
@@ -84,12 +85,12 @@ impl SendSide {
             clock: 0,
             last_increase: Time::ZERO,
             last_decrease: None,
+            shows: 0,
             congested: None,
             capacity: None,
             capacity_at: Time::ZERO,
             confirming: false,
             eager: false,
-            lenient: false,
         }
     }
 
@@ -249,10 +250,9 @@ impl SendSide {
 
     fn overuse(&mut self, now: Time) {
         self.last_increase = now;
-        let show = u64::from(!self.lenient) * 2 * self.trend.standing();
         if self
             .last_decrease
-            .is_some_and(|at| now.since(at) < REACTION + show)
+            .is_some_and(|at| now.since(at) < REACTION + self.shows)
         {
             return;
         }
@@ -260,7 +260,7 @@ impl SendSide {
         self.last_decrease = Some(now);
         let probed = self.prober.disturbed(now) && !self.floods();
         self.prober.congested(now);
-        self.lenient = probed;
+        self.shows = u64::from(!probed) * 2 * self.trend.standing();
         if probed {
             // The queue is the probe's: it says where the path ends, not that media fills it.
             let keep = self

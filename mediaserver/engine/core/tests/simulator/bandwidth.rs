@@ -358,7 +358,7 @@ fn video_comes_back_soon_after_a_pause() {
         let healed = world.now;
         world.run(6 * SECONDS);
         let got = frames(&world.clients[1].sinks[&20], healed, world.now);
-        assert!(got >= 60, "{got} frames in 6 s after the path healed");
+        assert!(got >= 50, "{got} frames in 6 s after the path healed");
     }
 }
 

@@ -40,6 +40,16 @@ fn native_call(seed: u64, rates: &[u64]) -> World {
     world
 }
 
+/// Receiver and server sleep now and then, feedback comes in batches: what a busy machine shows an
+/// estimator.
+fn be_busy(world: &mut World) {
+    world.naps.longest = 60 * MILLIS;
+    world.up[0].stalls = 60 * MILLIS;
+    world.down[1].stalls = 80 * MILLIS;
+    world.down[1].jitter = 5 * MILLIS;
+    world.clients[1].feedback_every = 100 * MILLIS;
+}
+
 fn lost_audio(sink: &Sink, since: Time, until: Time) -> f64 {
     audio_loss(sink, since, until) * 100.0
 }
@@ -73,17 +83,12 @@ fn a_narrow_path_gets_the_low_layer_whole_and_all_audio() {
     }
 }
 
-/// Receiver and server sleep now and then, feedback comes in batches: what a busy machine shows an
-/// estimator. A train that is had all at once must not pass for a wide path.
+/// A train that is had all at once must not pass for a wide path.
 #[test]
 fn a_narrow_path_of_a_busy_machine_loses_no_audio_either() {
     for seed in seeds() {
         let mut world = native_call(seed, &[300_000]);
-        world.naps.longest = 60 * MILLIS;
-        world.up[0].stalls = 60 * MILLIS;
-        world.down[1].stalls = 80 * MILLIS;
-        world.down[1].jitter = 5 * MILLIS;
-        world.clients[1].feedback_every = 100 * MILLIS;
+        be_busy(&mut world);
         world.run(8 * SECONDS);
         let settled = world.now;
         world.run(20 * SECONDS);
@@ -92,5 +97,38 @@ fn a_narrow_path_of_a_busy_machine_loses_no_audio_either() {
         assert!(lost <= 0.5, "audio lost {lost:.2} %");
         let got = frames(&sinks[&20], settled, world.now);
         assert!(got >= 270, "{got} of 300 frames");
+    }
+}
+
+/// A deep queue hides for long that too much is sent: audio waits in it, or is pushed out of it.
+#[test]
+fn a_path_that_shrinks_is_not_kept_full() {
+    for seed in seeds() {
+        for (queue, busy) in [(500, false), (1_000, false), (1_000, true), (2_000, true)] {
+            let mut world = native_call(seed, &[2_000_000]);
+            world.up[1].rate = 0;
+            world.down[1].queue = queue * MILLIS;
+            if busy {
+                be_busy(&mut world);
+            }
+            world.run(12 * SECONDS + seed % 27 * 37 * MILLIS);
+            let shrunk = world.now;
+            let sink = &world.clients[1].sinks[&20];
+            assert_eq!(layers(sink, shrunk - SECONDS), vec![2_020]);
+            world.down[1].rate = 300_000;
+            world.run(5 * SECONDS);
+            let lost = lost_audio(&world.clients[1].sinks[&10], shrunk, world.now);
+            assert!(lost < 5.0, "queue {queue}: audio lost {lost:.1} %");
+            world.down[1].worst_wait = 0;
+            world.run(5 * SECONDS);
+            let sink = &world.clients[1].sinks[&20];
+            assert_eq!(
+                layers(sink, shrunk + 4 * SECONDS),
+                vec![2_000],
+                "a low layer"
+            );
+            let wait = world.down[1].worst_wait / MILLIS;
+            assert!(wait < 250, "queue {queue}: a packet waited {wait} ms");
+        }
     }
 }
