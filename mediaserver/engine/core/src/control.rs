@@ -1,6 +1,7 @@
 //! RTCP that comes in: what publishers say of their clocks, what subscribers say of our packets.
 //! Every number in it is a claim; none may cost more than its share, or touch foreign streams.
 
+use crate::bandwidth::send_side::CROWDED;
 use crate::core::Core;
 use crate::drops::Drop;
 use crate::egress::feed::Anchor;
@@ -206,7 +207,11 @@ impl Core {
         }
         entry.sent.nacks += 1;
         let highest = entry.rewriter.next_out().wrapping_sub(1);
-        let rtt = transport.rtt_or_guess();
+        let queued = transport.bandwidth.queued();
+        if queued >= CROWDED && entry.has_left(sequence) {
+            return Err(Drop::NackTooOld);
+        }
+        let trip = (transport.rtt_or_guess(), queued);
         let loss = transport.bandwidth.loss_of_stream(entry.sent.loss);
         let repair = self.cfg.limits.repair.at(loss);
         let numbers = (sequence, highest);
@@ -214,7 +219,7 @@ impl Core {
         let mut record: Record =
             entry
                 .history
-                .answer(now, subscription, numbers, rtt, repair, limit)?;
+                .answer(now, subscription, numbers, trip, repair, limit)?;
         record.flags |= if entry.identical { AGAIN } else { RTX };
         if !enqueue_again(transport, index, record, &mut self.dirty) {
             return Err(Drop::QueueOverflow);

@@ -172,6 +172,11 @@ impl Bandwidth {
         last.is_some_and(|at| now.since(at) < CONGESTED)
     }
 
+    /// How long every packet waits on the path, beyond its delay; microseconds.
+    pub fn queued(&self) -> u64 {
+        self.send_side.as_ref().map_or(0, |s| s.queued())
+    }
+
     /// Nothing is known of the path yet.
     pub fn is_opening(&self, now: Time) -> bool {
         self.send_side.as_ref().is_some_and(|s| s.is_opening(now)) && !self.deaf

@@ -32,8 +32,8 @@ const OPENING_TIME: u64 = SECONDS;
 /// A first sign of a queue after this long is answered gently, when it is known what the path carries.
 const CAPACITY_CALM: f64 = 0.9;
 const CALM: u64 = SECONDS;
-/// On top of such a queue a train could be what overflows it.
-const CROWDED: u64 = 100 * MILLIS;
+/// On top of such a queue a train could be what overflows it, and answers to NACK what keeps it full.
+pub const CROWDED: u64 = 100 * MILLIS;
 /// Period of the feedback clock: 24 bits of 64 ms.
 const CLOCK_PERIOD: i64 = (1 << 24) * 64_000;
 
@@ -105,6 +105,11 @@ impl SendSide {
 
     pub fn congested_at(&self) -> Option<Time> {
         self.congested
+    }
+
+    /// How long every packet waits on the path, beyond its delay; microseconds.
+    pub fn queued(&self) -> u64 {
+        self.trend.standing()
     }
 
     pub fn inherent_loss(&self, now: Time) -> f64 {

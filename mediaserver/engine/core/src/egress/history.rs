@@ -192,7 +192,7 @@ impl History {
         now: Time,
         index: u32,
         (sequence, highest): (u16, u64),
-        rtt: u64,
+        (rtt, queued): (u64, u64),
         repair: Repair,
         path: &mut RateLimit,
     ) -> Result<Record, Drop> {
@@ -207,9 +207,12 @@ impl History {
         let at = self.index(seq);
         let entry = self.entries[at].as_mut().filter(|e| e.seq == seq as u32);
         let entry = entry.ok_or(Drop::NackTooOld)?;
-        let patience =
-            if entry.times == 0 { rtt / 2 } else { rtt }.clamp(5 * MILLIS, IN_FLIGHT * 5);
-        if entry.times >= repair.times || entry.age(now) < patience.min(100 * MILLIS) {
+        let patience = match entry.times {
+            0 => (rtt / 2).min(5 * IN_FLIGHT),
+            // What was sent again waits like everything else.
+            _ => rtt.min(5 * IN_FLIGHT).max(queued),
+        };
+        if entry.times >= repair.times || entry.age(now) < patience.clamp(5 * MILLIS, SECONDS) {
             return Err(Drop::NackRepeated);
         }
         let cost = u64::from(entry.size) + 40;

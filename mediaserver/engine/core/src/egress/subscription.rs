@@ -69,6 +69,8 @@ pub struct Subscription {
     pub rich: u8,
     /// Some of what waited was thrown away (see `withdraw`).
     pub withdrawn: bool,
+    /// Number of the first packet since the last switch.
+    pub switched: u64,
     /// The remote has reported on our SSRC, so it knows which section it belongs to.
     pub confirmed: bool,
     pub clock_rate: u32,
@@ -120,6 +122,7 @@ impl Subscription {
             lean: false,
             rich: 0,
             withdrawn: false,
+            switched: 0,
             confirmed: false,
             clock_rate,
             sent: Sent::default(),
@@ -168,6 +171,7 @@ impl Subscription {
         );
         self.rtx_seq = first_number(rng);
         self.history = History::default();
+        self.switched = 0;
         self.confirmed = false;
         self.selector.restart();
     }
@@ -208,6 +212,7 @@ impl Subscription {
                 self.rewriter.switch(now, encoding, facts, aligned);
                 self.sent.switches += 1;
                 let numbers = self.rewriter.forward(now, encoding, facts);
+                self.switched = numbers.map_or(self.switched, |n| n.seq);
                 (
                     numbers
                         .map(|n| self.record(now, index, encoding, (facts, len), n, marker, route)),
@@ -266,6 +271,13 @@ impl Subscription {
         if self.nacks && !record.has(FILL) {
             self.history.push(now, record, share);
         }
+    }
+
+    /// Before the last switch: a receiver needs it no more once the switch's keyframe is there.
+    pub fn has_left(&self, sequence: u16) -> bool {
+        let newest = self.rewriter.next_out().saturating_sub(1);
+        let back = u64::from((newest as u16).wrapping_sub(sequence));
+        newest.saturating_sub(back) < self.switched
     }
 
     fn forwards(&self, encoding: u8) -> bool {

@@ -1,12 +1,14 @@
 //! A subscriber whose path carries hardly more than the low layer and audio, with media as native
 //! clients send it: redundant audio, uneven frames, a bottleneck that drops what waits too long.
 
+use std::collections::BTreeMap;
+
 use sotto_engine_core::time::{MILLIS, SECONDS, Time};
 
 use crate::bandwidth::{audio_loss, frames};
 use crate::client::Sink;
 use crate::forwarding::{assert_continuous, layers};
-use crate::source::Source;
+use crate::source::{Source, read_stamp};
 use crate::specs;
 use crate::world::{World, seeds};
 
@@ -100,11 +102,32 @@ fn a_narrow_path_of_a_busy_machine_loses_no_audio_either() {
     }
 }
 
-/// A deep queue hides for long that too much is sent: audio waits in it, or is pushed out of it.
+/// Milliseconds until a keyframe of `encoder` was there with all its packets.
+fn decodable(sink: &Sink, since: Time, encoder: u32) -> Option<u64> {
+    let mut frames: BTreeMap<u32, (u8, Time)> = BTreeMap::new();
+    for got in sink.packets.values().filter(|g| g.at >= since) {
+        let stamp = read_stamp(&got.payload).filter(|s| s.encoder == encoder && s.key);
+        let Some(stamp) = stamp else { continue };
+        let (missing, last) = frames.entry(stamp.frame).or_insert((stamp.count, since));
+        *missing -= 1;
+        *last = (*last).max(got.at);
+    }
+    let whole = frames.values().filter(|(missing, _)| *missing == 0);
+    whole.map(|(_, last)| last.since(since) / MILLIS).min()
+}
+
+/// A deep queue hides for long that too much is sent: audio waits in it, or is pushed out of it, and
+/// so is the keyframe of the smaller picture.
 #[test]
 fn a_path_that_shrinks_is_not_kept_full() {
     for seed in seeds() {
-        for (queue, busy) in [(500, false), (1_000, false), (1_000, true), (2_000, true)] {
+        for (queue, busy) in [
+            (500, false),
+            (500, true),
+            (1_000, false),
+            (1_000, true),
+            (2_000, true),
+        ] {
             let mut world = native_call(seed, &[2_000_000]);
             world.up[1].rate = 0;
             world.down[1].queue = queue * MILLIS;
@@ -126,6 +149,11 @@ fn a_path_that_shrinks_is_not_kept_full() {
                 layers(sink, shrunk + 4 * SECONDS),
                 vec![2_000],
                 "a low layer"
+            );
+            let whole = decodable(sink, shrunk, 2_000).unwrap_or(u64::MAX);
+            assert!(
+                whole < 3_000,
+                "queue {queue}: the low layer after {whole} ms"
             );
             let wait = world.down[1].worst_wait / MILLIS;
             assert!(wait < 250, "queue {queue}: a packet waited {wait} ms");
