@@ -9,4 +9,5 @@ pub mod record;
 pub mod redundancy;
 pub mod rewrite;
 pub mod ring;
+pub mod routes;
 pub mod subscription;

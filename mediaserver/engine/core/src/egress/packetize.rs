@@ -5,7 +5,8 @@
 use crate::egress::feed::{Feed, FeedEncoding};
 use crate::egress::record::{AGAIN, FILL, MARKER, PROBE, RTX, Record, STRIP_RED};
 use crate::egress::redundancy::Older;
-use crate::egress::subscription::{Route, Subscription};
+use crate::egress::routes::Route;
+use crate::egress::subscription::Subscription;
 use crate::packet::Facts;
 use crate::spec::{Extensions, Kind};
 use crate::time::Time;
