@@ -4,6 +4,7 @@
 
 pub mod acked;
 pub mod allocator;
+pub mod clock;
 pub mod history;
 pub mod lean;
 pub mod loss;

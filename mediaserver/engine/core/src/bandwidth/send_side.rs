@@ -4,6 +4,7 @@
 
 use crate::bandwidth::Sort;
 use crate::bandwidth::acked::AckedRate;
+use crate::bandwidth::clock::ArrivalClock;
 use crate::bandwidth::history::SentPackets;
 use crate::bandwidth::loss::{LossController, Rates, Verdict};
 use crate::bandwidth::probe::{Prober, Proof};
@@ -34,8 +35,6 @@ const CAPACITY_CALM: f64 = 0.9;
 const CALM: u64 = SECONDS;
 /// On top of such a queue a train could be what overflows it, and answers to NACK what keeps it full.
 pub const CROWDED: u64 = 100 * MILLIS;
-/// Period of the feedback clock: 24 bits of 64 ms.
-const CLOCK_PERIOD: i64 = (1 << 24) * 64_000;
 
 pub struct SendSide {
     min: u64,
@@ -50,8 +49,7 @@ pub struct SendSide {
     /// Packets of the opening train, and when its first was sent.
     opening: usize,
     opened: Option<Time>,
-    last_arrival: Option<i64>,
-    clock: i64,
+    clock: ArrivalClock,
     last_increase: Time,
     last_decrease: Option<Time>,
     /// How long the last decrease takes to show: what waited in the queue then arrives first. None
@@ -81,8 +79,7 @@ impl SendSide {
             prober: Prober::default(),
             opening: OPENING,
             opened: None,
-            last_arrival: None,
-            clock: 0,
+            clock: ArrivalClock::default(),
             last_increase: Time::ZERO,
             last_decrease: None,
             shows: 0,
@@ -100,7 +97,7 @@ impl SendSide {
 
     /// Any feedback came.
     pub fn heard(&self) -> bool {
-        self.last_arrival.is_some()
+        self.clock.runs()
     }
 
     pub fn congested_at(&self) -> Option<Time> {
@@ -178,7 +175,7 @@ impl SendSide {
             packet.fate = 2;
             let packet = *packet;
             received += 1;
-            let arrival = self.unwrap(arrival);
+            let arrival = self.clock.unwrap(arrival);
             self.acked.add(arrival, usize::from(packet.size));
             self.trend.add(packet.sent_at(now), arrival);
             if packet.probe {
@@ -191,15 +188,6 @@ impl SendSide {
             self.update(now);
         }
         lies
-    }
-
-    /// Arrival on an endless clock.
-    fn unwrap(&mut self, arrival: i64) -> i64 {
-        let last = self.last_arrival.unwrap_or(arrival);
-        let step = (arrival - last + CLOCK_PERIOD / 2).rem_euclid(CLOCK_PERIOD) - CLOCK_PERIOD / 2;
-        self.last_arrival = Some(arrival);
-        self.clock += step;
-        self.clock
     }
 
     fn update(&mut self, now: Time) {
