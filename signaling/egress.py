@@ -34,7 +34,15 @@ CARRIERS = tuple(
     )
 )  # fmt: skip
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-CROSS_ORIGIN_DROPS = frozenset({"authorization", "cookie", "dpop"})
+# The redirects that keep method and body (RFC 9110 sections 15.4.8 and 15.4.9).
+REDIRECTS_KEEPING = frozenset({307, 308})
+# What proves who sends: another origin could show it to the first one as its own.
+CROSS_ORIGIN_DROPS = frozenset(
+    {
+        "authorization", "cookie", "dpop",
+        "webhook-id", "webhook-timestamp", "webhook-signature",
+    }
+)  # fmt: skip
 CONNECTIONS = 20
 
 
@@ -149,18 +157,21 @@ class Egress:
         seconds: float = 10.0,
         redirects: int = 0,
     ) -> Answer:
-        """One exchange. Raises EgressRefused, EgressFailed; `most` bounds the answer's body."""
+        """One exchange. Raises EgressRefused, EgressFailed; `most` bounds the answer's body, and
+        `seconds` all of it. Up to `redirects` are followed: never from https to http, nor from the
+        public to an exception of the operator; what has a body only where method and body stay.
+        """
         fields = {"Accept-Encoding": "identity", **(headers or {})}
         try:
             async with asyncio.timeout(seconds):
                 where = _checked(url)
+                way = await self._way(where)
                 for _ in range(redirects + 1):
-                    answer = await self._once(method, where, fields, body, most)
-                    if answer.status not in REDIRECTS or "location" not in answer.headers:
+                    answer = await self._once(way, method, where, fields, body, most)
+                    moved = answer.status in REDIRECTS and "location" in answer.headers
+                    if not redirects or not moved:
                         return answer
-                    if method not in ("GET", "HEAD") or not redirects:
-                        return answer
-                    there = _checked(str(where.join(URL(answer.headers["location"]))))
+                    there, way = await self._onward(method, where, way, answer)
                     if there.origin() != where.origin():
                         fields = {
                             name: value
@@ -171,6 +182,21 @@ class Egress:
                 raise EgressRefused("too many redirects")
         except TimeoutError:
             raise EgressFailed(f"no answer within {seconds} s") from None
+
+    async def _onward(self, method: str, where: URL, way: _Way, answer: Answer) -> tuple[URL, _Way]:
+        """Where a redirect leads. Raises EgressRefused, EgressFailed."""
+        try:
+            if method not in ("GET", "HEAD") and answer.status not in REDIRECTS_KEEPING:
+                raise EgressRefused("what has a body moves on by 307 and 308 only")
+            there = _checked(str(where.join(_parsed(answer.headers["location"]))))
+            if where.scheme == "https" and there.scheme != "https":
+                raise EgressRefused("from https to http")
+            onward = await self._way(there)
+            if way is self._ways[-1] and onward is not way:
+                raise EgressRefused("from the public to what egress.allow names")
+        except EgressRefused as error:
+            raise EgressRefused(f"a redirect ({answer.status}): {error}") from error
+        return there, onward
 
     async def place(self, host: str, port: int, *, plain: bool = False) -> Place:
         """Where to connect for what is no HTTP: an address that may be called, looked up now, and
@@ -232,9 +258,14 @@ class Egress:
             raise EgressFailed(type(error).__name__) from error
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, most: int
+        self,
+        way: _Way,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        most: int,
     ) -> Answer:
-        way = await self._way(url)
         if way.session.closed:
             raise EgressFailed("the server is stopping")
         try:
@@ -276,10 +307,17 @@ class Egress:
         return [ipaddress.ip_address(one["host"].partition("%")[0]) for one in found]
 
 
+def _parsed(text: str) -> URL:
+    try:
+        return URL(text)
+    except ValueError as error:
+        raise EgressRefused("not a URL") from error
+
+
 def _checked(text: str) -> URL:
     """Only http and https, with a host, without a user name (RFC 3986 section 3.2.1)."""
+    url = _parsed(text)
     try:
-        url = URL(text)
         port = url.port
     except ValueError as error:
         raise EgressRefused("not a URL") from error

@@ -1,8 +1,9 @@
 """Events by POST: one as `application/cloudevents+json`, several as a batch of them, signed.
 
 Structured mode of CloudEvents' HTTP binding (sections 3.2 and 3.3); signatures of Standard
-Webhooks. The address is guarded where it is connected to (`signaling.egress`); no redirect is
-followed, since a POST that moves on may end anywhere.
+Webhooks. The address is guarded where it is connected to (`signaling.egress`), and so is each of
+the few redirects. Another origin gets the events without a signature: it names no receiver, so who
+has it could show the same request to the first one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SECONDS = 12.0
 # Nobody reads what a receiver says; more than this is an answer of somebody else.
 MOST_ANSWER = 64 * 1024
 MOST_WAIT = 3600.0
+# As many as others of its kind follow.
+REDIRECTS = 3
 
 
 class HttpsSink:
@@ -49,8 +52,9 @@ class HttpsSink:
         }
         try:
             answer = await self._egress.fetch(
-                "POST", one.to.url, headers=fields, body=body, most=MOST_ANSWER, seconds=SECONDS
-            )
+                "POST", one.to.url, headers=fields, body=body, most=MOST_ANSWER, seconds=SECONDS,
+                redirects=REDIRECTS,
+            )  # fmt: skip
         except EgressRefused as error:
             return Retry(0.0, f"refused: {error}")
         except EgressFailed as error:
