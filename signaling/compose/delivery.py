@@ -21,6 +21,7 @@ from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.sender import EventSender
 from signaling.delivery.sinks.open import open_sinks
 from signaling.delivery.subscriptions import Subscriptions
+from signaling.delivery.telling import Telling
 from signaling.egress import Egress
 from signaling.http.api.operation import Operation
 
@@ -78,7 +79,8 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     )
     sinks = open_sinks(egress, core.clock)
     patience = settings.disable_after_days * DAY
-    sender = EventSender(subscriptions, feed.events, sinks, core.audit, core.clock, patience)
+    telling = Telling(chat, feed.event, core.clock, settings.batch_bytes)
+    sender = EventSender(subscriptions, telling.events, sinks, core.audit, core.clock, patience)
     bury = settings.dead_letter_days * DAY
     limits = Limits(
         give_up_s=max(GIVE_UP_DAYS * DAY, 2 * patience), bury_s=bury,

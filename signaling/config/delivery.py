@@ -41,7 +41,7 @@ class DeliveryRoute(Section, frozen=True):
     phi: Annotated[
         bool, Meta(description="Also of rooms that hold health data. No API can say so.")
     ] = False
-    batch: Annotated[int, Meta(ge=1, le=1000)] = 100
+    batch: Annotated[int, Meta(ge=1, le=10_000)] = 100
     batch_seconds: Annotated[
         float, Meta(ge=0, le=300, description="So long do fewer than `batch` wait for more.")
     ] = 0.0
@@ -65,6 +65,17 @@ class Delivery(Section, frozen=True):
     retry_most_seconds: Annotated[
         float, Meta(ge=1, le=3600, description="The longest wait between two tries.")
     ] = 900.0
+    batch_bytes: Annotated[
+        int,
+        Meta(
+            ge=64 * 1024,
+            le=64 * 1024 * 1024,
+            description=(
+                "The most of one batch; what does not fit goes with the next one. Of up to 16 "
+                "batches at once this much memory is used, a few times."
+            ),
+        ),
+    ] = 4 * 1024 * 1024
     incoming_per_minute: Annotated[
         int, Meta(ge=1, le=6000, description="Messages that one incoming webhook takes.")
     ] = 60

@@ -14,8 +14,7 @@ from signaling.config.delivery import DeliveryRoute
 from signaling.delivery import signing
 from signaling.delivery.events import EventFilter
 from signaling.delivery.outbox import DurableOutbox
-from signaling.delivery.sinks.aws import MOST_SQS
-from signaling.delivery.subscriptions import Subscription, Subscriptions, To
+from signaling.delivery.subscriptions import Subscription, Subscriptions, To, bounded
 from signaling.errors import ConfigError
 from signaling.storage.port import Conflict
 
@@ -57,7 +56,7 @@ def routes_of(tables: Sequence[DeliveryRoute], now: float) -> dict[str, Subscrip
             id=ident, kind="route", name=table.id, to=to, created=now,
             since=int(now * 1000) / 1000, room=table.room or None, filter=wanted,
             transient=table.transient, phi=table.phi,
-            batch=min(table.batch, MOST_SQS) if table.type == "sqs" else table.batch,
+            batch=bounded(to, table.batch),
             batch_seconds=table.batch_seconds,
         )  # fmt: skip
     return found

@@ -352,26 +352,3 @@ class Feed:
             return recent[:READ]
         stored = await room.log.read(room.app, room.id, after=after, limit=READ)
         return await self._chat.sealing.open(room.app, room.id, stored)
-
-    # What was put, when it is sent
-
-    async def events(
-        self, app: str, one: Subscription, items: Sequence[Item]
-    ) -> list[CloudEvent | dict[str, Any]]:
-        """Of items, without those that were erased or whose room is gone."""
-        found: list[CloudEvent | dict[str, Any]] = []
-        for item in items:
-            place = msgspec.json.decode(item.body, type=Place)
-            if place.event is not None:
-                found.append(place.event)
-                continue
-            try:
-                room = await self._chat.rooms.find(app, place.room)
-            except KeyDestroyed:
-                continue
-            if room is None:
-                continue
-            for entry in await self._chat.rooms.entries(room, [place.seq]):
-                event = self.event(one, room, entry)
-                found += [] if event is None else [event]
-        return found

@@ -54,7 +54,9 @@ class Unsure:
 
 @dataclass(slots=True, eq=False)
 class State:
-    """A lane as this process knows it; `at` is when to look at it next, monotonic."""
+    """A lane as this process knows it; `at` is when to look at it next, monotonic. `left`: the
+    last batch was too much at once, and what is left of it waits for nothing.
+    """
 
     shelf: Shelf
     app: str
@@ -65,6 +67,7 @@ class State:
     position: int = 0
     done: int = 0
     single: int = 0
+    left: bool = False
     again: bool = False
     found: deque[tuple[int, Item]] = field(default_factory=deque)
     unsure: deque[Unsure] = field(default_factory=deque)

@@ -49,9 +49,11 @@ class Outcomes:
         """The seconds until the next batch."""
         assert state.row is not None
         lane = state.row.value
-        numbers = [number for number, _ in batch]
         if isinstance(outcome, Delivered):
-            await self._delivered(state, numbers, outcome)
+            taken = len(batch) if outcome.taken is None else outcome.taken
+            state.found.extendleft(reversed(batch[taken:]))
+            state.left = taken < len(batch)
+            await self._delivered(state, [number for number, _ in batch[:taken]], outcome)
             return 0.0
         if isinstance(outcome, Gone):
             log.info("a %s is gone: %s", lane.kind, outcome.reason)

@@ -43,9 +43,11 @@ class Item(Struct, frozen=True, kw_only=True):
 class Delivered(Struct, frozen=True):
     """The receiver has it. With `settle_s` it may still lose what it got within so long (syslog
     acknowledges nothing): the items are kept until then, and go again after a `Settling.epoch`.
+    With `taken` it was too much at once: so many of the first went, and the others are next.
     """
 
     settle_s: float = 0.0
+    taken: int | None = None
 
 
 class Retry(Struct, frozen=True):

@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from signaling.clock import Clock
 from signaling.compliance.audit.port import Audit, AuditEvent
-from signaling.delivery.events import CloudEvent
 from signaling.delivery.port import Dead, Delivered, Gone, Item, Outcome, Retry
 from signaling.delivery.subscriptions import Subscription, Subscriptions
+from signaling.delivery.telling import Event, Told
 
 log = logging.getLogger(__name__)
 
-Event = CloudEvent | dict[str, Any]
-Events = Callable[[str, Subscription, Sequence[Item]], Awaitable[list[Event]]]
+Events = Callable[[str, Subscription, Sequence[Item]], Awaitable[Told]]
 
 
 def group_of(items: Sequence[Item], events: Sequence[Event]) -> str:
@@ -67,13 +66,14 @@ class EventSender:
             return Gone("it was removed")
         if one.disabled:
             return Dead(f"disabled: {one.reason}")
-        events = await self._events(app, one, items)
-        if not events:
-            return Delivered()
-        outcome = await self._sinks[type(one.to)].send(one, items, events)
+        told = await self._events(app, one, items)
+        if not told.events:
+            return Delivered(taken=told.taken)
+        outcome = await self._sinks[type(one.to)].send(one, items[: told.taken], told.events)
         if isinstance(outcome, Delivered):
             await self._worked(app, one)
-        elif isinstance(outcome, Gone):
+            return replace(outcome, taken=told.taken)
+        if isinstance(outcome, Gone):
             await self._disable(app, one, outcome.reason)
         elif isinstance(outcome, Retry):
             return await self._failed(app, one, outcome)

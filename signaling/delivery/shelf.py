@@ -154,7 +154,9 @@ class Shelf:
 
     async def remove(self, app: str, lane: str, numbers: Sequence[int]) -> None:
         keys = [self._key(app, lane, number) for number in numbers]
-        await asyncio.gather(*(self._items.delete(app, key) for key in keys))
+        for start in range(0, len(keys), PAGE):
+            some = keys[start : start + PAGE]
+            await asyncio.gather(*(self._items.delete(app, key) for key in some))
 
     async def replace_earlier(self, item: Item, number: int) -> int:
         """Removes what waits under the item's collapse key, apart from itself."""

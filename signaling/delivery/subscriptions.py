@@ -102,6 +102,16 @@ class Kafka(_To, frozen=True, kw_only=True, tag="kafka"):
 To = Https | S3 | Sqs | Syslog | Amqp | Kafka
 SECRETS = frozenset({"keys", "secret_key", "password"})
 
+MOST_BATCH = 10_000
+MOST_SQS = 10
+# What is confirmed one by one, or kept until it settles, is best sent in smaller batches.
+_MOST: dict[type, int] = {Sqs: MOST_SQS, Amqp: 1000, Syslog: 1000}
+
+
+def bounded(to: To, batch: int) -> int:
+    """As many of a batch as this kind takes at once."""
+    return min(batch, _MOST.get(type(to), MOST_BATCH))
+
 
 class Subscription(Struct, frozen=True, kw_only=True):
     """A webhook or a route. `room` None: of every room. `transient`: of transient rooms too, in
@@ -120,7 +130,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
     filter: EventFilter = EventFilter()
     transient: bool = False
     phi: bool = False
-    batch: Annotated[int, Meta(ge=1, le=1000)] = 1
+    batch: Annotated[int, Meta(ge=1, le=MOST_BATCH)] = 1
     batch_seconds: Annotated[float, Meta(ge=0, le=300)] = 0.0
     failing: float = 0.0
     disabled: bool = False

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 # Batches of one lane before others have their turn.
 ROUNDS = 100
-PAGES = 10
-LEAST_READ = 20
+PAGES = 20
+LEAST_READ, MOST_READ = 20, 500
 
 
 class Worker:
@@ -250,7 +250,7 @@ class Worker:
         assert state.row is not None
         lane, now = state.row.value, self._clock.monotonic()
         size, seconds = self._batch_of(state, lane)
-        alone = state.single or lane.failures
+        alone = state.single or state.left or lane.failures
         wait = state.gathering.wait(now, have, size, 0.0 if alone else seconds)
         if wait > 0:
             state.found.clear()
@@ -268,7 +268,8 @@ class Worker:
         """
         after, now, later = state.position, self._clock.unix(), None
         for _ in range(PAGES):
-            items, last = await state.shelf.waiting(state.app, state.name, after, limit)
+            page = min(MOST_READ, limit - len(state.found))
+            items, last = await state.shelf.waiting(state.app, state.name, after, page)
             expired = []
             for number, item in items:
                 if number > top:
@@ -282,7 +283,8 @@ class Worker:
             if expired:
                 await state.shelf.remove(state.app, state.name, expired)
                 self.counters["expired"] += len(expired)
-            if state.found or not last:
+            full = later is not None or len(state.found) >= limit
+            if not last or (state.found and full):
                 break
             after = last
         return later

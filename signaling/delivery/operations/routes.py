@@ -23,8 +23,8 @@ from signaling.delivery.operations.common import (
     TestAnswer,
     floored,
 )
-from signaling.delivery.sinks.aws import MOST_SQS
 from signaling.delivery.subscriptions import (
+    MOST_BATCH,
     S3,
     SECRETS,
     Amqp,
@@ -34,13 +34,14 @@ from signaling.delivery.subscriptions import (
     Subscription,
     Syslog,
     To,
+    bounded,
 )
 from signaling.egress import EgressFailed, EgressRefused
 from signaling.errors import ClientError, Code, FieldError
 from signaling.http.api.operation import Body, Call, Operation, Page, administered
 
 TAG = "Routes"
-Batch = Annotated[int, Meta(ge=1, le=1000)]
+Batch = Annotated[int, Meta(ge=1, le=MOST_BATCH)]
 Window = Annotated[float, Meta(ge=0, le=300)]
 
 
@@ -110,7 +111,7 @@ class Handlers(Shared):
         to, secret = self._made(wish.to)
         made = Subscription(
             id=deps.ids.new(), kind="route", name=wish.name, room=wish.room, filter=wish.filter,
-            to=to, transient=wish.transient, batch=_bounded(to, wish.batch),
+            to=to, transient=wish.transient, batch=bounded(to, wish.batch),
             batch_seconds=wish.batch_seconds, created=now, since=floored(now),
         )  # fmt: skip
         await deps.subscriptions.create(app, made)
@@ -176,7 +177,7 @@ class Handlers(Shared):
             kept = old.to if wish.to is UNSET else to
             batch = old.batch if wish.batch is UNSET else wish.batch
             return replace(
-                old, to=kept, batch=_bounded(kept, batch),
+                old, to=kept, batch=bounded(kept, batch),
                 name=old.name if wish.name is UNSET else wish.name,
                 filter=old.filter if wish.filter is UNSET else wish.filter,
                 batch_seconds=(
@@ -190,10 +191,6 @@ class Handlers(Shared):
         if wish.enabled is not UNSET and wish.enabled is found.disabled:
             found = await self.switch(call, wish.enabled)
         return answer(found, secret)
-
-
-def _bounded(to: To, batch: int) -> int:
-    return min(batch, MOST_SQS) if isinstance(to, Sqs) else batch
 
 
 def answer(one: Subscription, secret: str | None = None) -> RouteAnswer:

@@ -19,12 +19,11 @@ from signaling.clock import Clock
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
 from signaling.delivery.sender import Event, group_of
 from signaling.delivery.sinks.https import SECONDS, SEVERAL
-from signaling.delivery.subscriptions import S3, Sqs, Subscription
+from signaling.delivery.subscriptions import MOST_SQS, S3, Sqs, Subscription
 from signaling.egress import Answer, Egress, EgressFailed, EgressRefused
 from signaling.secret import Secret
 from signaling.sigv4 import Credentials, Request, Scope, sign
 
-MOST_SQS = 10
 MOST_ANSWER = 64 * 1024
 JSON = "application/x-amz-json-1.0"
 

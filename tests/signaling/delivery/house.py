@@ -25,6 +25,7 @@ from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.sender import EventSender
 from signaling.delivery.sinks.open import open_sinks
 from signaling.delivery.subscriptions import Subscriptions
+from signaling.delivery.telling import Telling
 from signaling.egress import Allow, Egress
 from signaling.http.api.operation import Operation
 from signaling.ids import SystemEntropy, SystemIds
@@ -32,6 +33,7 @@ from tests.signaling.access.rig import Ground
 from tests.signaling.chat.rig import APP, Answer, House, Served, serving
 
 DAY = 86400.0
+MEGABYTE = 1024 * 1024
 HOLDERS = iter(range(1, 1_000_000))
 
 
@@ -97,7 +99,9 @@ async def receiving() -> AsyncIterator[Receiver]:
 class DeliveringHouse(House):
     """One process."""
 
-    def __init__(self, ground: Ground, egress: Egress, bus: Bus | None = None) -> None:
+    def __init__(
+        self, ground: Ground, egress: Egress, bus: Bus | None = None, batch_bytes: int = MEGABYTE
+    ) -> None:
         super().__init__(ground, bus)
         entropy, ids = SystemEntropy(), SystemIds(self.clock)
         self.subscriptions = Subscriptions(ground.store, ground.sealer, self.bus, [APP])
@@ -111,8 +115,9 @@ class DeliveringHouse(House):
             lambda: base,
         )  # fmt: skip
         self.sinks = open_sinks(egress, self.clock)
+        self.telling = Telling(self.chat, self.feed.event, self.clock, batch_bytes)
         self.sender = EventSender(
-            self.subscriptions, self.feed.events, self.sinks, self.audit, self.clock, 3 * DAY
+            self.subscriptions, self.telling.events, self.sinks, self.audit, self.clock, 3 * DAY
         )
         limits = Limits(give_up_s=7 * DAY, retry_most_s=900.0)
         self.outbox.register("webhook", self.sender, limits)
@@ -172,14 +177,17 @@ class Post:
 
 @contextlib.asynccontextmanager
 async def delivering(
-    ground: Ground, bus: Bus | None = None, ports: Mapping[int, str] | None = None
+    ground: Ground,
+    bus: Bus | None = None,
+    ports: Mapping[int, str] | None = None,
+    batch_bytes: int = MEGABYTE,
 ) -> AsyncIterator[Post]:
     """`ports` of loopback that may be called as well, with the CA of each or ""."""
     async with receiving() as receiver:
         here = ipaddress.ip_network("127.0.0.1/32")
         allowed = {receiver.port: "", **(ports or {})}
         egress = Egress([Allow(here, port, ca) for port, ca in allowed.items()])
-        house = DeliveringHouse(ground, egress, bus)
+        house = DeliveringHouse(ground, egress, bus, batch_bytes)
         await house.subscriptions.start()
         try:
             async with serving(ground, house=house) as served:
