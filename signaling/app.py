@@ -214,10 +214,10 @@ class App:
         where = origin_for(self._config, lambda: self._ports)
         self._filing = await make_filing(self.core, self._people, where)
         self._stack.push_async_callback(self._filing.stop)
-        delivering = make_delivery(self.core, self._people, self._public_url())
+        delivering = make_delivery(self.core, self._people, self._public_url(), self._filing)
         await delivering.start()
         self._stack.push_async_callback(delivering.stop)
-        pushing = await make_push(self.core, self._people, delivering.outbox)
+        pushing = await make_push(self.core, self._people, delivering)
         self._stack.push_async_callback(pushing.stop)
         calling.ringing.calls.following.notifier = pushing.ringer
         mirroring = make_mirror(self.core, self._people)

@@ -30,6 +30,8 @@ KEPT_AFTER_LIFE = 3600.0
 MayForget = Callable[[str, str], Awaitable[bool]]
 Rectified = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
 """An account of an app, and which of its fields are about to say something else."""
+Happened = Callable[[str, Account | None, Account | None], Awaitable[None]]
+"""An account of an app as it was and as it is; None where it is not."""
 
 
 class Registry:
@@ -41,6 +43,7 @@ class Registry:
         self._decoy = Decoy(tables)
         self.may_forget: MayForget = _always
         self.rectified: Rectified = _nobody
+        self.happened: Happened = _unheard
 
     # Apps
 
@@ -95,6 +98,7 @@ class Registry:
             with contextlib.suppress(Exception):
                 await self.tables.claims.delete(app, claim)
             raise
+        await self.happened(app, None, row.value)
         return row.value
 
     async def _claim(self, app: str, key: str, account: str, password: str | None = None) -> None:
@@ -170,12 +174,20 @@ class Registry:
 
     async def change(self, app: str, account: str, change: Callable[[Account], Account]) -> Account:
         """Raises ClientError 404, and what `change` raises."""
+        before: list[Account] = []
+
+        def noted(row: Account) -> Account:
+            before[:] = [row]
+            return change(row)
+
         try:
-            return (await self.tables.accounts.change(app, account, change)).value
+            after = (await self.tables.accounts.change(app, account, noted)).value
         except Missing:
             raise not_found() from None
         except Conflict:
             raise Unavailable("Too many changes of this account at this moment.") from None
+        await self.happened(app, before[0], after)
+        return after
 
     async def rectify(self, app: str, account: str, **fields: str) -> Account:
         """Of what people say of themselves: whoever holds it hears of it first. Raises 404."""
@@ -209,6 +221,7 @@ class Registry:
         for identity in account.identities:
             await self.release_identity(app, identity)
         await self._erase(app, account.id)
+        await self.happened(app, account, None)
 
     async def _erase(self, app: str, account: str) -> None:
         await self.tables.accounts.delete(app, account)
@@ -272,6 +285,10 @@ async def _always(app: str, account: str) -> bool:
 
 async def _nobody(app: str, account: str, fields: tuple[str, ...]) -> None:
     """Was told anything."""
+
+
+async def _unheard(app: str, before: Account | None, after: Account | None) -> None:
+    """By anybody."""
 
 
 def taken() -> ClientError:

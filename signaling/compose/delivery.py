@@ -9,9 +9,11 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from signaling.compose.core import Core
+from signaling.compose.files import Filing
 from signaling.compose.people import People
 from signaling.delivery.configured import keep, routes_of
 from signaling.delivery.feed import Feed
+from signaling.delivery.happenings import Happenings
 from signaling.delivery.inlets import Inlets
 from signaling.delivery.lanes import Limits
 from signaling.delivery.notices import Notices
@@ -40,6 +42,7 @@ class Delivering:
     feed: Feed
     sender: EventSender
     notices: Notices
+    happenings: Happenings
     listed: Sequence[Operation]
 
     def operations(self) -> list[Operation]:
@@ -67,8 +70,10 @@ def make_outbox(core: Core) -> DurableOutbox:
     return DurableOutbox(core.store, core.sealer, core.clock, noise, core.ids.new(), [core.app])
 
 
-def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
-    """Hooked to the rooms' log. `public_url`: where the server is found."""
+def make_delivery(
+    core: Core, people: People, public_url: str, filing: Filing | None = None
+) -> Delivering:
+    """Hooked to the rooms' log, accounts and files. `public_url`: where the server is found."""
     settings, chat = core.config.delivery, people.chatting.chat
     egress = cast("Egress", people.outside.egress)  # absent only in the documents
     base = public_url.rstrip("/") + "/api/v1"
@@ -95,6 +100,10 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
     people.chatting.presences.asked = feed.hears_of_presence
     notices = Notices(outbox, subscriptions, chat.rooms, core.clock, base)
     people.service.registry.rectified = notices.rectified
+    happenings = Happenings(outbox, subscriptions, chat.rooms, core.clock, core.ids, base)
+    people.service.registry.happened = happenings.account
+    if filing is not None:
+        filing.files.completing.happened = happenings.file
     deps = Deps(
         subscriptions,
         outbox,
@@ -108,7 +117,7 @@ def make_delivery(core: Core, people: People, public_url: str) -> Delivering:
         base,
     )
     return Delivering(
-        core, outbox, subscriptions, feed, sender, notices,
+        core, outbox, subscriptions, feed, sender, notices, happenings,
         operations(deps, _inlets(core, people, base)),
     )  # fmt: skip
 

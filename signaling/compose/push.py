@@ -13,11 +13,11 @@ from signaling.chat.account_ops import Notify
 from signaling.chat.ops import Mode
 from signaling.chat.state import RANK
 from signaling.compose.core import Core
+from signaling.compose.delivery import Delivering
 from signaling.compose.people import People
 from signaling.config.push import Push as Settings
 from signaling.delivery.lanes import Limits
 from signaling.delivery.notify import Notice, NoticeKind, RoomFacts
-from signaling.delivery.outbox import DurableOutbox
 from signaling.delivery.port import Outbox
 from signaling.delivery.push.model import ITEM_KIND, ApnsEnvironment, PushKind
 from signaling.delivery.push.news import News
@@ -155,8 +155,9 @@ class Pushing:
         await self.sender.close()
 
 
-async def make_push(core: Core, people: People, outbox: DurableOutbox) -> Pushing:
+async def make_push(core: Core, people: People, delivering: Delivering) -> Pushing:
     """Its sender takes the outbox's items of kind `push`. Raises ConfigError."""
+    outbox = delivering.outbox
     egress = people.outside.egress
     assert egress is not None
     settings = core.config.push
@@ -165,6 +166,7 @@ async def make_push(core: Core, people: People, outbox: DurableOutbox) -> Pushin
     vapid = Vapid(secret, subject, core.clock)
     ways = _ways(core, settings, egress, vapid)
     made = _make(core, people, outbox, ways, vapid.public_key, egress)
+    made.sender.failed = delivering.happenings.push
     await made.register.load()
     outbox.register(
         ITEM_KIND, made.sender, Limits(give_up_s=float(settings.ttl_seconds), bury_s=DAY)

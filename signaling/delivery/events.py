@@ -70,6 +70,17 @@ class EventType(StrEnum):
     ACCOUNT_ERASED = "account.erased"
     ACCOUNT_RESTRICTED = "account.restricted"
     ACCOUNT_RELEASED = "account.released"
+    # Nor these, of `happenings`: kept until they are delivered, to who names them.
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    ACCOUNT_REMOVED = "account.removed"
+    FILE_READY = "file.ready"
+    FILE_REFUSED = "file.refused"
+    FILE_DELETED = "file.deleted"
+    PUSH_GONE = "push.gone"
+    PUSH_REFUSED = "push.refused"
 
 
 _TYPES: dict[type, EventType] = {
@@ -111,7 +122,7 @@ class EventFilter(
         return not self.events or not names.isdisjoint(self.events)
 
     def asks_for(self, kind: EventType, account: str) -> bool:
-        """Of what passes by and is in no log: only by name."""
+        """Of what is in no log: only by name."""
         group = kind.value.partition(".")[0] + ".*"
         if kind.value not in self.events and group not in self.events:
             return False

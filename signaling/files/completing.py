@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from signaling.clock import Clock
@@ -48,6 +48,10 @@ REFUSED = frozenset(
 )  # fmt: skip
 
 
+Happened = Callable[[str, str, Stored, bool], Awaitable[None]]
+"""A file of an app, what is known of it, and whether it is gone; else its checks ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What completing needs of the others."""
@@ -80,6 +84,7 @@ class Completing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running: dict[tuple[str, str], asyncio.Task[Row[Stored]]] = {}
+        self.happened: Happened = _unheard
 
     def task(self, app: str, ident: str) -> asyncio.Task[Row[Stored]]:
         """The one that works on this file here; whoever waits may go away."""
@@ -116,6 +121,7 @@ class Completing:
             await asyncio.shield(self._release(app, ident, row))
             raise
         row = await self._parts.register.files.replace(app, row, ended)
+        await self.happened(app, ident, row.value, False)
         return await self._tidy(app, ident, row)
 
     async def _claim(self, app: str, ident: str) -> Row[Stored]:
@@ -276,6 +282,10 @@ class Completing:
             await self._parts.quotas.settle(app, stored.owner, stored.room, -stored.charged, False)
             row = await self._parts.register.files.replace(app, row, changed(stored, charged=0))
         return row
+
+
+async def _unheard(app: str, ident: str, stored: Stored, gone: bool) -> None:
+    """By anybody."""
 
 
 def _shapes(done: Done) -> tuple[Shape, ...]:

@@ -361,6 +361,7 @@ class Files:
             stored = row.value
             begun = stored.state is State.UPLOADING
             await self.parts.quotas.settle(app, stored.owner, stored.room, -stored.charged, begun)
+            await self.completing.happened(app, ident, stored, True)
         return removed
 
 

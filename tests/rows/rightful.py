@@ -69,7 +69,13 @@ class Person:
         }  # fmt: skip
 
     async def uploaded(self, room: str, data: bytes, name: str, **more: Any) -> Any:
-        """What the server says of the file once it was looked through."""
+        """What the server says of a file that it takes."""
+        info = await self.looked_through(room, data, name, **more)
+        assert info["state"] == "ready", info
+        return info
+
+    async def looked_through(self, room: str, data: bytes, name: str, **more: Any) -> Any:
+        """What the server says of the file once its checks ended."""
         wish = {"room": room, "size": len(data), "name": name, **more}
         made = await self.must("POST", "/files", wish)
         patched = await self.there.send(
@@ -77,9 +83,7 @@ class Person:
             headers={**TUS, "Upload-Offset": "0", "Authorization": f"Bearer {self.token}"},
         )  # fmt: skip
         assert patched.status == 204, patched.text
-        info = await self.must("POST", f"/files/{made['id']}/complete")
-        assert info["state"] == "ready", info
-        return info
+        return await self.must("POST", f"/files/{made['id']}/complete")
 
     async def sent(
         self, room: str, data: bytes, text: str, name: str = "canary.bin"

@@ -23,7 +23,13 @@ from signaling.errors import Unavailable
 log = logging.getLogger(__name__)
 
 Wanted = Callable[[str, Subscription, Parcel], Awaitable[bool]]
+Failed = Callable[[str, Subscription, Gone | Dead], Awaitable[None]]
+"""The subscription of an app that a service did not take something for, and why."""
 REMEMBERED = 10_000
+
+
+async def _unheard(app: str, one: Subscription, outcome: Gone | Dead) -> None:
+    """By anybody."""
 
 
 class PushSender:
@@ -37,6 +43,7 @@ class PushSender:
         self._wanted, self._lives = wanted, lives
         self._sent: OrderedDict[str, None] = OrderedDict()
         self.counters: Counter[str] = Counter()
+        self.failed: Failed = _unheard
 
     async def send(self, app: str, target: str, items: Sequence[Item]) -> Outcome:
         try:
@@ -60,6 +67,7 @@ class PushSender:
             if isinstance(outcome, Gone):
                 await self._register.remove(app, one.account, one.id)
                 self.counters["gone"] += 1
+                await self.failed(app, one, outcome)
                 return outcome
             if isinstance(outcome, Retry):
                 self.counters["retried"] += 1
@@ -89,6 +97,8 @@ class PushSender:
         elif isinstance(outcome, Dead):
             self.counters["dead"] += 1
             log.warning("a notification was not taken: %s", outcome.reason)
+            if parcel.room or not item.room:  # nothing is told of a transient room
+                await self.failed(app, one, outcome)
         return outcome
 
     async def close(self) -> None:
