@@ -160,13 +160,14 @@ PROMISES = (
         "B15",
         "Events to the operator's own systems: at least once, in order, signed, nowhere private",
         missing="An outage of ten minutes: `make test-long`. Not built: filters by JSONPath (there "
-        "are those by type, account, kind and `custom`), batches of more than 1,000 (the row says "
-        "10,000), redirects (the row says three are followed; here none is), and events of files, "
-        "of push errors, and of accounts beyond the notices of GDPR 19",
+        "are those by type, account, kind and `custom`)",
         elsewhere=(
             "tests/signaling/delivery/test_served.py::test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order",
             "tests/signaling/delivery/test_routes.py::test_b15_every_system_gets_everything_in_order_through_an_outage_and_a_kill",
             "tests/signaling/test_egress.py::test_a_name_that_changes_its_mind_is_refused_on_connecting",
+            "tests/signaling/test_egress.py::test_a_redirect_of_the_public_stays_public_and_encrypted",
+            "tests/signaling/test_egress.py::test_a_redirect_to_a_name_that_changes_its_mind_is_refused_on_connecting",
+            "tests/signaling/test_egress.py::test_a_signature_stays_with_its_origin",
         ),
     ),
     Promise("B16", "After thirty days nothing of a message is left"),

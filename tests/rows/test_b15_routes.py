@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import secrets
 from typing import Any
 
@@ -69,6 +71,29 @@ async def test_b15_a_receiver_that_is_down_gets_all_of_it_once_and_in_order(
         assert (await root.must("GET", at))["secret"] is None
 
 
+async def test_b15_more_than_a_thousand_go_at_once(wide: House, sink: Sink) -> None:
+    place = path()
+    async with visiting(wide) as there:
+        root, (ann,) = await owner(there), await people(there, 1)
+        room = await ann.room()
+        to = {"type": "https", "url": sink.url(place)}
+        wish = {"to": to, "room": room, "filter": POSTS, "batch": 10_000, "batch_seconds": 300}
+        made = await root.must("POST", "/routes", wish)
+        said = 1100
+        for start in range(0, said, 20):
+            await asyncio.gather(*(ann.post(room, f"m{n}") for n in range(start, start + 20)))
+        await root.must("PATCH", f"/routes/{made['id']}", {"batch_seconds": 0})
+
+        async def all_of_it() -> bool:
+            return len(sink.events(place)) >= said
+
+        await until(all_of_it, 120)
+        places = [event["data"]["seq"] for event in sink.events(place)]
+        assert places == sorted(set(places)) and len(places) == said
+        assert len(sink.came[place]) < 4, "batches of more than a thousand"
+        await root.must("DELETE", f"/routes/{made['id']}")
+
+
 async def test_b10_an_envelope_decides_where_a_sealed_body_goes(wide: House, sink: Sink) -> None:
     place = path()
     async with visiting(wide) as there:
@@ -98,7 +123,7 @@ async def disabled(root: Person, at: str) -> Any:
     return await root.must("GET", at)
 
 
-async def test_b15_gone_is_gone_and_a_redirect_leads_nowhere(wide: House, sink: Sink) -> None:
+async def test_b15_gone_is_gone_and_a_redirect_never_leads_inwards(wide: House, sink: Sink) -> None:
     gone, moved = path(), path()
     sink.says |= {gone: (410, {}), moved: (307, {"Location": "http://169.254.169.254/"})}
     async with visiting(wide) as there:
@@ -120,6 +145,32 @@ async def test_b15_gone_is_gone_and_a_redirect_leads_nowhere(wide: House, sink: 
         tried = await root.must("POST", f"/routes/{made[1]['id']}/test")
         assert not tried["delivered"] and "307" in tried["reason"]
         await root.must("DELETE", f"/routes/{made[1]['id']}")
+
+
+async def test_b15_three_redirects_are_followed_and_no_more(wide: House, sink: Sink) -> None:
+    """With method and body, under the same signature; 302 would lose both, and is refused."""
+    places = [path() for _ in range(5)]
+    for place, onward in itertools.pairwise(places):
+        sink.says[place] = (307, {"Location": onward})
+    lost = path()
+    sink.says[lost] = (302, {"Location": places[4]})
+    async with visiting(wide) as there:
+        root, (ann,) = await owner(there), await people(there, 1)
+        room = await ann.room()
+        to = {"type": "https", "url": sink.url(places[1])}
+        made = await root.must("POST", "/routes", {"to": to, "room": room, "filter": POSTS})
+        await ann.post(room, "hello")
+        await came(sink, places[4], ["hello"])
+        (headers, body) = sink.came[places[4]][0]
+        assert verified(headers, body, made["secret"])
+        for place, reason in ((places[0], "too many redirects"), (lost, "307 and 308 only")):
+            to = {"type": "https", "url": sink.url(place)}
+            other = await root.must("POST", "/routes", {"to": to, "room": room, "filter": POSTS})
+            tried = await root.must("POST", f"/routes/{other['id']}/test")
+            assert not tried["delivered"] and reason in tried["reason"], tried
+            await root.must("DELETE", f"/routes/{other['id']}")
+        assert sink.texts(places[4]) == ["hello"]
+        await root.must("DELETE", f"/routes/{made['id']}")
 
 
 PRIVATE = (
@@ -156,7 +207,7 @@ async def test_b15_what_is_private_or_plain_is_422(there: Visit, kind: str) -> N
 
 @pytest.mark.parametrize(
     "wish",
-    [{"batch": 0}, {"batch": 1001}, {"filter": {"events": ["nothing"]}}, {"unknown": 1},
+    [{"batch": 0}, {"batch": 10_001}, {"filter": {"events": ["nothing"]}}, {"unknown": 1},
      {"room": "here"}, {"filter": {"accounts": [1]}}, {"to": {"type": "carrier pigeon"}}],
     ids=str,
 )  # fmt: skip
