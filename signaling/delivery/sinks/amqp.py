@@ -19,8 +19,8 @@ from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event
 from signaling.delivery.subscriptions import Amqp, Subscription
+from signaling.delivery.telling import Event
 from signaling.egress import Egress, EgressFailed, EgressRefused
 
 # Below the outbox's own patience.

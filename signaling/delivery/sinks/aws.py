@@ -17,9 +17,10 @@ from yarl import URL
 
 from signaling.clock import Clock
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event, group_of
+from signaling.delivery.sender import group_of
 from signaling.delivery.sinks.https import SECONDS, SEVERAL
 from signaling.delivery.subscriptions import MOST_SQS, S3, Sqs, Subscription
+from signaling.delivery.telling import Event
 from signaling.egress import Answer, Egress, EgressFailed, EgressRefused
 from signaling.secret import Secret
 from signaling.sigv4 import Credentials, Request, Scope, sign

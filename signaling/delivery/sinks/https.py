@@ -18,8 +18,8 @@ import msgspec
 from signaling.clock import Clock
 from signaling.delivery import signing
 from signaling.delivery.port import Delivered, Gone, Item, Outcome, Retry
-from signaling.delivery.sender import Event
 from signaling.delivery.subscriptions import Https, Subscription
+from signaling.delivery.telling import Event
 from signaling.egress import Answer, Egress, EgressFailed, EgressRefused
 
 ONE = "application/cloudevents+json; charset=utf-8"

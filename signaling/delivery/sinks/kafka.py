@@ -22,9 +22,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from signaling.clock import Clock
 from signaling.delivery.events import PREFIX, EventType
 from signaling.delivery.port import Dead, Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event, group_of
+from signaling.delivery.sender import group_of
 from signaling.delivery.sinks.kafka_line import BrokerError, Line, check
 from signaling.delivery.subscriptions import Kafka, Subscription
+from signaling.delivery.telling import Event
 from signaling.egress import Egress, EgressFailed, EgressRefused
 
 # Below the outbox's own patience; a broker waits less for its replicas.

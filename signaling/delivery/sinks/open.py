@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 from signaling.clock import Clock
 from signaling.delivery.port import Item, Outcome
-from signaling.delivery.sender import Event, Sink
+from signaling.delivery.sender import Sink
 from signaling.delivery.sinks.aws import S3Sink, SqsSink
 from signaling.delivery.sinks.https import HttpsSink
 from signaling.delivery.sinks.syslog import SyslogSink
 from signaling.delivery.subscriptions import S3, Amqp, Https, Kafka, Sqs, Subscription, Syslog
+from signaling.delivery.telling import Event
 from signaling.egress import Egress
 
 

@@ -21,8 +21,8 @@ from signaling.compliance.audit.export import timestamp
 from signaling.compliance.audit.forward.syslog import Line, Streams, field_of, frame
 from signaling.delivery.events import PREFIX
 from signaling.delivery.port import Delivered, Item, Outcome, Retry
-from signaling.delivery.sender import Event
 from signaling.delivery.subscriptions import Subscription, Syslog
+from signaling.delivery.telling import Event
 from signaling.egress import Egress, EgressFailed, EgressRefused
 from signaling.errors import Unavailable
 
