@@ -88,7 +88,7 @@ async def test_b15_a_batch_has_no_more_bytes_than_it_may(small: Post) -> None:
 async def test_one_event_that_is_larger_goes_alone(small: Post) -> None:
     room = await small.served.room("bob")
     await routed(small, batch=100)
-    said = ["before", "x" * (BYTES + 100), "after"]
+    said = ["before", "ß" * (BYTES - 1000), "after"]  # of two bytes each
     for text in said:
         await small.served.ann.post(room, text)
     await small.settle()
