@@ -1,7 +1,8 @@
 """Ways into a room besides being added: invitations with expiry and uses, and asking to be let in.
 
 An invitation is known by the hash of its secret; each use is one compare-and-set, so it lets in no
-more than it says. A request waits until a moderator answers it. Driven by REST.
+more than it says, and its maker must still be allowed to invite, so it ends with that right and
+comes back with it. A request waits until a moderator answers it. Driven by REST.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signaling.access.permissions import Operation
+from signaling.accounts.principal import Principal
 from signaling.chat import rights
 from signaling.chat.ops import Member, Part, Who
 from signaling.chat.people import People
@@ -30,6 +32,10 @@ from signaling.storage.table import Missing, Table
 
 INVITE, REQUEST = "chat.invite", "chat.request"
 SECRET_BYTES = 24
+ENDED = "The invitation is used up, expired or withdrawn."
+_REASONS = {Part.BANNED: "maker_banned", Part.NONE: "maker_outside"}
+# What is asked of a maker, with whose scopes: those that making one needs, whatever session it was.
+_SCOPES = frozenset({Operation.GET_CHANNEL.scope, Operation.SET_CHANNEL_MEMBERS.scope})
 
 
 class Invite(Struct, frozen=True, kw_only=True):
@@ -51,6 +57,16 @@ class Request(Struct, frozen=True, kw_only=True):
     room: str
     text: str
     at: datetime
+
+
+class Ended(ClientError):  # noqa: N818 - names what happened
+    """An invitation whose maker may invite no more. `room` and `reason` are for the audit: whoever
+    has the link is told what they are told of any that ended.
+    """
+
+    def __init__(self, room: str, reason: str) -> None:
+        super().__init__(Code.LINK_INVALID, 410, ENDED)
+        self.room, self.reason = room, reason
 
 
 class Doors:
@@ -111,12 +127,15 @@ class Doors:
         raise ClientError(Code.NOT_FOUND, 404, "There is no such invitation.")
 
     async def accept(self, actor: Actor, secret: str) -> Room:
-        """Raises 410 for one that is used up, expired or withdrawn: all the same to a stranger."""
+        """Raises 410 for one that is used up, expired or withdrawn, and for one whose maker may not
+        invite any more: all the same to a stranger.
+        """
         table = self._invites(actor.app)
         row = await table.get(actor.app, _hash(secret))
         room = None if row is None else await self._chat.rooms.find(actor.app, row.value.room)
         if row is None or room is None:
             raise _invalid()
+        await self._require_maker(room, row.value.maker)
         part = room.state.part(actor.account)
         if part is Part.BANNED:
             raise rights.banned()
@@ -134,6 +153,20 @@ class Doors:
             raise _invalid() from None
         await self.let_in(room, used.value.maker, actor.account)
         return room
+
+    async def _require_maker(self, room: Room, maker: str) -> None:
+        """They could make the invitation now. Raises Ended."""
+        view = await self._people.directory.view(room.app, maker)
+        if view is None or view.disabled:
+            raise Ended(room.id, "maker_removed" if view is None else "maker_disabled")
+        principal = Principal(
+            app=room.app, kind=view.kind, account=maker, roles=view.roles, scopes=_SCOPES
+        )
+        try:
+            await self._inviting(await self._people.actor(principal), room.id)
+        except ClientError:
+            reason = _REASONS.get(room.state.part(maker), "maker_without_right")
+            raise Ended(room.id, reason) from None
 
     async def let_in(self, room: Room, by: str, account: str) -> None:
         if len(room.state.accounts()) >= rights.MOST_MEMBERS:
@@ -215,4 +248,4 @@ def _hash(secret: str) -> str:
 
 
 def _invalid() -> ClientError:
-    return ClientError(Code.LINK_INVALID, 410, "The invitation is used up, expired or withdrawn.")
+    return ClientError(Code.LINK_INVALID, 410, ENDED)

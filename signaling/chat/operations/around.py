@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from signaling.access.permissions import Operation as Act
 from signaling.chat.bodies import MessageId, RoomId
-from signaling.chat.doors import Doors, Invite, Request
+from signaling.chat.doors import Doors, Ended, Invite, Request
 from signaling.chat.later import Later, Scheduled
 from signaling.chat.operations.common import (
     ROOM_ERRORS,
@@ -174,7 +174,12 @@ class Handlers:
 
     async def accept(self, call: Call[Accept]) -> Reply:
         actor = await actor_of(self._deps, call)
-        room = await self._doors.accept(actor, call.body.secret)
+        try:
+            room = await self._doors.accept(actor, call.body.secret)
+        except Ended as ended:
+            call.note.target = f"room:{ended.room}"
+            call.note.details["reason"] = ended.reason
+            raise
         call.note.target = f"room:{room.id}"
         return room_reply(room, actor.account)
 

@@ -45,16 +45,20 @@ class Registry:
 
     def __init__(self) -> None:
         self.rooms: dict[str, str] = {}
+        self.administrators, self.disabled, self.gone = {"root"}, set[str](), set[str]()
 
     async def view(self, app: str, account: str) -> AccountView | None:
-        if account not in (*NAMES, "root", "guest"):
+        if account not in (*NAMES, "root", "guest") or account in self.gone:
             return None
         kind = Kind.GUEST if account == "guest" else Kind.ACCOUNT
         return AccountView(
             app=app, id=account, login=account, name=account.title(), kind=kind,
-            roles=frozenset({Role.MEMBER}), disabled=False, second_factor=False, changed=0,
-            room=self.rooms.get(account, ""),
+            roles=self.roles(account), disabled=account in self.disabled, second_factor=False,
+            changed=0, room=self.rooms.get(account, ""),
         )  # fmt: skip
+
+    def roles(self, account: str) -> frozenset[Role]:
+        return frozenset({Role.ADMINISTRATOR if account in self.administrators else Role.MEMBER})
 
     async def guest_left(self, app: str, account: str) -> None:
         return None
@@ -104,7 +108,7 @@ class House:
     def principal(self, name: str) -> Principal:
         if name not in (*NAMES, "root", "guest"):
             raise Refused(Code.TOKEN_INVALID, 401, "The token is not valid.")
-        roles = frozenset({Role.ADMINISTRATOR if name == "root" else Role.MEMBER})
+        roles = self.registry.roles(name)
         kind = Kind.GUEST if name == "guest" else Kind.ACCOUNT
         return Principal(
             app=APP, kind=kind, account=name, device=f"{name}-phone", via=Via.BEARER, roles=roles,

@@ -1,0 +1,125 @@
+"""An invitation into a room ends with its maker's right to invite, and comes back with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.signaling.access.rig import ground
+from tests.signaling.chat.rig import Answer, Person, Served, serving
+from tests.signaling.storage import places
+from tests.signaling.storage.conftest import stand_in
+
+__all__ = ["stand_in"]
+ENDED = "The invitation is used up, expired or withdrawn."
+Change = Callable[[Served, str], Awaitable[None]]
+
+
+@pytest.fixture(params=["embedded", "mongo"])
+async def there(
+    request: pytest.FixtureRequest, tmp_path: Path, stand_in: Callable[[], int]
+) -> AsyncIterator[Served]:
+    place = places.make(request.param, tmp_path / "store", stand_in)
+    async with ground(place, tmp_path) as made, serving(made) as served:
+        yield served
+    await place.clear()
+
+
+async def link(maker: Person, room: str) -> str:
+    made = await maker.ask("POST", f"/rooms/{room}/invites", {"uses": 0})
+    assert made.status == 201, made.body
+    return str(made.body["secret"])
+
+
+async def used(who: Person, secret: str) -> Answer:
+    return await who.ask("POST", "/room-invites/accept", {"secret": secret})
+
+
+async def part(served: Served, room: str, account: str, part: str) -> None:
+    answer = await served.ann.ask("PUT", f"/rooms/{room}/members/{account}", {"part": part})
+    assert answer.status == 200, answer.body
+
+
+async def leaves(served: Served, room: str) -> None:
+    assert (await served.bob.ask("DELETE", f"/rooms/{room}/members/bob")).status == 204
+
+
+async def is_banned(served: Served, room: str) -> None:
+    await part(served, room, "bob", "banned")
+
+
+async def is_a_member_only(served: Served, room: str) -> None:
+    await part(served, room, "bob", "member")
+
+
+async def is_disabled(served: Served, room: str) -> None:
+    served.house.registry.disabled.add("bob")
+
+
+async def is_removed(served: Served, room: str) -> None:
+    served.house.registry.gone.add("bob")
+
+
+async def is_a_moderator_again(served: Served, room: str) -> None:
+    served.house.registry.disabled.discard("bob")
+    served.house.registry.gone.discard("bob")
+    await part(served, room, "bob", "moderator")
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        (leaves, "maker_outside"), (is_banned, "maker_banned"),
+        (is_a_member_only, "maker_without_right"), (is_disabled, "maker_disabled"),
+        (is_removed, "maker_removed"),
+    ],
+)  # fmt: skip
+async def test_an_invitation_ends_with_its_makers_right_to_invite(
+    there: Served, ends: Change, reason: str
+) -> None:
+    room = await there.room("bob", kind="private")
+    await part(there, room, "bob", "moderator")
+    secret, another = await link(there.bob, room), await link(there.ann, room)
+    assert (await used(there.cy, secret)).body["part"] == "member"
+    await ends(there, room)
+    # Whoever is in already learns as little as whoever is not.
+    for who in (there.dora, there.cy):
+        refused = await used(who, secret)
+        assert (refused.status, refused.code, refused.body["detail"]) == (
+            410, "link_invalid", ENDED,
+        )  # fmt: skip
+        event = there.house.audit.events[-1]
+        assert (event.action, event.actor) == ("acceptRoomInvite", f"account:{who.name}")
+        assert (event.target, event.result, event.code) == (
+            f"room:{room}", "failed", "link_invalid",
+        )  # fmt: skip
+        assert event.details["reason"] == reason
+    assert (await there.dora.ask("GET", f"/rooms/{room}")).code == "room_not_found"
+    assert (await used(there.eve, another)).status == 200, "what somebody else made stands"
+    await is_a_moderator_again(there, room)
+    assert (await used(there.dora, secret)).status == 200
+
+
+async def test_where_members_invite_a_members_invitation_stands_until_only_moderators_do(
+    there: Served,
+) -> None:
+    room = await there.room("bob", kind="private", settings={"invite": "members"})
+    secret = await link(there.bob, room)
+    assert (await used(there.cy, secret)).status == 200
+    seen = await there.ann.ask("GET", f"/rooms/{room}")
+    wish, etag = {"invite": "moderators"}, seen.headers["ETag"]
+    changed = await there.ann.ask("PATCH", f"/rooms/{room}", wish, If_Match=etag)
+    assert changed.status == 200, changed.body
+    assert (await used(there.dora, secret)).code == "link_invalid"
+    assert there.house.audit.events[-1].details["reason"] == "maker_without_right"
+
+
+async def test_an_administrators_invitation_ends_with_the_role(there: Served) -> None:
+    room = await there.room(kind="private")
+    secret = await link(there.root, room)
+    assert (await used(there.cy, secret)).status == 200
+    there.house.registry.administrators.discard("root")
+    assert (await used(there.dora, secret)).code == "link_invalid"
+    assert there.house.audit.events[-1].details["reason"] == "maker_outside"
