@@ -24,9 +24,10 @@ from signaling.clock import Clock
 from signaling.ids import Entropy
 from signaling.storage.mongo.connect import Row, is_duplicate, is_passing, unavailable
 from signaling.storage.mongo.lease import Lease
+from signaling.storage.mongo.queue import Queue, fail
 from signaling.storage.mongo.schema import Database
-from signaling.storage.mongo.turns import INSERT_BYTES, Inserts, Look
-from signaling.storage.port import GENESIS, MAX_BATCH, Appended, NewOp, link
+from signaling.storage.mongo.turns import Inserts, Look
+from signaling.storage.port import GENESIS, Appended, NewOp, link
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +105,16 @@ class Batch:
     stored: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
+    def count(self) -> int:
+        return len(self.ops)
+
+    @property
     def size(self) -> int:
         return sum(len(op.body) for op in self.ops)
 
 
 class Appending:
-    """One room's writer on this node. States: idle -> busy -> idle. Owned by `Rooms`."""
+    """One room's writer on this node. Owned by `Rooms`."""
 
     def __init__(
         self,
@@ -129,15 +134,14 @@ class Appending:
         self._entropy = entropy
         self._patience = patience
         self._lease = Lease(where, node, clock)
-        self._waiting: list[Batch] = []
-        self._task: asyncio.Task[None] | None = None
+        self._queue = Queue(self._settle)
         self._memory = Memory()
         self._before: int | None = None
         """Where the room ended when what is at work was first inserted."""
 
     @property
     def idle(self) -> bool:
-        return self._task is None
+        return self._queue.idle
 
     @property
     def owned(self) -> bool:
@@ -152,36 +156,14 @@ class Appending:
 
     async def append(self, ops: Sequence[NewOp]) -> list[Appended]:
         future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Batch(ops, Binary(self._entropy.token(8)), future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        self._queue.put(Batch(ops, Binary(self._entropy.token(8)), future))
         return await future
-
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await self._settle(self._take())
-        finally:
-            self._task = None
-
-    def _take(self) -> list[Batch]:
-        """As many as fit one insert, at least one."""
-        count, ops, size = 0, 0, 0
-        for batch in self._waiting:
-            ops, size = ops + len(batch.ops), size + batch.size
-            if count and (ops > MAX_BATCH or size > INSERT_BYTES):
-                break
-            count += 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return taken
 
     async def _settle(self, batches: list[Batch]) -> None:
         try:
             answers = await self._insist(batches)
         except Exception as error:
-            for batch in batches:
-                if not batch.future.done():
-                    batch.future.set_exception(error)
+            fail([batch.future for batch in batches], error)
         else:
             for batch, answer in zip(batches, answers, strict=True):
                 if not batch.future.done():

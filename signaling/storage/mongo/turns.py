@@ -14,13 +14,11 @@ from pymongo.errors import BulkWriteError
 
 from signaling.clock import Clock
 from signaling.storage.mongo.connect import Row
+from signaling.storage.mongo.queue import Queue, fail
 from signaling.storage.mongo.schema import Database
-from signaling.storage.port import MAX_BATCH
 
 Open = Callable[[], Awaitable[Database]]
 
-# One insert command: below the driver's 48 MB, so that it stays one command.
-INSERT_BYTES = 8 * 1024 * 1024
 _SHOWN = {"f": 1, "o": 1, "p": 1, "u": 1}
 
 
@@ -35,15 +33,24 @@ class Look:
     until: float = 0.0
 
 
+@dataclass
+class _Asked:
+    """Somebody waits for the document of the room at `where`."""
+
+    where: str
+    future: asyncio.Future[Look]
+    count: int = 1
+    size: int = 0
+
+
 class Looks:
-    """Reads rooms' documents. States: idle -> asking -> idle."""
+    """Reads rooms' documents."""
 
     def __init__(self, database: Open, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._waiting: list[tuple[str, asyncio.Future[Look]]] = []
+        self._queue = Queue(self._tell)
         self._fresh: dict[str, Look] = {}
-        self._task: asyncio.Task[None] | None = None
 
     async def at(self, where: str) -> Look:
         """Not older than this call. Whoever asks in the very step of the loop in which an answer
@@ -53,23 +60,16 @@ class Looks:
         if found is not None:
             return found
         future: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
-        self._waiting.append((where, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        self._queue.put(_Asked(where, future))
         return await future
 
-    async def _run(self) -> None:
+    async def _tell(self, asked: list[_Asked]) -> None:
         try:
-            while self._waiting:
-                taken, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                try:
-                    found = await self._ask(sorted({where for where, _ in taken}))
-                except Exception as error:
-                    _fail([future for _, future in taken], error)
-                else:
-                    self._answer(taken, found)
-        finally:
-            self._task = None
+            found = await self._ask(sorted({one.where for one in asked}))
+        except Exception as error:
+            fail([one.future for one in asked], error)
+        else:
+            self._answer(asked, found)
 
     async def _ask(self, places: list[str]) -> dict[str, Look]:
         database, asked = await self._database(), self._clock.monotonic()
@@ -79,13 +79,11 @@ class Looks:
             found[row["_id"]] = Look(asked, int(row["f"]), bytes(row["o"]), int(row["p"]), row["u"])
         return found
 
-    def _answer(
-        self, taken: list[tuple[str, asyncio.Future[Look]]], found: dict[str, Look]
-    ) -> None:
+    def _answer(self, asked: list[_Asked], found: dict[str, Look]) -> None:
         self._fresh = found
-        for where, future in taken:
-            if not future.done():
-                future.set_result(found[where])
+        for one in asked:
+            if not one.future.done():
+                one.future.set_result(found[one.where])
         # After those who waited have gone on.
         asyncio.get_running_loop().call_soon(self._fresh.clear)
 
@@ -98,42 +96,27 @@ class _Insert:
     size: int
     future: asyncio.Future[None]
 
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
 
 class Inserts:
-    """Writes ops. States: idle -> writing -> idle."""
+    """Writes ops."""
 
     def __init__(self, database: Open) -> None:
         self._database = database
-        self._waiting: list[_Insert] = []
-        self._task: asyncio.Task[None] | None = None
+        self._queue = Queue(self._write)
 
     async def insert(self, rows: Sequence[Row]) -> None:
         """Of one room, in order: of these all, or the first few and an error of the driver's."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Insert(rows, sum(len(row["d"]) for row in rows), future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        self._queue.put(_Insert(rows, sum(len(row["d"]) for row in rows), future))
         await future
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await self._write(self._take())
-        finally:
-            self._task = None
-
-    def _take(self) -> list[_Insert]:
-        """As many as fit one command, at least one; by place, so that each shard is met once."""
-        count, ops, size = 0, 0, 0
-        for one in self._waiting:
-            ops, size = ops + len(one.rows), size + one.size
-            if count and (ops > MAX_BATCH or size > INSERT_BYTES):
-                break
-            count += 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return sorted(taken, key=lambda one: one.rows[0]["_id"])
-
-    async def _write(self, taken: list[_Insert]) -> None:
+    async def _write(self, inserts: list[_Insert]) -> None:
+        """By place, so that each shard is met once."""
+        taken = sorted(inserts, key=lambda one: one.rows[0]["_id"])
         try:
             database = await self._database()
             rows = [row for one in taken for row in one.rows]
@@ -141,7 +124,7 @@ class Inserts:
         except BulkWriteError as error:
             self._part(taken, error)
         except Exception as error:
-            _fail([one.future for one in taken], error)
+            fail([one.future for one in taken], error)
         else:
             _done(taken)
 
@@ -151,15 +134,15 @@ class Inserts:
         """
         failed = [one["index"] for one in error.details.get("writeErrors", ())]
         if not failed or error.details.get("writeConcernErrors"):
-            _fail([one.future for one in taken], error)
+            fail([one.future for one in taken], error)
             return
         end = 0
         for place, one in enumerate(taken):
             end += len(one.rows)
             if failed[0] < end:
                 _done(taken[:place])
-                _fail([one.future], error)
-                self._waiting[:0] = taken[place + 1 :]
+                fail([one.future], error)
+                self._queue.put_back(taken[place + 1 :])
                 return
 
 
@@ -167,11 +150,3 @@ def _done(inserts: Sequence[_Insert]) -> None:
     for one in inserts:
         if not one.future.done():
             one.future.set_result(None)
-
-
-def _fail(
-    futures: Sequence[asyncio.Future[Look]] | Sequence[asyncio.Future[None]], error: Exception
-) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
