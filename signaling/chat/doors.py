@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from msgspec import Struct
@@ -28,7 +29,7 @@ from signaling.errors import ClientError, Code
 from signaling.ids import Entropy, Ids
 from signaling.keys.port import Sealer
 from signaling.storage.port import Conflict, Store
-from signaling.storage.table import Missing, Table
+from signaling.storage.table import Missing, Row, Table
 
 INVITE, REQUEST = "chat.invite", "chat.request"
 SECRET_BYTES = 24
@@ -119,8 +120,7 @@ class Doors:
 
     async def withdraw(self, actor: Actor, name: str, ident: str) -> None:
         await self._inviting(actor, name)
-        term = self._sealer.blind(actor.app, f"chat.invite:{name}")
-        for row in await self._invites(actor.app).scan(actor.app, term=term, limit=100):
+        async for row in self._each(actor.app, name):
             if row.value.id == ident:
                 await self._invites(actor.app).delete(actor.app, row.key)
                 return
@@ -187,20 +187,25 @@ class Doors:
         row = await self._requests(app).get(app, self._key(app, room, account))
         return None if row is None else row.value
 
-    async def made(self, app: str, room: str, account: str) -> list[Invite]:
+    async def made(self, app: str, account: str, room: str) -> AsyncIterator[Invite]:
         """The invitations of one account."""
-        term = self._sealer.blind(app, f"chat.invite:{room}")
-        rows = await self._invites(app).scan(app, term=term, limit=1000)
-        return [row.value for row in rows if row.value.maker == account]
+        async for row in self._each(app, room):
+            if row.value.maker == account:
+                yield row.value
 
     async def forget_account(self, app: str, room: str, account: str) -> int:
         gone = int(await self._requests(app).delete(app, self._key(app, room, account)))
-        invites = self._invites(app)
-        term = self._sealer.blind(app, f"chat.invite:{room}")
-        for row in await invites.scan(app, term=term, limit=1000):
+        async for row in self._each(app, room):
             if row.value.maker == account:
-                gone += await invites.delete(app, row.key)
+                gone += await self._invites(app).delete(app, row.key)
         return gone
+
+    async def _each(self, app: str, room: str) -> AsyncIterator[Row[Invite]]:
+        after, term = "", self._sealer.blind(app, f"chat.invite:{room}")
+        while rows := await self._invites(app).scan(app, term=term, after=after, limit=100):
+            for row in rows:
+                yield row
+            after = rows[-1].key
 
     # Requests
 

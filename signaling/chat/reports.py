@@ -101,7 +101,7 @@ class Reports:
         except Missing:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such report.") from None
 
-    async def of(self, app: str, room: str, account: str) -> AsyncIterator[Report]:
+    async def of(self, app: str, account: str, room: str) -> AsyncIterator[Report]:
         """What somebody reported in a room."""
         for outcome in (Outcome.OPEN, Outcome.DISMISSED):
             after, term = "", self._term(app, room, outcome)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from signaling.accounts.devices import Devices
 from signaling.accounts.oauth.consents import Consents as Allowed
@@ -73,8 +74,8 @@ class Own:
             "applications.ndjson": self._applications(app, account),
             "scheduled.ndjson": self._scheduled(app, account),
             "read.ndjson": self._read(app, account, rooms),
-            "reports.ndjson": self._reports(app, account, rooms),
-            "invites.ndjson": self._invites(app, account, rooms),
+            "reports.ndjson": _in_rooms(rooms, partial(self.reports.of, app, account), ReportOut),
+            "invites.ndjson": _in_rooms(rooms, partial(self.doors.made, app, account), InviteOut),
             "joining.ndjson": self._joining(app, account, rooms),
             "logs.ndjson": self._logs(app, account),
             "requests.ndjson": self._asked(app, account),
@@ -139,26 +140,6 @@ class Own:
             if cursor.all or cursor.delivered or cursor.marked:
                 yield cursor
 
-    async def _reports(
-        self, app: str, account: str, rooms: Sequence[Room]
-    ) -> AsyncIterator[Struct]:
-        for room in rooms:
-            async for one in self.reports.of(app, room.id, account):
-                yield ReportOut(
-                    id=one.id, room=one.room, message=one.message, reason=one.reason,
-                    text=one.text, at=one.at, outcome=one.outcome,
-                )  # fmt: skip
-
-    async def _invites(
-        self, app: str, account: str, rooms: Sequence[Room]
-    ) -> AsyncIterator[Struct]:
-        for room in rooms:
-            for one in await self.doors.made(app, room.id, account):
-                yield InviteOut(
-                    id=one.id, room=one.room, made_at=one.made_at, expires_at=one.expires_at,
-                    uses=one.uses, used=one.used,
-                )  # fmt: skip
-
     async def _joining(
         self, app: str, account: str, rooms: Sequence[Room]
     ) -> AsyncIterator[Struct]:
@@ -174,6 +155,15 @@ class Own:
     async def _asked(self, app: str, account: str) -> AsyncIterator[Struct]:
         for request in await self.tracker.of(app, account):
             yield request_answer(request, self.clock.unix())
+
+
+async def _in_rooms(
+    rooms: Sequence[Room], made: Callable[[str], AsyncIterator[Struct]], shown: type[Struct]
+) -> AsyncIterator[Struct]:
+    """What somebody made in each, as far as `shown` has fields for it."""
+    for room in rooms:
+        async for one in made(room.id):
+            yield convert(one, shown, from_attributes=True)
 
 
 def _time(at: float) -> datetime:

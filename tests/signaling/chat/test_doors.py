@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tests.signaling.access.rig import ground
-from tests.signaling.chat.rig import Answer, Person, Served, serving
+from tests.signaling.chat.rig import APP, Answer, Person, Served, serving
 from tests.signaling.storage import places
 from tests.signaling.storage.conftest import stand_in
 
@@ -123,3 +124,18 @@ async def test_an_administrators_invitation_ends_with_the_role(there: Served) ->
     there.house.registry.administrators.discard("root")
     assert (await used(there.dora, secret)).code == "link_invalid"
     assert there.house.audit.events[-1].details["reason"] == "maker_outside"
+
+
+async def test_of_many_invitations_each_is_withdrawn_exported_and_forgotten(there: Served) -> None:
+    room, doors = await there.room(kind="private"), there.house.chatting.doors
+    secrets = {}
+    for _ in range(102):
+        made = (await there.ann.ask("POST", f"/rooms/{room}/invites", {})).body
+        secrets[made["secret"]] = made["invite"]["id"]
+    # The store has them by the hash of the secret.
+    last = max(secrets, key=lambda secret: hashlib.sha256(secret.encode()).hexdigest())
+    at = f"/rooms/{room}/invites/{secrets.pop(last)}"
+    assert (await there.ann.ask("DELETE", at)).status == 204
+    found = {one.id async for one in doors.made(APP, "ann", room)}
+    assert found == set(secrets.values())
+    assert await doors.forget_account(APP, room, "ann") == 101
