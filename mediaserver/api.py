@@ -39,6 +39,7 @@ __all__ = [
     "ParticipantStats",
     "Published",
     "PublishedCodec",
+    "SharedLimits",
     "SubscribeSettings",
     "Target",
     "TrackSpec",
@@ -238,7 +239,29 @@ class NodeStats:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaLimits:
+class SharedLimits:
+    """Bounds that a node is given by its configuration and gives to its engine as they are."""
+
+    packets_per_second: int = 8_000
+    """RTP and RTCP of one connection, sustained; beyond it counted drops."""
+    dtls_per_second: int = 4_000
+    """DTLS datagrams of one connection: handshakes, and data channels (about 35 Mbit/s)."""
+    keyframe_interval_ms: int = 500
+    """The shortest time between two keyframe requests to one layer of a publisher."""
+    keyframes_per_second: int = 2
+    """Keyframe requests that one subscriber may cause."""
+    repair_percent: int = 25
+    """Answers to NACK, of a stream's bytes; a path that loses many packets gets up to 60."""
+    repair_bitrate: int = 3_000_000
+    """Answers to NACK on one connection, bit/s, whatever its client says of its losses."""
+    tcp_connections: int = 4096
+    """ICE-TCP, of the whole node ..."""
+    tcp_connections_per_address: int = 256
+    """... and of one address: a company behind one may bring a few hundred people."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits(SharedLimits):
     """Bounds on what one client may make us hold. All are per participant unless said."""
 
     sdp_bytes: int = 1_000_000
@@ -265,22 +288,6 @@ class MediaLimits:
     """Lossy data beyond it is dropped: stale by the time it would arrive."""
     receive_window_bytes: int = 1024 * 1024
     """What SCTP lets one peer send before we have read it."""
-    packets_per_second: int = 8_000
-    """RTP and RTCP of one connection, sustained; beyond it counted drops."""
-    dtls_per_second: int = 4_000
-    """DTLS datagrams of one connection: handshakes, and data channels (about 35 Mbit/s)."""
-    keyframe_interval_ms: int = 500
-    """The shortest time between two keyframe requests to one layer of a publisher."""
-    keyframes_per_second: int = 2
-    """Keyframe requests that one subscriber may cause."""
-    repair_percent: int = 25
-    """Answers to NACK, of a stream's bytes; a path that loses many packets gets up to 60."""
-    repair_bitrate: int = 3_000_000
-    """Answers to NACK on one connection, bit/s, whatever its client says of its losses."""
-    tcp_connections: int = 4096
-    """ICE-TCP, of the whole node ..."""
-    tcp_connections_per_address: int = 256
-    """... and of one address: a company behind one may bring a few hundred people."""
     handshake_steps: int = 2
     """Of the whole node, DTLS handshake steps in one turn of the loop (each up to 1 ms)."""
     handshake_seconds: float = 30.0

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from mediaserver.api import SharedLimits
+
 CodecName: TypeAlias = Literal["opus", "red", "pcmu", "pcma", "vp8", "h264", "vp9", "av1", "h265"]
 ExtensionName: TypeAlias = Literal[
     "mid",
@@ -52,7 +54,7 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class EngineLimits:
+class EngineLimits(SharedLimits):
     """Bounds of the engine. Every queue and table that a stranger can fill has one."""
 
     publications_per_transport: int = 64
@@ -66,22 +68,6 @@ class EngineLimits:
     """DTLS datagrams of one transport waiting for Python (a whole flight is about ten)."""
     commands: int = 65_536
     """Commands waiting for one worker; full means EngineError(BUSY)."""
-    packets_per_second: int = 8_000
-    """RTP and RTCP of one transport; the rest are counted and dropped."""
-    dtls_per_second: int = 4_000
-    """DTLS datagrams of one transport that are handed to Python: a handshake is about ten, the
-    rest are data channels (4,000 are about 35 Mbit/s of file transfer)."""
-    keyframe_interval_ms: int = 500
-    """The shortest time between two keyframe requests to one layer."""
-    keyframes_per_second: int = 2
-    """Keyframe requests that one subscriber may cause."""
-    repair_percent: int = 25
-    """Answers to NACK, of a stream's bytes; paths that lose many packets get up to 60."""
-    repair_bitrate: int = 3_000_000
-    """Answers to NACK of one transport, bit/s, whatever it says of its losses."""
-    tcp_connections: int = 4096
-    """ICE-TCP. One company behind one address may bring a few hundred people."""
-    tcp_connections_per_address: int = 256
     tcp_first_frame_ms: int = 5_000
     """The first frame must be a STUN request within this time (RFC 6544 section 7)."""
     tcp_idle_ms: int = 30_000

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 
 from mediaserver import addresses
@@ -21,6 +21,7 @@ from mediaserver.api import (
     MediaConfig,
     MediaLimits,
     NodeStats,
+    SharedLimits,
 )
 from mediaserver.call import Call
 from mediaserver.context import Context
@@ -64,18 +65,12 @@ def engine_limits(limits: MediaLimits) -> EngineLimits:
 
     A publication is one section of an offer, so a track in two codecs is two of them.
     """
+    shared = {bound.name: getattr(limits, bound.name) for bound in fields(SharedLimits)}
     return EngineLimits(
         publications_per_transport=limits.sdp_sections,
         subscriptions_per_transport=limits.subscriptions,
         dtls_events_per_transport=DTLS_EVENTS,
-        packets_per_second=limits.packets_per_second,
-        dtls_per_second=limits.dtls_per_second,
-        keyframe_interval_ms=limits.keyframe_interval_ms,
-        keyframes_per_second=limits.keyframes_per_second,
-        repair_percent=limits.repair_percent,
-        repair_bitrate=limits.repair_bitrate,
-        tcp_connections=limits.tcp_connections,
-        tcp_connections_per_address=limits.tcp_connections_per_address,
+        **shared,
     )
 
 

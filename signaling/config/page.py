@@ -11,6 +11,7 @@ import inspect
 import itertools
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -105,15 +106,22 @@ def _range(section: str, key: str) -> list[str]:
 
 
 def _attribute_texts(kind: type) -> dict[str, str]:
-    """The string after `name: type = value` (PEP 257 calls it an attribute docstring)."""
-    body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]).body
+    """The string after `name: type = value` (PEP 257 calls it an attribute docstring), its own and
+    those of the classes it adds to.
+    """
     texts: dict[str, str] = {}
-    for statement, after in itertools.pairwise(body):
+    for statement, after in itertools.chain.from_iterable(map(_statements, kind.__mro__[:-1])):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             value = after.value if isinstance(after, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 texts[statement.target.id] = " ".join(value.value.split())
     return texts
+
+
+def _statements(kind: type) -> Iterable[tuple[ast.stmt, ast.stmt]]:
+    """Each with the one after it."""
+    body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]).body
+    return itertools.pairwise(body)
 
 
 def _describe(kind: Any) -> tuple[str, str]:
