@@ -47,7 +47,7 @@ class RtcLimits:
     wanted_tracks: int = 10_000
     """Track sids that a subscriber may have asked for or about, known to us or not."""
     track_name_chars: int = 256
-    """Name of a track, in characters."""
+    """Name of a track, and of the stream that it is part of, in characters each."""
     permission_entries: int = 10_000
     """Entries of one SubscriptionPermission; one with more changes nothing and is counted."""
     data_packet_bytes: int = 128 * 1024
