@@ -60,7 +60,7 @@ from signaling.chat.state import RANK, RoomState
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.keys.port import KeyDestroyed
-from signaling.storage.port import Head, NewOp
+from signaling.storage.port import Conflict, Head, NewOp
 
 _GATED = Member | Set | ToE2ee
 # With any of these a token has something to change in a room.
@@ -70,6 +70,8 @@ _CHANGING = (
 )  # fmt: skip
 # How often what is not ours to serialise is judged anew before the request is turned away.
 ATTEMPTS = 8
+# Of a change of the room itself, which any message of another process puts off.
+GATED_ATTEMPTS = 32
 MOST_READ = 500
 
 
@@ -221,12 +223,7 @@ class Chat:
         self, actor: Actor, room: Room, ident: str, changes: list[Change], *, strict: bool
     ) -> Integrated:
         if isinstance(changes[0].op, _GATED):
-            async with room.gate:
-                if room.transient:
-                    await self.rooms.transient.refresh(room, now=True)
-                judged = await self._judge_all(actor, room, changes, strict)
-                sealed = await self._seal(actor, room, ident, judged)
-                return await self._finish(room, sealed, judged)
+            return await self._change_room(actor, room, ident, changes, strict=strict)
         for _ in range(ATTEMPTS):
             async with room.gate:
                 turn = room.turn
@@ -236,10 +233,34 @@ class Chat:
                 return await self._finish(room, sealed, judged)
         raise Unavailable("the room changes too fast", 1)
 
-    async def _finish(
-        self, room: Room, sealed: list[tuple[Entry, NewOp]], judged: list[Judged]
+    async def _change_room(
+        self, actor: Actor, room: Room, ident: str, changes: list[Change], *, strict: bool
     ) -> Integrated:
-        entries, last = await self._append_sealed(room, sealed)
+        """Other processes have gates of their own: what was judged by a state that is not the log's
+        newest any more is not taken, and judged anew.
+        """
+        async with room.gate:
+            for _ in range(GATED_ATTEMPTS):
+                if room.transient:
+                    await self.rooms.transient.refresh(room, now=True)
+                expect = None if room.transient else room.state.seq
+                judged = await self._judge_all(actor, room, changes, strict)
+                sealed = await self._seal(actor, room, ident, judged)
+                try:
+                    return await self._finish(room, sealed, judged, expect)
+                except Conflict:
+                    await self.rooms.catch_up(room)
+        raise Unavailable("the room changes too fast", 1)
+
+    async def _finish(
+        self,
+        room: Room,
+        sealed: list[tuple[Entry, NewOp]],
+        judged: list[Judged],
+        expect: int | None = None,
+    ) -> Integrated:
+        """Raises Conflict where the log goes on after the seq that is expected."""
+        entries, last = await self._append_sealed(room, sealed, expect)
         notices = [one.notice for one in judged if one.notice is not None]
         return Integrated(cursor=last, head=Head(), entries=entries, notices=notices)
 
@@ -301,12 +322,13 @@ class Chat:
         return (await self._append_sealed(room, sealed))[0]
 
     async def _append_sealed(
-        self, room: Room, sealed: list[tuple[Entry, NewOp]]
+        self, room: Room, sealed: list[tuple[Entry, NewOp]], expect: int | None = None
     ) -> tuple[list[Entry], int]:
         """What was appended, and the last seq, also of a repetition. Nothing pauses between the
         last judgement and the log's own queue.
         """
-        appending = room.log.append(room.app, room.id, [op for _, op in sealed])
+        ops = [op for _, op in sealed]
+        appending = room.log.append(room.app, room.id, ops, expect=expect)
         room.appending += 1
         try:
             appended = await appending

@@ -120,12 +120,20 @@ class MemoryLog:
     def __init__(self) -> None:
         self._rooms: dict[tuple[str, str], _Room] = {}
 
-    async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
+    async def append(
+        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+    ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
             return []
         here = self._rooms.setdefault((app, room), _Room())
+        if expect not in (None, here.seq) and any(self._is_new(here, op) for op in ops):
+            raise Conflict(room)
         return [self._add(here, op) for op in ops]
+
+    @staticmethod
+    def _is_new(room: _Room, op: NewOp) -> bool:
+        return op.version > room.cursors.get(op.ident, (0, 0))[0]
 
     @staticmethod
     def _add(room: _Room, new: NewOp) -> Appended:

@@ -144,8 +144,13 @@ class Meta(Protocol):
 class Log(Protocol):
     """One op log per room. Rooms whose name begins with NUL are the server's own (audit)."""
 
-    async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
+    async def append(
+        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+    ) -> list[Appended]:
         """Contiguous, in order; an op at or below its ident's cursor is a duplicate and skipped.
+
+        With `expect`, the seq of the room's newest op, nothing new is stored once there is a newer
+        one: Conflict, which says that nothing of `ops` is stored. Duplicates conflict with nothing.
 
         Durable when it returns. After `Unavailable` repeat the same ops: what was stored comes
         back as a duplicate. Embedded and memory store all or nothing; MongoDB may keep the first

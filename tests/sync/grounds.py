@@ -277,5 +277,5 @@ class ChatGround:
         self.bus.forget()
 
 
-async def _refuse(*ops: Any) -> Any:
+async def _refuse(*ops: Any, **more: Any) -> Any:
     raise Unavailable("away", 1)

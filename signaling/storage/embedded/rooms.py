@@ -21,6 +21,7 @@ from signaling.storage.port import (
     GENESIS,
     MAX_VERSION,
     Appended,
+    Conflict,
     Head,
     NewOp,
     Op,
@@ -99,14 +100,21 @@ class Rooms:
         self._new_heads.clear()
         self._new_versions.clear()
 
-    async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
+    async def append(
+        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+    ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
             return []
-        return await self._writer.write(lambda on: self._append(on, app, room, ops))
+        return await self._writer.write(lambda on: self._append(on, app, room, ops, expect))
 
     def _append(
-        self, on: sqlite3.Connection, app: str, room: str, ops: Sequence[NewOp]
+        self,
+        on: sqlite3.Connection,
+        app: str,
+        room: str,
+        ops: Sequence[NewOp],
+        expect: int | None,
     ) -> list[Appended]:
         tail = self._tails.get((app, room)) or self._load(on, app, room)
         answers: list[Appended] = []
@@ -117,6 +125,11 @@ class Rooms:
             if op.version <= version:
                 answers.append(Appended(last if op.version == version else 0, duplicate=True))
                 continue
+            if expect is not None and tail.seq != expect:
+                if not tail.seq:
+                    del self._tails[app, room]  # its row may have been made just now, and be undone
+                raise Conflict(room)
+            expect = None  # what follows is behind our own
             tail.seq = seq = tail.seq + 1
             digest = hashlib.sha256(op.body).digest()
             tail.chain = chain = link(tail.chain, op.ident, op.version, digest)

@@ -3,8 +3,9 @@
 Seqs are the tail's and up, in one ordered insert; `_id` is unique, so of two writers on one seq one
 gets an error. On any error the tail and the cursors are forgotten, read again, what is stored is
 taken out, and the rest is tried again. Cursors are read after the tail: an op that came between
-makes the insert fail. What arrives during an insert is the next one. While the lease holds, tail
-and cursors are served to readers too (`recalls`).
+makes the insert fail. What arrives during an insert is the next one. Who expects an end of the room
+is answered by one that was just read. While the lease holds, tail and cursors are served to readers
+too (`recalls`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bson import Binary
@@ -27,11 +28,12 @@ from signaling.storage.mongo.lease import Lease
 from signaling.storage.mongo.queue import Queue, fail
 from signaling.storage.mongo.schema import Database
 from signaling.storage.mongo.turns import Inserts, Look
-from signaling.storage.port import GENESIS, Appended, NewOp, link
+from signaling.storage.port import GENESIS, Appended, Conflict, NewOp, link
 
 log = logging.getLogger(__name__)
 
 Open = Callable[[], Awaitable[Database]]
+Answer = list[Appended] | Conflict
 
 # The first wait after an error; doubles, with jitter, up to the last.
 FIRST_WAIT, LAST_WAIT = 0.01, 0.5
@@ -97,9 +99,12 @@ class Memory:
 
 @dataclass
 class Batch:
-    """The ops of one caller. `mark` tells those that an earlier try stored from other people's."""
+    """The ops of one caller. `mark` tells those that an earlier try stored from other people's;
+    `expect` is where the room must end, if anywhere.
+    """
 
     ops: Sequence[NewOp]
+    expect: int | None
     mark: Binary
     future: asyncio.Future[list[Appended]]
     stored: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -111,6 +116,12 @@ class Batch:
     @property
     def size(self) -> int:
         return sum(len(op.body) for op in self.ops)
+
+    def is_late(self, seq: int, idents: Mapping[str, Ident]) -> bool:
+        """Whether the room ends elsewhere than expected, and there is something to store."""
+        if self.expect in (None, seq) or self.stored:
+            return False
+        return any(op.version > idents[op.ident].version for op in self.ops)
 
 
 class Appending:
@@ -154,9 +165,9 @@ class Appending:
             return None
         return self._memory
 
-    async def append(self, ops: Sequence[NewOp]) -> list[Appended]:
+    async def append(self, ops: Sequence[NewOp], expect: int | None) -> list[Appended]:
         future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
-        self._queue.put(Batch(ops, Binary(self._entropy.token(8)), future))
+        self._queue.put(Batch(ops, expect, Binary(self._entropy.token(8)), future))
         return await future
 
     async def _settle(self, batches: list[Batch]) -> None:
@@ -166,10 +177,14 @@ class Appending:
             fail([batch.future for batch in batches], error)
         else:
             for batch, answer in zip(batches, answers, strict=True):
-                if not batch.future.done():
+                if batch.future.done():
+                    continue
+                if isinstance(answer, Conflict):
+                    batch.future.set_exception(answer)
+                else:
                     batch.future.set_result(answer)
 
-    async def _insist(self, batches: list[Batch]) -> list[list[Appended]]:
+    async def _insist(self, batches: list[Batch]) -> list[Answer]:
         """Until it is stored, or patience ends. An error that cannot pass is raised at once."""
         end = self._clock.monotonic() + self._patience
         wait = FIRST_WAIT
@@ -187,9 +202,10 @@ class Appending:
             await asyncio.sleep(min(wait * random.uniform(0.5, 1.5), left))  # noqa: S311 - jitter
             wait = min(wait * 2, LAST_WAIT)
 
-    async def _try(self, batches: list[Batch]) -> list[list[Appended]]:
+    async def _try(self, batches: list[Batch]) -> list[Answer]:
         database = await self._database()
-        if not await self._lease.keep(database["room"]):
+        kept = await self._lease.keep(database["room"])
+        if not kept or any(batch.expect is not None for batch in batches):
             self._memory = Memory()
         memory = self._memory
         if memory.tail is None:
@@ -234,13 +250,16 @@ class Appending:
 
     def _plan(
         self, batches: list[Batch], tail: Tail, idents: dict[str, Ident]
-    ) -> tuple[list[Row], list[list[Appended]], Tail, dict[str, Ident]]:
+    ) -> tuple[list[Row], list[Answer], Tail, dict[str, Ident]]:
         """What to insert, and what to answer once that is done."""
         rows: list[Row] = []
         moved: dict[str, Ident] = {}
         seq, chain = tail.seq, tail.chain
-        answers = []
+        answers: list[Answer] = []
         for batch in batches:
+            if batch.is_late(seq, idents | moved):
+                answers.append(Conflict("the room has a newer op"))
+                continue
             answer = []
             for op in batch.ops:
                 last = moved.get(op.ident) or idents[op.ident]

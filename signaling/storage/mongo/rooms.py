@@ -58,7 +58,9 @@ class Rooms:
         self._looks = Looks(database, clock)
         self._inserts = Inserts(database)
 
-    async def append(self, app: str, room: str, ops: Sequence[NewOp]) -> list[Appended]:
+    async def append(
+        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+    ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
             return []
@@ -69,7 +71,7 @@ class Rooms:
             if len(self._appending) >= REMEMBERED:
                 self._forget_idle()
             here = self._appending.setdefault(where, self._new(where, key or b""))
-        return await here.append(ops)
+        return await here.append(ops, expect)
 
     def _new(self, where: str, key: bytes) -> Appending:
         return Appending(

@@ -116,7 +116,7 @@ async def test_what_another_process_wrote_just_before_is_not_missed(embedded: Gr
             await theirs.act(bob_there, Block(account="dora"))
         return await append(app, room, ops)
 
-    one.ground.store.log.append = slow  # type: ignore[method-assign]
+    one.ground.store.log.append = slow  # type: ignore[method-assign, assignment]
     try:
         await mine.act(bob, Block(account="eve"))
     finally:

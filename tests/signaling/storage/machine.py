@@ -7,6 +7,7 @@ idents come from small sets, and versions from near the cursor.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -187,15 +188,28 @@ class StoreMachine(RuleBasedStateMachine):
         app=APPS,
         room=ROOMS,
         batch=st.lists(st.tuples(IDENTS, st.sampled_from([1, 1, 1, 2, 0, -1]), VALUES), max_size=5),
+        missed=st.sampled_from([None, None, None, 0, 0, 1]),
     )
-    def append(self, app: str, room: str, batch: list[tuple[str, int, bytes]]) -> None:
+    def append(
+        self, app: str, room: str, batch: list[tuple[str, int, bytes]], missed: int | None
+    ) -> None:
+        """With `missed`, by somebody who expects an end of the room and missed so many ops."""
         here = self.model.room(app, room)
+        expect = None if missed is None else len(here.ops) - missed
+        late = [
+            NewOp(ident, max(1, here.cursor(ident) + step), body) for ident, step, body in batch
+        ]
+        if missed and any(op.version > here.cursor(op.ident) for op in late):
+            with contextlib.suppress(Conflict):
+                self.run(self.store.log.append(app, room, late, expect=expect))
+                raise AssertionError("it was taken although there is a newer op")
+            return
         ops, expected = [], []
         for ident, step, body in batch:
             op = NewOp(ident, max(1, here.cursor(ident) + step), body)
             ops.append(op)
             expected.append(here.append(op))
-        answers = self.run(self.store.log.append(app, room, ops))
+        answers = self.run(self.store.log.append(app, room, ops, expect=expect))
         assert [(answer.seq, answer.duplicate) for answer in answers] == expected
 
     @rule(app=APPS, rooms=st.lists(ROOMS, min_size=2, max_size=6))

@@ -13,6 +13,7 @@ from signaling.storage.port import (
     MAX_BODY,
     MAX_VERSION,
     Appended,
+    Conflict,
     Head,
     NewOp,
     Op,
@@ -102,6 +103,46 @@ async def test_concurrent_writers_leave_no_gap_and_no_double(store: Store) -> No
     found = await store.log.read(A, ROOM, after=0, limit=1000)
     assert seqs(found) == list(range(1, 201))
     check_chain(found)
+
+
+async def test_who_expects_the_newest_op_appends_behind_it_or_nothing(store: Store) -> None:
+    log = store.log
+    with pytest.raises(Conflict):
+        await log.append(A, ROOM, ops(("a", 1)), expect=4)  # a room that is not there yet
+    assert await log.append(A, ROOM, ops(("a", 1), ("a", 2)), expect=0) == [
+        Appended(1),
+        Appended(2),
+    ]
+    for missed in (0, 1, 3):
+        with pytest.raises(Conflict):
+            await log.append(A, ROOM, ops(("b", 1), ("a", 3)), expect=missed)
+    assert (await log.head(A, ROOM)).seq == 2
+    assert (await log.cursor(A, ROOM, "a"), await log.cursor(A, ROOM, "b")) == (2, 0)
+    assert await log.append(A, ROOM, ops(("b", 1)), expect=2) == [Appended(3)]
+    # What is there already is answered again, wherever the room ends now.
+    again = await log.append(A, ROOM, ops(("b", 1)), expect=2)
+    assert again == [Appended(3, duplicate=True)]
+    check_chain(await log.read(A, ROOM, after=0, limit=10))
+
+
+async def test_of_many_who_expect_the_same_one_appends(store: Store) -> None:
+    """Also while others write there who expect nothing."""
+    await fill(store, 3)
+
+    async def behind(place: int) -> list[Appended] | Conflict:
+        try:
+            return await store.log.append(A, ROOM, ops((f"w{place}", 1)), expect=3)
+        except Conflict as late:
+            return late
+
+    for round_ in range(5):
+        tries = [behind(10 * round_ + n) for n in range(8)]
+        found = await asyncio.gather(*tries, store.log.append(A, ROOM, ops((f"o{round_}", 1))))
+        taken = [one for one in found[:-1] if not isinstance(one, Conflict)]
+        assert taken in ([], [[Appended(4)]]) and (not round_ or not taken)
+    found_ops = await store.log.read(A, ROOM, after=0, limit=100)
+    assert seqs(found_ops) == list(range(1, len(found_ops) + 1))
+    check_chain(found_ops)
 
 
 async def test_pages(store: Store) -> None:
