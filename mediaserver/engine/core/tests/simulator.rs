@@ -22,6 +22,8 @@ mod bandwidth;
 mod forwarding;
 #[path = "simulator/keyframes.rs"]
 mod keyframes;
+#[path = "simulator/lies.rs"]
+mod lies;
 #[path = "simulator/narrow.rs"]
 mod narrow;
 #[path = "simulator/paths.rs"]
