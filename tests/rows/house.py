@@ -56,6 +56,25 @@ def faketime() -> str:
     return str(found[0])
 
 
+def moved_by(file: Path) -> dict[str, str]:
+    """The environment of a process that takes for the time of day what `file` says it is off by,
+    at each look; its other clocks go on as they are."""
+    return {
+        "LD_PRELOAD": faketime(),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def move(file: Path, seconds: int) -> None:
+    """Such a process is so much ahead from here on, all at once; a negative number: behind."""
+    partial = file.with_suffix(".partial")
+    partial.write_text(f"{seconds:+d}")
+    partial.replace(file)
+
+
 def apart(work: Coroutine[Any, Any, T]) -> T:
     """Runs it on a loop of its own, for fixtures that outlive a test's."""
     found: list[T] = []
@@ -129,13 +148,7 @@ class House:
         environment = {**os.environ, **self.environment}
         if self.clock:
             self.move_on(0)
-            environment |= {
-                "LD_PRELOAD": faketime(),
-                "FAKETIME_TIMESTAMP_FILE": str(self.folder / "offset"),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            }
+            environment |= moved_by(self.folder / "offset")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, *self.command], cwd=ROOT, stdout=log, stderr=log, env=environment
@@ -165,9 +178,7 @@ class House:
     def move_on(self, seconds: int) -> None:
         """So much later for the server than it is; a negative number: earlier."""
         self.offset += seconds
-        partial = self.folder / "offset.partial"
-        partial.write_text(f"{self.offset:+d}")
-        partial.replace(self.folder / "offset")
+        move(self.folder / "offset", self.offset)
 
     def written(self) -> str:
         return self.log.read_text() if self.log.exists() else ""

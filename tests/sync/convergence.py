@@ -1,4 +1,4 @@
-"""Two devices of one account and two other people, while everything is killed at random.
+"""Two devices of one account and two other people, while everything goes wrong (`nemesis`).
 
 `converge` runs one seed and checks what reliability.md 2.3 asks: what was acknowledged is there,
 nothing twice, each sender's order kept, seq without a gap, and two readers see the same. Stronger
@@ -11,52 +11,19 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from tests.peers.redis_server import RedisServer
-from tests.proofs.server import Api, Installation, client
+from tests.proofs.server import Api, client
 from tests.sync.losses import Losses
-from tests.sync.relay import Relay
+from tests.sync.nemesis import Site, Stage, torment
 from tests.sync.seats import NodeSeat, Seat, python_seat
-from tests.sync.watched import CLIENT, SERVER, UNREAD, Watched
+from tests.sync.watched import CLIENT, SERVER, UNREAD
 
 WRITERS = ("ana", "ana", "ben", "cy")
 SYNC_SECONDS = 300.0
 """Generous: on a machine that others share."""
-
-
-@dataclass
-class Site:
-    """One process of the server, and the relay in front of it, whose port stays. What its bus
-    loses is counted below `counts`; its frames are `watched`."""
-
-    there: Installation
-    counts: Path
-    watched: Watched
-    front: Relay = field(default_factory=lambda: Relay(0))
-    starts: int = 0
-
-    async def start(self) -> None:
-        self.there.start()
-        self.starts += 1
-        await self.there.ready()
-        self.front.target = self.there.facts["https"]
-
-
-@dataclass
-class Stage:
-    """What a run stands on. `mongo` is the relay to the store, where that is elsewhere."""
-
-    sites: list[Site]
-    redis: RedisServer
-    mongo: Relay | None = None
-    kills: dict[str, int] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
-    accounts: dict[str, str] = field(default_factory=dict)
 
 
 async def _begin(stage: Stage, api: Api) -> str:
@@ -71,57 +38,6 @@ async def _begin(stage: Stage, api: Api) -> str:
     body = {"kind": "group", "name": "Tea", "members": members}
     room = await api.must("POST", "/rooms", body, stage.tokens["ana"])
     return str(room["id"])
-
-
-Act = tuple[str, Callable[[], Awaitable[None]]]
-
-
-def _acts(stage: Stage, source: random.Random) -> list[Act]:
-    """Everything that can die, connections more often than the rest."""
-    acts: list[Act] = [("redis", partial(_restart, stage.redis, source))]
-    for site in stage.sites:
-        acts += [("connections", partial(_cut, site.front))] * 2
-        acts.append(("server", partial(_kill_server, site)))
-    if stage.mongo is not None:
-        acts.append(("mongo link", partial(_close, stage.mongo, source)))
-    return acts
-
-
-async def _nemesis(stage: Stage, source: random.Random, done: asyncio.Event, pause: float) -> None:
-    """Something dies every now and then, until everybody has written and each thing died once."""
-    acts = _acts(stage, source)
-    turns: list[Act] = []
-    while not done.is_set() or len(stage.kills) < len({name for name, _ in acts}):
-        await asyncio.sleep(source.uniform(0.3, 2.0) * pause)
-        if not turns:
-            turns = source.sample(acts, len(acts))  # each kind comes, in any order
-        name, act = turns.pop()
-        stage.kills[name] = stage.kills.get(name, 0) + 1
-        await act()
-
-
-async def _cut(relay: Relay) -> None:
-    relay.cut()
-
-
-async def _close(relay: Relay, source: random.Random) -> None:
-    relay.closed = True
-    relay.cut()
-    await asyncio.sleep(source.uniform(0.1, 1.5))
-    relay.closed = False
-
-
-async def _kill_server(site: Site) -> None:
-    site.front.closed = True  # another program may have its port before it is back
-    await site.there.kill()
-    await site.start()
-    site.front.closed = False
-
-
-async def _restart(redis: RedisServer, source: random.Random) -> None:
-    await asyncio.to_thread(redis.stop)
-    await asyncio.sleep(source.uniform(0.1, 1.0))
-    await asyncio.to_thread(redis.start)
 
 
 async def _write(device: Seat, room: str, who: str, count: int, source: random.Random) -> None:
@@ -143,40 +59,31 @@ async def converge(
     client sits, Python elsewhere. Raises AssertionError with what is wrong."""
     source, began = random.Random(seed), time.monotonic()
     print(f"seed {seed}")
-    try:
-        first, *others = stage.sites
-        for site in stage.sites:
-            await site.front.start()
-        await first.start()
-        async with client() as http:
-            room = await _begin(stage, Api(first.there, http))
-            # Not before: each makes the owner's link anew, until there is an owner.
-            for site in others:
-                await site.start()
-            devices: list[Seat] = []
-            try:
-                for place, name in enumerate(WRITERS):
-                    kept = folder / f"{place}.db"
-                    site = stage.sites[place % len(stage.sites)]
-                    devices.append(
-                        await _device(stage, site, http, name, kept, place in typescript)
-                    )
-                await _run(stage, devices, room, source, count, pause)
-                lost = [_lost(site) for site in stage.sites]
-                readers = [Api(stage.sites[at].there, http) for at in (0, -1)]
-                found = await _check(stage, devices, room, readers, count)
-                frames = [await asyncio.to_thread(_documented, site) for site in stage.sites]
-                found |= {"hints lost": lost, "frames": frames}
-            finally:
-                for device in devices:
-                    await device.stop()
-        seconds = round(time.monotonic() - began)
-        print(f"seed {seed}: {found} kills {stage.kills} in {seconds} s")
-        return found
-    finally:
-        for site in stage.sites:
-            await site.there.stop()
-            await site.front.stop()
+    first, *others = stage.sites
+    await first.start()
+    async with client() as http:
+        room = await _begin(stage, Api(first.there, http))
+        # Not before: each makes the owner's link anew, until there is an owner.
+        for site in others:
+            await site.start()
+        devices: list[Seat] = []
+        try:
+            for place, name in enumerate(WRITERS):
+                kept = folder / f"{place}.db"
+                site = stage.sites[place % len(stage.sites)]
+                devices.append(await _device(stage, site, http, name, kept, place in typescript))
+            await _run(stage, devices, room, source, count, pause)
+            lost = [_lost(site) for site in stage.sites]
+            readers = [Api(stage.sites[at].there, http) for at in (0, -1)]
+            found = await _check(stage, devices, room, readers, count)
+            frames = [await asyncio.to_thread(_documented, site) for site in stage.sites]
+            found |= {"hints lost": lost, "frames": frames}
+        finally:
+            for device in devices:
+                await device.stop()
+    seconds = round(time.monotonic() - began)
+    print(f"seed {seed}: {found} kills {stage.kills} in {seconds} s")
+    return found
 
 
 async def _device(
@@ -198,7 +105,7 @@ async def _run(
     pause: float,
 ) -> None:
     done = asyncio.Event()
-    nemesis = asyncio.create_task(_nemesis(stage, source, done, pause))
+    nemesis = asyncio.create_task(torment(stage, source, done, pause))
     for device in devices:
         await device.start(room)
     await asyncio.gather(
