@@ -160,7 +160,8 @@ def network(*names: str) -> tuple[Command, ...]:
 
 
 RUNS = int(os.environ.get("SOTTO_SYNC_RUNS", "20"))
-"""Of `make test-long` with 10,000 messages on each store, in two parts for each."""
+"""Of `make test-long` with 10,000 messages on each store, in two parts for each; and of those
+with markers and ownership, in one part for both."""
 
 SOAK = int(float(os.environ.get("SOTTO_SOAK_MINUTES", "60")))
 """Minutes that the soak goes on, beside its beginning and end."""
@@ -200,6 +201,7 @@ LONG = (
     kills("sqlite", 2),
     kills("mongodb", 1),
     kills("mongodb", 2),
+    Suite("sync-orders", 95, (pytest("-s", "tests/sync/test_contests.py", long=True),)),
     Suite("media", 45, (pytest("tests/mediaserver", *CALLS, long=True),)),
     Suite("accounts", 45, (pytest("tests/signaling", *ELSEWHERE, long=True),)),
     Suite("stores", 45, (pytest(*STORES, long=True),)),

@@ -172,14 +172,17 @@ FAULTS = (
         "The server is killed while people write: nothing acknowledged is lost or doubled",
         missing="Sockets back within 2 s: not measured on a machine that does nothing else. "
         "Calls that outlive the signalling: roles are not split yet. A hundred runs: "
-        "`make test-long PART=sync-sqlite-1` has twenty on each store. Of reliability.md 2.3: a "
-        "porcupine model of read receipts and of who owns a room, processes stopped (SIGSTOP) for "
-        "10 s and clocks set 60 s ahead among the kills: not built",
+        "`make test-long PART=sync-sqlite-1` has twenty on each store",
         elsewhere=(
             *tests_in(
                 "sync/test_convergence",
                 "everybody_has_everything_after_kills_on_sqlite",
                 "everybody_has_everything_after_kills_on_mongodb",
+            ),
+            *tests_in(
+                "sync/test_contests",
+                "f02_one_order_explains_markers_and_ownership_on_sqlite",
+                "f02_one_order_explains_markers_and_ownership_on_mongodb",
             ),
             *tests_in("proofs/test_kills", "three_kills_under_load"),
             *tests_in("sync/test_f02_sockets_back", "f02_sockets_are_back_after_a_kill"),
