@@ -37,6 +37,7 @@ class DeliveryRoute(Section, frozen=True):
     overlap_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     room: Annotated[str, Meta(description="Empty: of every room.")] = ""
     events: Annotated[tuple[str, ...], Meta(description="Empty: all.")] = ()
+    jsonpath: Annotated[str, Meta(description="Of what an event must have. Empty: all.")] = ""
     transient: bool = False
     phi: Annotated[
         bool, Meta(description="Also of rooms that hold health data. No API can say so.")

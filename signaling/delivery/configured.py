@@ -48,7 +48,9 @@ def routes_of(tables: Sequence[DeliveryRoute], now: float) -> dict[str, Subscrip
         if ident in found:
             raise ConfigError(path, "is there twice")
         try:
-            wanted = msgspec.convert({"events": table.events}, EventFilter)
+            wanted = msgspec.convert(
+                {"events": table.events, "jsonpath": table.jsonpath}, EventFilter
+            )
             to = _to(table, now)
         except (msgspec.ValidationError, ValueError) as error:
             raise ConfigError(path, str(error)) from None

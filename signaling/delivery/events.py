@@ -108,13 +108,21 @@ class EventFilter(
     """Which events: all that are named must hold, and what is empty holds always.
 
     `events` are types or groups (`message.*`); `accounts` who did it; `kinds` and `custom` are a
-    post's own fields. Filters read the envelope only, so they work in encrypted rooms.
+    post's own fields; `jsonpath` (RFC 9535) selects something of the event without its body.
+    Filters read the envelope only, so they work in encrypted rooms.
     """
 
     events: Annotated[tuple[Wanted, ...], Meta(max_length=32)] = ()
     accounts: Annotated[tuple[AccountId, ...], Meta(max_length=100)] = ()
     kinds: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
     custom: Custom = {}
+    jsonpath: Annotated[str, Meta(max_length=512)] = ""
+
+    def __post_init__(self) -> None:
+        if self.jsonpath:
+            from signaling.delivery.paths import compiled  # brings a library that few need
+
+            compiled(self.jsonpath)
 
     def hears_of_erasure(self) -> bool:
         """Of a whole room: whoever hears of messages or rooms may have copies."""
@@ -143,6 +151,18 @@ class EventFilter(
         if not isinstance(op, Post) or (self.kinds and op.kind not in self.kinds):
             return False
         return all(name in op.custom and op.custom[name] == v for name, v in self.custom.items())
+
+    def selects(self, event: CloudEvent) -> bool:
+        """By the path alone. What was given before is called back whatever it selects."""
+        if not self.jsonpath or event.type == PREFIX + EventType.MESSAGE_ERASED:
+            return True
+        from signaling.delivery.paths import selects
+
+        envelope = msgspec.to_builtins(event)
+        op = envelope["data"].get("op")
+        if op is not None:
+            op.pop("body", None)
+        return selects(self.jsonpath, envelope)
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):

@@ -113,7 +113,7 @@ class Feed:
                 if not one.transient or not one.filter.admits(entry):
                     continue
                 event = self.event(one, room, entry)
-                if event is not None:
+                if event is not None and one.filter.selects(event):
                     body = Place(room.id, event=msgspec.to_builtins(event))
                     items.append(self._item(app, one, room.id, body, entry, placed=False))
         if items:
@@ -131,6 +131,13 @@ class Feed:
         return event_of(
             base, room.id, mode, entry, ciphertext=one.kind == "route", epoch=room.epoch
         )
+
+    def _admits(self, one: Subscription, room: Room, entry: Entry) -> bool:
+        """What it may not have now is looked at again when it is sent."""
+        if not one.filter.admits(entry):
+            return False
+        event = self.event(one, room, entry) if one.filter.jsonpath else None
+        return event is None or one.filter.selects(event)
 
     def _item(
         self, app: str, one: Subscription, room: str, body: Place, entry: Entry, *, placed: bool
@@ -204,6 +211,7 @@ class Feed:
             for one in self._subscriptions.of(app)
             if one.covers(room) and one.filter.asks_for(kind, account)
             and (one.transient or not needs.transient) and (one.phi or not needs.phi)
+            and one.filter.selects(event)
         ]  # fmt: skip
         if items:
             await self._outbox.put(items, ephemeral=True)
@@ -308,7 +316,7 @@ class Feed:
             items = [
                 self._item(room.app, one, room.id, Place(room.id, entry.seq), entry, placed=True)
                 for entry in entries
-                if one.filter.admits(entry)
+                if self._admits(one, room, entry)
             ]
             if items:
                 await self._outbox.put(items)

@@ -123,6 +123,7 @@ class Happenings:
                 id=f"{one.id}:{event.id}", room=room,
             )
             for one in wanted
+            if one.filter.selects(event)
         ]  # fmt: skip
 
 

@@ -18,6 +18,9 @@ from signaling.delivery.port import Item
 from signaling.delivery.shelf import Lane, Shelf
 from signaling.storage.table import Row
 
+# Of one lane in memory: beyond it the oldest item is dropped and counted.
+MOST_EPHEMERAL = 1000
+
 
 class Limits(msgspec.Struct, frozen=True):
     """Of one kind. Fewer than `size` wait up to `window` seconds for more. What fails for

@@ -14,15 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from signaling.delivery.lanes import State, fresh
+from signaling.delivery.lanes import MOST_EPHEMERAL, State, fresh
 from signaling.delivery.port import Item
 from signaling.delivery.shelf import Lane, Letter, Shelf
 from signaling.delivery.worker import Worker
 from signaling.storage.port import Conflict
 from signaling.storage.table import Missing, Row
-
-# Of one lane in memory: beyond it the oldest item is dropped and counted.
-MOST_EPHEMERAL = 1000
 
 
 class DurableOutbox(Worker):

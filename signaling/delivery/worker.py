@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from signaling.clock import Clock
-from signaling.delivery.lanes import Limits, Pace, State
+from signaling.delivery.lanes import MOST_EPHEMERAL, Limits, Pace, State
 from signaling.delivery.outcomes import Outcomes
 from signaling.delivery.port import Item, Outcome, Retry, Sender
 from signaling.delivery.shelf import Lane, Shelf
@@ -243,6 +243,8 @@ class Worker:
         """How many make a batch, and how long fewer wait for more."""
         _, limits = self._sender(lane.kind)
         size = limits.batch if limits.size is None else limits.size(state.app, lane.target)
+        if state.shelf is self._passing:  # goes before any of it would be dropped
+            size = min(size, MOST_EPHEMERAL // 2)
         return size, 0.0 if limits.window is None else limits.window(state.app, lane.target)
 
     async def _gather(self, state: State, have: int) -> float:

@@ -159,15 +159,17 @@ PROMISES = (
     Promise(
         "B15",
         "Events to the operator's own systems: at least once, in order, signed, nowhere private",
-        missing="An outage of ten minutes: `make test-long`. Not built: filters by JSONPath (there "
-        "are those by type, account, kind and `custom`)",
+        missing="An outage of ten minutes: `make test-long`",
         elsewhere=(
             "tests/signaling/delivery/test_served.py::test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order",
             "tests/signaling/delivery/test_routes.py::test_b15_every_system_gets_everything_in_order_through_an_outage_and_a_kill",
             "tests/signaling/test_egress.py::test_a_name_that_changes_its_mind_is_refused_on_connecting",
-            "tests/signaling/test_egress.py::test_a_redirect_of_the_public_stays_public_and_encrypted",
-            "tests/signaling/test_egress.py::test_a_redirect_to_a_name_that_changes_its_mind_is_refused_on_connecting",
-            "tests/signaling/test_egress.py::test_a_signature_stays_with_its_origin",
+            "tests/signaling/delivery/test_batches.py::test_b15_ten_thousand_items_are_one_batch",
+            "tests/signaling/delivery/test_batches.py::test_b15_a_batch_has_no_more_bytes_than_it_may",
+            "tests/signaling/delivery/test_paths.py::test_b15_no_path_takes_long",
+            "tests/signaling/test_redirects.py::test_a_redirect_of_the_public_stays_public_and_encrypted",
+            "tests/signaling/test_redirects.py::test_a_redirect_to_a_name_that_changes_its_mind_is_refused_on_connecting",
+            "tests/signaling/test_redirects.py::test_a_signature_stays_with_its_origin",
         ),
     ),
     Promise("B16", "After thirty days nothing of a message is left"),

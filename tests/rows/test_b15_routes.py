@@ -173,6 +173,45 @@ async def test_b15_three_redirects_are_followed_and_no_more(wide: House, sink: S
         await root.must("DELETE", f"/routes/{made['id']}")
 
 
+async def test_b15_a_path_chooses_by_the_envelope_and_never_by_what_was_said(
+    wide: House, sink: Sink
+) -> None:
+    """RFC 9535, in an encrypted room too; one that is none is 422."""
+    places = [path() for _ in range(3)]
+    wanted = ('$[?@.op.custom.priority == "high"]', "$..text", "$.data[?@.kind == 'note']")
+    async with visiting(wide) as there:
+        root, (ann,) = await owner(there), await people(there, 1)
+        room, sealed = await ann.room(), await ann.room(mode="e2ee")
+        made = []
+        for place, chosen in zip(places, wanted, strict=True):
+            to = {"type": "https", "url": sink.url(place)}
+            wish = {"to": to, "filter": {**POSTS, "jsonpath": chosen}}
+            made.append(await root.must("POST", "/routes", wish))
+            assert made[-1]["filter"]["jsonpath"] == chosen
+        await ann.post(room, "plain")
+        await ann.post(room, "urgent", custom={"priority": "high"})
+        await ann.post(room, "note", kind="note")
+        body = {"body": await ann.sealed(), "custom": {"priority": "high"}}
+        await ann.must("POST", f"/rooms/{sealed}/messages", body)
+
+        async def arrived() -> bool:
+            return len(sink.events(places[0])) >= 2 and len(sink.events(places[2])) >= 1
+
+        await until(arrived, 120)
+        rooms = [event["data"]["room"] for event in sink.events(places[0])]
+        assert sorted(rooms) == sorted([room, sealed])
+        assert sink.events(places[1]) == [], "what was said is not looked at"
+        assert sink.texts(places[2]) == ["note"]
+        at = f"/routes/{made[0]['id']}"
+        for wrong in ("$[", "$[?match(@.a, '(a+)+$')]", "$..a..b", "$" + ".a" * 256, 7):
+            change = {"filter": {"jsonpath": wrong}}
+            assert (await root.ask("PATCH", at, change)).status == 422, wrong
+            refused = await root.ask("POST", "/webhooks", {"url": sink.url(places[0]), **change})
+            assert (refused.status, refused.code) == (422, "fields_invalid"), wrong
+        for one in made:
+            await root.must("DELETE", f"/routes/{one['id']}")
+
+
 PRIVATE = (
     "http://1.1.1.1/in", "https://127.0.0.1/in", "https://127.1/in", "https://0x7f000001/in",
     "https://2130706433/in", "https://[::ffff:127.0.0.1]/in", "https://[::1]/", "https://10.0.0.1/",

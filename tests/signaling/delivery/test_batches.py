@@ -66,6 +66,20 @@ async def test_what_was_too_much_at_once_follows_in_order_and_waits_for_nothing(
     assert await rows_of(lasting.store, shelf.ITEMS) == 0
 
 
+async def test_what_passes_by_does_not_wait_until_it_is_dropped(memory: Ground) -> None:
+    """A lane in memory is shorter than the largest batch."""
+    sender = Recorder()
+    limits = Limits(batch=MOST_BATCH, window=lambda app, target: 300.0)
+    box = outbox(memory, sender, limits)
+    for start in (0, 600, 1200):
+        await box.put(numbered(start, start + 600), ephemeral=True)
+        await box.settle()
+    memory.clock.advance(301)
+    await box.settle()
+    assert sender.ids == ids(numbered(0, 1800))
+    assert not box.counters["overflow"]
+
+
 async def test_b15_a_batch_has_no_more_bytes_than_it_may(small: Post) -> None:
     """All of it, in order and once, through an outage too."""
     room = await small.served.room("bob")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from signaling.delivery import shelf
-from signaling.delivery.lanes import Limits
-from signaling.delivery.outbox import MOST_EPHEMERAL
+from signaling.delivery.lanes import MOST_EPHEMERAL, Limits
 from signaling.delivery.port import Dead, Delivered, Retry
 from signaling.keys import header
 from tests.signaling.access.rig import APP, Ground, ground

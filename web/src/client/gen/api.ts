@@ -502,6 +502,7 @@ export interface EventFilter {
   readonly accounts?: readonly string[];
   readonly kinds?: readonly string[];
   readonly custom?: Readonly<Record<string, boolean | number | string | null>>;
+  readonly jsonpath?: string;
 }
 
 export interface Explanation {
