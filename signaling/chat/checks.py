@@ -45,6 +45,7 @@ from signaling.chat.ops import (
     ClientOp,
     Create,
     Edit,
+    Kind,
     Mode,
     Part,
     Poll,
@@ -62,6 +63,10 @@ from signaling.errors import ClientError, Code, FieldError
 AHEAD = 5 * 60 * 1000
 # What may be granted by a `member` op; the others are the server's words.
 GRANTABLE = frozenset({Part.OWNER, Part.MODERATOR, Part.MEMBER, Part.BANNED, Part.NONE})
+NO_PEEKING = (
+    "Only a public, searchable room can be looked into before joining, and not one that holds "
+    "health data or hides what was said before one came."
+)
 # Custom fields that only an import writes: whose a message was before it came here.
 IMPORTED = "imported."
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{22,64}")
@@ -141,7 +146,15 @@ def _full(found: Iterable[DraftState | SaveState | BlockState]) -> int:
 
 def check_create(op: Create) -> None:
     check_calls(op.settings.call_encryption)
+    if op.settings.peek and not may_peek(op.kind, op.mode, op.settings):
+        _invalid("/settings/peek", NO_PEEKING)
     _custom(op.custom)
+
+
+def may_peek(kind: Kind, mode: Mode, settings: Settings) -> bool:
+    """Whether such a room may show anything to who is not in it."""
+    readable = kind is Kind.PUBLIC and mode is Mode.SEARCHABLE
+    return readable and not settings.phi and not settings.since_join
 
 
 def check_calls(policy: object) -> None:

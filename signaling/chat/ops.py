@@ -8,7 +8,8 @@ An op says what its author wants; who that is, when and with which standing is t
     sticky        delete, close, erase: once is for good, whatever the order
     first         post, create: of two with one id the lower seq is the message
 
-`void`, `erased`, `erase` and `call` come from the server only. Pure types with their limits.
+`void`, `erased`, `erase` and `call` come from the server only. Pure types with their limits. Long
+because all that a log may hold is one union.
 """
 
 from __future__ import annotations
@@ -170,7 +171,8 @@ class Settings(_Part, frozen=True, kw_only=True):
     """Of a room. `ttl` is the life of messages that name none; `preview` lets notifications tell
     what was written, to who wishes it; `since_join` hides what was said before one came;
     `retention` in seconds, None for the installation's rule; `receipts` whether anybody sees who
-    has read; `phi` that it holds health data, of which nothing leaves.
+    has read; `phi` that it holds health data, of which nothing leaves; `peek` lets who is signed in
+    look at the newest messages of a public room before joining it (`peeking`).
     """
 
     join: Join = Join.INVITE
@@ -186,6 +188,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     call_encryption: CallPolicy = CallPolicy.NONE
     lobby: Lobby = Lobby.OFF
     phi: bool = False
+    peek: bool = False
 
 
 class Create(_Op, frozen=True, kw_only=True, tag="create"):
@@ -288,6 +291,7 @@ class RoomFields(Struct, frozen=True, kw_only=True):
     call_encryption: CallPolicy | UnsetType = UNSET
     lobby: Lobby | UnsetType = UNSET
     phi: bool | UnsetType = UNSET
+    peek: bool | UnsetType = UNSET
 
 
 class Set(_Op, RoomFields, frozen=True, kw_only=True, tag="set"):

@@ -206,7 +206,14 @@ class People:
                 return found
         for account in (actor.account, *others):
             await self.enter(actor.app, ident, account)
-        return await self._rooms.create(actor.app, ident, RoomState(kind=op.kind, mode=op.mode))
+        try:
+            state = RoomState(kind=op.kind, mode=op.mode)
+            return await self._rooms.create(actor.app, ident, state)
+        except Conflict:
+            found = await self._room(actor.app, ident)
+            if found is None:
+                raise
+            return found  # the other of the pair began it in the same moment
 
     async def _pair(self, actor: Actor, op: Create, others: list[str], ident: str) -> str:
         if len(others) != 1:

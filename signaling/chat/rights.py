@@ -8,11 +8,12 @@ stands above every token.
 from __future__ import annotations
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from signaling.access.evaluate import ALLOWED, Ask, Decision, Reason, evaluate
 from signaling.access.permissions import Operation
 from signaling.access.wire import refusal, session_refusal
-from signaling.chat.checks import GRANTABLE
+from signaling.chat import checks
 from signaling.chat.ops import (
     ClientOp,
     Close,
@@ -141,11 +142,20 @@ def _rules(actor: Actor, room: str, state: RoomState, op: ClientOp, now: float) 
         raise refused("Only the compliance role says that a room holds no health data any more.")
     elif isinstance(op, Set) and state.kind is Kind.DIRECT:
         raise refused("A direct room has no name of its own.")
+    elif isinstance(op, Set) and op.peek is True and not _may_peek(state, op):
+        raise ClientError(Code.CONFLICT, 409, checks.NO_PEEKING)
+
+
+def _may_peek(state: RoomState, op: Set) -> bool:
+    """With what the same op changes besides."""
+    said = {"phi": op.phi, "since_join": op.since_join}
+    named = {name: value for name, value in said.items() if value is not UNSET}
+    return checks.may_peek(state.kind, state.mode, replace(state.settings, **named))
 
 
 def _member(actor: Actor, room: str, state: RoomState, op: Member, now: float) -> None:
     before = state.part(op.account)
-    if op.part not in GRANTABLE:
+    if op.part not in checks.GRANTABLE:
         raise ClientError(Code.FIELDS_INVALID, 422, "Nobody is given this part.")
     if state.kind is Kind.DIRECT:
         raise refused("A direct room keeps its two members.")

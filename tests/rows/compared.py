@@ -67,10 +67,9 @@ BEHAVIOURS = (
     ),
     Promise(
         "1.E Dialogs",
-        "Rooms of each kind with owner, moderators and members; one for a pair; left, emptied and "
-        "ended; custom fields; a wish to be told of each",
-        missing="A direct room is begun before its first message, not by it; the newest messages "
-        "of a public room are for its members alone",
+        "Rooms of each kind with owner, moderators and members; one for a pair, begun by its first "
+        "message too; left, emptied and ended; custom fields; a wish to be told of each; a look at "
+        "the newest messages of a public room before joining, where its owner allows it",
         elsewhere=(
             *noun(
                 "rooms",

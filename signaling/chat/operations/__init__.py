@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signaling.chat.doors import Doors
 from signaling.chat.later import Later
-from signaling.chat.operations import around, messages, personal, rooms
+from signaling.chat.operations import around, direct, messages, peeking, personal, rooms
 from signaling.chat.operations.common import Deps
 from signaling.chat.presence import Presences
 from signaling.chat.receipts import Receipts
@@ -23,6 +23,8 @@ def operations(
     return [
         *rooms.operations(deps),
         *messages.operations(deps),
+        *direct.operations(deps),
+        *peeking.operations(deps),
         *personal.operations(deps, deps.accounts, receipts),
         *around.operations(deps, doors, reports, presences, later),
     ]

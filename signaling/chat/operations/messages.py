@@ -133,9 +133,9 @@ class Handlers:
         entry = await self._chat.act(actor, room_id, op, key)
         room = await self._chat.room_for(actor, room_id, Act.PUBLISH)
         call.note.target = f"room:{room_id}"
-        return _shown(await self._view(room, entry), 201)
+        return _shown(await self.view(room, entry), 201)
 
-    async def _view(self, room: Room, entry: Entry) -> MessageView:
+    async def view(self, room: Room, entry: Entry) -> MessageView:
         if room.transient:
             found = list(Messages([entry]))
         else:
@@ -381,7 +381,7 @@ class Handlers:
         key = ident_of(self._deps, actor, call, call.body.to)
         entry = await self._chat.act(actor, call.body.to, op, key)
         target = await self._chat.room_for(actor, call.body.to, Act.PUBLISH)
-        return _shown(await self._view(target, entry), 201)
+        return _shown(await self.view(target, entry), 201)
 
 
 def post_of(wish: NewMessage, ident: str) -> Post:

@@ -38,6 +38,7 @@ from signaling.chat.ops import (
     Topic,
 )
 from signaling.chat.ports import Actor
+from signaling.chat.room import Room
 from signaling.chat.state import RANK
 from signaling.errors import ClientError, Code
 from signaling.http.api.operation import (
@@ -100,17 +101,8 @@ class Handlers:
             kind=wish.kind, mode=wish.mode, name=wish.name, topic=wish.topic,
             settings=wish.settings, custom=wish.custom,
         )  # fmt: skip
-        asked = self._deps.wishes.may_begin if wish.kind is Kind.DIRECT else self._chat.addable
-        for account in wish.members:
-            await asked(actor, account)
-        room = await self._deps.people.begin(actor, op, wish.members)
+        room, fresh = await begun(self._deps, actor, op, wish.members)
         call.note.target = f"room:{room.id}"
-        fresh = room.state.seq == 0 and room.state.creator is None
-        if fresh:
-            await self._chat.say_as(room, actor.account, Part.OWNER, op)
-            for account in sorted(set(wish.members) - {actor.account}):
-                member = Member(account=account, part=Part.MEMBER)
-                await self._chat.say_as(room, actor.account, Part.OWNER, member)
         return room_reply(room, actor.account, 201 if fresh else 200)
 
     async def mine(self, call: Call[None]) -> Page:
@@ -203,6 +195,21 @@ class Handlers:
             await self._chat.act(actor, room.id, op)
         call.note.target = f"room:{room.id}"
         return room_reply(room, actor.account)
+
+
+async def begun(deps: Deps, actor: Actor, op: Create, members: Sequence[str]) -> tuple[Room, bool]:
+    """A new room with its members, or the direct room that a pair has; whether it is new."""
+    asked = deps.wishes.may_begin if op.kind is Kind.DIRECT else deps.chat.addable
+    for account in members:
+        await asked(actor, account)
+    room = await deps.people.begin(actor, op, members)
+    fresh = room.state.seq == 0 and room.state.creator is None
+    if fresh:
+        await deps.chat.say_as(room, actor.account, Part.OWNER, op)
+        for account in sorted(set(members) - {actor.account}):
+            member = Member(account=account, part=Part.MEMBER)
+            await deps.chat.say_as(room, actor.account, Part.OWNER, member)
+    return room, fresh
 
 
 def _asked(actor: Actor, act: Act) -> Act:

@@ -203,6 +203,7 @@ export interface ChangedRoom {
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
   readonly phi?: boolean;
+  readonly peek?: boolean;
 }
 
 export interface ChangedRoute {
@@ -396,6 +397,11 @@ export interface DeviceAnswer {
 
 export interface Devices {
   readonly items: readonly DeviceAnswer[];
+}
+
+export interface DirectAnswer {
+  readonly room: string;
+  readonly message: MessageView;
 }
 
 export interface Done {
@@ -1168,6 +1174,30 @@ export interface PasswordStep {
   readonly password: string;
 }
 
+export interface PeekAnswer {
+  readonly items: readonly Peeked[];
+}
+
+export interface Peeked {
+  readonly id: string;
+  readonly account: string | null;
+  readonly at: string;
+  readonly kind: string;
+  readonly text: string;
+  readonly options?: readonly string[];
+  readonly files?: readonly PeekedFile[];
+  readonly parent?: string | null;
+  readonly reply_to?: string | null;
+  readonly edited?: boolean;
+}
+
+export interface PeekedFile {
+  readonly name: string;
+  readonly media_type: string;
+  readonly size: number;
+  readonly caption?: string;
+}
+
 export type Phase = 'ended' | 'idle' | 'ringing' | 'up';
 
 export interface Pin {
@@ -1687,6 +1717,7 @@ export interface Set {
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
   readonly phi?: boolean;
+  readonly peek?: boolean;
 }
 
 export interface Settings {
@@ -1703,6 +1734,7 @@ export interface Settings {
   readonly call_encryption?: CallPolicy;
   readonly lobby?: Lobby;
   readonly phi?: boolean;
+  readonly peek?: boolean;
 }
 
 export interface Shape {
@@ -3933,6 +3965,13 @@ export interface Operations {
     };
     answer: View;
   };
+  peekRoom: {
+    method: 'GET';
+    path: '/api/v1/public-rooms/{room_id}/messages';
+    body: undefined;
+    query: undefined;
+    answer: PeekAnswer;
+  };
   pinMessage: {
     method: 'PUT';
     path: '/api/v1/rooms/{room_id}/messages/{message_id}/pin';
@@ -3948,6 +3987,13 @@ export interface Operations {
     body: NewHold;
     query: undefined;
     answer: HoldAnswer;
+  };
+  postDirect: {
+    method: 'POST';
+    path: '/api/v1/direct/{account_id}/messages';
+    body: NewMessage;
+    query: undefined;
+    answer: DirectAnswer;
   };
   postIncoming: {
     method: 'POST';

@@ -19,6 +19,7 @@ const DEFAULTS: Settings = {
   call_encryption: 'none',
   lobby: 'off',
   phi: false,
+  peek: false,
 };
 const IN_IT: ReadonlySet<string> = new Set(['owner', 'moderator', 'member']);
 /** What of a room is a register too, and no setting. */
