@@ -276,8 +276,7 @@ PROMISES = (
     Promise(
         "C19",
         "Consent to a text, with versions, withdrawn as easily; 403 without it",
-        missing="Consent for somebody else is 404, since no operation takes it; the row says 403. "
-        "Recordings: with recording",
+        missing="Recordings: with recording",
         elsewhere=(
             "tests/signaling/delivery/push/test_peace.py::test_c19_who_withdrew_is_not_woken",
         ),

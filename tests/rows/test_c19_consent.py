@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import re
 import secrets
 from collections.abc import Callable
@@ -101,9 +103,6 @@ async def test_c19_without_consent_is_403_where_a_purpose_rests_on_it(wide: Hous
             changed = {**WISH, "text": "We count how often you are woken."}
             await root.must("PUT", "/processing-register/push", changed)
             assert (await ann.ask("POST", "/push/subscriptions", device)).status == 403
-            # Nobody says it for somebody else.
-            theirs = f"/accounts/{ann.id}/consents/push"
-            assert (await root.ask("PUT", theirs, agree)).status == 404
             assert "push" not in (await ann.must("GET", "/account/consents"))["standing"]
         finally:
             await root.must("PUT", "/processing-register/push", {**WISH, "basis": "contract"})
@@ -157,3 +156,58 @@ async def test_c19_consent_is_to_a_text_and_ends_as_easily_as_it_began(there: Vi
     assert await there.recorded(auditor.token, "withdrawPurposeConsent", "allowed")
     asked = await ann.ask("POST", "/account/erasure", {"confirm": ann.id})
     assert (await ended(there, asked.body["id"]))["counts"]["consents"] == 1
+
+
+async def test_c19_nobody_agrees_or_withdraws_for_somebody_else(there: Visit) -> None:
+    root, (ann, bob) = await owner(there), await people(there, 2)
+    made = await root.must("PUT", "/processing-register/surveys", WISH)
+    agree = {"version": made["version"], "sha256": made["sha256"]}
+    theirs = f"/accounts/{ann.id}/consents/surveys"
+    for who in (root, bob):
+        for method, body in (("PUT", agree), ("DELETE", None)):
+            refused = await who.ask(method, theirs, body)
+            assert (refused.status, refused.code) == (403, "not_permitted")
+            nobodys = await who.ask(method, "/accounts/nobody/consents/surveys", body)
+            assert (nobodys.code, nobodys.body["detail"]) == (refused.code, refused.body["detail"])
+    assert (await there.ask("PUT", theirs, agree)).status == 401
+    assert (await ann.must("GET", "/account/consents"))["acts"] == []
+    auditor = await person(there, "auditor")
+    await there.recorded(
+        auditor.token, "giveConsentOf", "denied", actor=f"account:{root.id}",
+        target="purpose:surveys",
+    )  # fmt: skip
+    # Oneself by one's own name: the same act.
+    for wrong in ({}, {**agree, "version": 0}, {**agree, "account": ann.id}):
+        assert (await ann.ask("PUT", theirs, wrong)).code == "fields_invalid"
+    assert (await ann.must("PUT", theirs, agree))["given"] is True
+    assert (await ann.must("GET", "/account/consents"))["standing"] == ["surveys"]
+    assert (await ann.must("DELETE", theirs))["given"] is False
+    assert (await ann.must("GET", "/account/consents"))["standing"] == []
+
+
+async def test_s5d_30_the_register_is_a_table_too_without_formulas(there: Visit) -> None:
+    root = await owner(there)
+    title = '=HYPERLINK("https://evil.example")'
+    wish = {
+        "basis": "contract", "title": title, "text": "a, \"b\"\nc",
+        "categories": ["+1", "two"], "retention": "-1 day", "recipients": ["@nobody"],
+    }  # fmt: skip
+    made = await root.must("PUT", "/processing-register/tables", wish)
+    answer = await there.ask("GET", "/processing-register.csv")
+    assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/csv")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    table = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    listed = (await there.ask("GET", "/processing-register")).body["purposes"]
+    assert [one["id"] for one in table] == [one["id"] for one in listed]
+    assert list(table[0]) == list(listed[0]), "the same columns"
+    (row,) = [one for one in table if one["id"] == "tables"]
+    assert row == {
+        **{name: str(value) for name, value in made.items()},
+        "title": "'" + title, "categories": "'+1\ntwo", "retention": "'-1 day",
+        "recipients": "'@nobody",
+    }  # fmt: skip
+    cells = [cell for one in table for cell in one.values()]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r"))]
+    for bad in ("?format=xlsx", "?purpose=x"):
+        assert (await there.ask("GET", f"/processing-register.csv{bad}")).status == 422
+    assert (await there.ask("POST", "/processing-register.csv", {})).status == 405

@@ -1,4 +1,4 @@
-"""Records as lines of JSON (NDJSON) and of CSV. Pure.
+"""Records as lines of JSON (NDJSON) and of CSV, whose rows others use too. Pure.
 
 A CSV cell that a spreadsheet would take for a formula gets an apostrophe in front (ASVS 1.2.10);
 every cell is quoted (RFC 4180). JSON is ASCII, so that any log receiver takes it.
@@ -35,19 +35,19 @@ def json_line(record: Record) -> bytes:
 
 
 def csv_head() -> bytes:
-    return _row(COLUMNS)
+    return csv_row(COLUMNS)
 
 
 def csv_line(record: Record) -> bytes:
     shown = as_dict(record)
     shown["details"] = " ".join(f"{k}={v}" for k, v in sorted(record.details.items()))
-    return _row(tuple(str(shown[name]) for name in COLUMNS))
+    return csv_row(tuple(str(shown[name]) for name in COLUMNS))
 
 
 def safe_cell(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
-def _row(cells: tuple[str, ...]) -> bytes:
+def csv_row(cells: tuple[str, ...]) -> bytes:
     quoted = ('"' + safe_cell(cell).replace('"', '""') + '"' for cell in cells)
     return (",".join(quoted) + "\r\n").encode()

@@ -15,11 +15,13 @@ from msgspec import Meta
 
 from signaling.accounts.principal import Kind as PrincipalKind
 from signaling.accounts.principal import Role
+from signaling.compliance.audit.export import csv_row
 from signaling.compliance.consent.ledger import NOTICE, Act, Basis, Consents, Purpose, unknown
 from signaling.errors import Code, Refused
-from signaling.http.api.operation import Auth, Body, Call, Operation, Recording
+from signaling.http.api.operation import Auth, Body, Call, Operation, Recording, Reply
 
 TAG = "Compliance"
+CSV = "text/csv"
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
 
@@ -97,6 +99,13 @@ class Handlers:
         found = await self._consents.purposes(self._app)
         return Register(purposes=[_shown(one) for one in found if one.id != NOTICE])
 
+    async def table(self, call: Call[None]) -> Reply:
+        shown = (await self.register(call)).purposes
+        rows = [csv_row(PurposeAnswer.__struct_fields__), *(csv_row(_cells(one)) for one in shown)]
+        name = 'attachment; filename="processing-register.csv"'
+        headers = [("Content-Disposition", name)]
+        return Reply(b"".join(rows), headers=headers, content_type=CSV)
+
     async def declare(self, call: Call[PurposeWish]) -> PurposeAnswer:
         ident, wish = call.path["purpose_id"], call.body
         if ident == NOTICE or not _is_word(ident):
@@ -115,17 +124,17 @@ class Handlers:
         )
 
     async def give(self, call: Call[ConsentWish]) -> ConsentAnswer:
-        app, account = _person(call)
         ident, wish, session = call.path["purpose_id"], call.body, call.principal.session or ""
         call.note.target = f"purpose:{ident}"
+        app, account = _person(call)
         return act_answer(
             await self._consents.give(app, account, ident, wish.version, wish.sha256, session)
         )
 
     async def withdraw(self, call: Call[None]) -> ConsentAnswer:
-        app, account = _person(call)
         ident, session = call.path["purpose_id"], call.principal.session or ""
         call.note.target = f"purpose:{ident}"
+        app, account = _person(call)
         return act_answer(await self._consents.withdraw(app, account, ident, session))
 
     async def version(self, call: Call[None]) -> PurposeAnswer:
@@ -149,9 +158,12 @@ class Handlers:
 
 
 def _person(call: Call[Any]) -> tuple[str, str]:
+    """Of an operation that names an account: only that one."""
     who = call.principal
     if who.account is None or who.kind not in (PrincipalKind.ACCOUNT, PrincipalKind.GUEST):
         raise Refused(Code.NOT_PERMITTED, 403, "Only a person agrees to something.")
+    if call.path.get("account_id", who.account) != who.account:
+        raise Refused(Code.NOT_PERMITTED, 403, "Nobody agrees or withdraws for somebody else.")
     return who.app, who.account
 
 
@@ -175,6 +187,12 @@ def _shown(purpose: Purpose) -> PurposeAnswer:
         retention=purpose.retention, recipients=purpose.recipients,
         changed_at=_time(purpose.changed),
     )  # fmt: skip
+
+
+def _cells(purpose: PurposeAnswer) -> tuple[str, ...]:
+    """What is a list, a line for each."""
+    found = msgspec.to_builtins(purpose).values()
+    return tuple("\n".join(one) if isinstance(one, tuple | list) else str(one) for one in found)
 
 
 def _notice(purpose: Purpose) -> NoticeAnswer:
@@ -211,6 +229,11 @@ def operations(consents: Consents, app: str) -> list[Operation]:
             **open_to_all,
         ),
         Operation(
+            "GET", "/processing-register.csv", "getProcessingRegisterTable",
+            "The register of processing as a table", do.table, answer=bytes, answer_type=CSV,
+            **open_to_all,
+        ),
+        Operation(
             "PUT", "/processing-register/{purpose_id}", "declarePurpose", "Declare a purpose",
             do.declare, body=PurposeWish, answer=PurposeAnswer, **staff,
         ),
@@ -244,5 +267,25 @@ def operations(consents: Consents, app: str) -> list[Operation]:
             "DELETE", mine + "/{purpose_id}", "withdrawPurposeConsent", "Agree no more",
             do.withdraw,
             scope="account:write", **own,
+        ),
+        *_named(do, own),
+    ]  # fmt: skip
+
+
+def _named(do: Handlers, own: dict[str, Any]) -> list[Operation]:
+    """For who says whose consent it is: what is tried for somebody else is refused and recorded."""
+    theirs = "/accounts/{account_id}/consents/{purpose_id}"
+    alone: dict[str, Any] = {
+        "scope": "account:write", "errors": (Code.NOT_PERMITTED,),
+        "description": "Of oneself alone: an administrator is refused with 403 too.", **own,
+    }  # fmt: skip
+    return [
+        Operation(
+            "PUT", theirs, "giveConsentOf", "Agree, naming yourself", do.give, body=ConsentWish,
+            **alone,
+        ),
+        Operation(
+            "DELETE", theirs, "withdrawConsentOf", "Agree no more, naming yourself", do.withdraw,
+            **alone,
         ),
     ]  # fmt: skip

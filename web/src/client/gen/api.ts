@@ -3082,6 +3082,13 @@ export interface Operations {
     query: undefined;
     answer: Register;
   };
+  getProcessingRegisterTable: {
+    method: 'GET';
+    path: '/api/v1/processing-register.csv';
+    body: undefined;
+    query: undefined;
+    answer: Blob;
+  };
   getPurposeVersion: {
     method: 'GET';
     path: '/api/v1/processing-register/{purpose_id}/versions/{version}';
@@ -3194,6 +3201,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: WebhookAnswer;
+  };
+  giveConsentOf: {
+    method: 'PUT';
+    path: '/api/v1/accounts/{account_id}/consents/{purpose_id}';
+    body: ConsentWish;
+    query: undefined;
+    answer: ConsentAnswer;
   };
   givePurposeConsent: {
     method: 'PUT';
@@ -4661,6 +4675,13 @@ export interface Operations {
     body: undefined;
     query: undefined;
     answer: undefined;
+  };
+  withdrawConsentOf: {
+    method: 'DELETE';
+    path: '/api/v1/accounts/{account_id}/consents/{purpose_id}';
+    body: undefined;
+    query: undefined;
+    answer: ConsentAnswer;
   };
   withdrawGuestLink: {
     method: 'DELETE';
