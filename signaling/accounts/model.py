@@ -70,6 +70,9 @@ class Account(Struct, frozen=True, kw_only=True):
     identities: tuple[Identity, ...] = ()
     lives_until: float | None = None
     room: str = ""  # the only one that a guest may enter
+    external_id: str = ""  # the operator's own; one account of an app has it
+    tags: tuple[str, ...] = ()  # the operator's words, and what the row is found by for them
+    tag_terms: tuple[str, ...] = ()
 
     @property
     def second_factor(self) -> bool:

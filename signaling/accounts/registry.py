@@ -198,7 +198,7 @@ class Registry:
         return await self.change(app, account, lambda row: replace(row, **fields))
 
     async def page(self, app: str, after: str, limit: int) -> list[Account]:
-        """By id, which is by age; those whose key is locked are left out."""
+        """By id, which is by age; those whose key is locked are left out. `labels` has filters."""
         rows = await self.tables.accounts.readable(app, after=after, limit=limit)
         return [row.value for row in rows]
 
@@ -217,6 +217,9 @@ class Registry:
             await self.tables.erasures.create(app, account.id, begun)
         if account.login:
             key = self.tables.login_key(app, names.canonical(account.login))
+            await self.tables.claims.delete(app, key)
+        if account.external_id:
+            key = self.tables.external_key(app, account.external_id)
             await self.tables.claims.delete(app, key)
         for identity in account.identities:
             await self.release_identity(app, identity)

@@ -13,6 +13,7 @@ from signaling.accounts.enrolling import Enrolling
 from signaling.accounts.factors import Factors
 from signaling.accounts.federation import Federation
 from signaling.accounts.joining import Joining
+from signaling.accounts.labels import Labels
 from signaling.accounts.links import Links
 from signaling.accounts.oidc import Provider, Registration
 from signaling.accounts.parts import Parts
@@ -39,6 +40,7 @@ class Service:
         self.registry = registry
         self.sessions = sessions
         self.throttle = Throttle(parts)
+        self.labels = Labels(registry, parts.clock)
         self.devices = Devices(parts)
         self.links = Links(parts)
         self.signing = Signing(parts, registry, self.devices, self.throttle)

@@ -34,6 +34,7 @@ class Tables:
             Account,
             sealer,
             scope=lambda app, key, value: account_scope(key),
+            terms=lambda account: account.tag_terms,
         )
         self.claims = Table(store, "account_claim", Claim, sealer)
         self.links = Table(store, "account_link", Link, sealer, terms=_link_terms)
@@ -56,6 +57,12 @@ class Tables:
     def identity_key(self, app: str, issuer: str, subject: str) -> str:
         """An identity is (issuer, subject) and nothing else (ASVS 6.8.1)."""
         return self.sealer.blind(app, f"identity\0{issuer}\0{subject}")
+
+    def external_key(self, app: str, external_id: str) -> str:
+        return self.sealer.blind(app, f"external\0{external_id}")
+
+    def tag_term(self, app: str, tag: str) -> str:
+        return self.sealer.blind(app, f"tag\0{tag}")
 
 
 def account_scope(account: str) -> str:

@@ -42,9 +42,9 @@ BEHAVIOURS = (
     Promise(
         "1.E Users",
         "A profile of one's own, a password changed with the old one, an end by oneself; lists of "
-        "people are closed to people",
-        missing="Tags, an id of the operator's own on an account, and operators in the filters of "
-        "the administrators' list: not built",
+        "people are closed to people; an id of the operator's own and tags, by which, by login and "
+        "by age administrators find accounts",
+        missing="Filters of the administrators' list by role, by state and by last use: not built",
         elsewhere=(
             *tests_in(
                 "signaling/accounts/test_administration",

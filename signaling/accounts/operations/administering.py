@@ -6,7 +6,7 @@ from typing import Any
 
 from signaling.accounts import names
 from signaling.accounts.model import Purpose
-from signaling.accounts.operations import shapes
+from signaling.accounts.operations import labelling, shapes
 from signaling.accounts.principal import Role
 from signaling.accounts.service import Service
 from signaling.errors import ClientError, Code
@@ -26,8 +26,8 @@ class Handlers:
     async def list(self, call: Call[None]) -> Page:
         """Forwards only: accounts are listed by age."""
         ask = call.page
-        found = await self._service.registry.page(
-            call.principal.app, ask.after or "", ask.limit + 1
+        found = await self._service.labels.page(
+            call.principal.app, call.query.wanted(), ask.after or "", ask.limit + 1
         )
         items = [shapes.account_answer(one) for one in found[: ask.limit]]
         more = len(found) > ask.limit
@@ -151,13 +151,16 @@ def operations(service: Service) -> list[Operation]:
     one = "/accounts/{account_id}"
     return [
         op("GET", "/accounts", "listAccounts", "All accounts, the oldest first", do.list,
-           answer=shapes.AccountAnswer, paged=True),
+           query=labelling.AccountFilter, answer=shapes.AccountAnswer, paged=True),
         op("GET", one, "getOneAccount", "An account", do.get, answer=shapes.AccountAnswer,
            errors=(Code.NOT_FOUND,)),
         op("PATCH", one, "changeOneAccount", "Roles, and whether it may sign in", do.patch,
            body=shapes.AccountChange, answer=shapes.AccountAnswer,
            errors=(Code.NOT_FOUND, Code.LAST_OWNER, Code.CONFLICT, Code.PRECONDITION_FAILED),
            **again),
+        op("PUT", one + "/labels", "labelOneAccount", "An id of the operator's own, and tags",
+           labelling.Handlers(service).note, body=labelling.Noted, answer=shapes.AccountAnswer,
+           rate="write", errors=(Code.NOT_FOUND, Code.CONFLICT)),
         op("DELETE", one, "deleteOneAccount", "Delete an account for good", do.delete,
            status=204, errors=(Code.NOT_FOUND, Code.LAST_OWNER), **again),
         op("POST", one + "/password-links", "createPasswordLink",

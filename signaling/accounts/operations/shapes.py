@@ -265,6 +265,8 @@ class AccountAnswer(Struct, frozen=True, kw_only=True):
     disabled: bool
     second_factor: bool
     created_at: float
+    external_id: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class OwnAccount(Struct, frozen=True, kw_only=True):
@@ -282,6 +284,8 @@ class OwnAccount(Struct, frozen=True, kw_only=True):
     passkeys: list[PasskeyAnswer]
     providers: list[str]
     created_at: float
+    external_id: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class DeviceAnswer(Struct, frozen=True, kw_only=True):
@@ -325,6 +329,8 @@ def account_answer(account: Account) -> AccountAnswer:
         disabled=account.disabled,
         second_factor=account.second_factor,
         created_at=account.created,
+        external_id=account.external_id,
+        tags=account.tags,
     )
 
 
@@ -351,6 +357,8 @@ def own_account(account: Account, *, password: bool) -> OwnAccount:
         ],
         providers=[identity.provider for identity in account.identities],
         created_at=account.created,
+        external_id=account.external_id,
+        tags=account.tags,
     )
 
 

@@ -65,8 +65,9 @@ class SessionOut(Struct, frozen=True, kw_only=True):
 
 
 class AccountOut(Struct, frozen=True, kw_only=True):
-    """`own`: drafts, saved and hidden messages, blocks, preferences, notifications. `processing`:
-    whether it is restricted, and what was objected to.
+    """`external_id` and `tags`: what the operator notes. `own`: drafts, saved and hidden messages,
+    blocks, preferences, notifications. `processing`: whether it is restricted, and what was
+    objected to.
     """
 
     id: str
@@ -77,6 +78,8 @@ class AccountOut(Struct, frozen=True, kw_only=True):
     created_at: datetime
     second_factors: tuple[str, ...]
     providers: tuple[str, ...]
+    external_id: str
+    tags: tuple[str, ...]
     devices: tuple[DeviceOut, ...]
     sessions: tuple[SessionOut, ...]
     own: AccountState

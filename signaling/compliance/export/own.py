@@ -90,6 +90,7 @@ class Own:
             id=found.id, login=found.login, name=found.name, mail=found.mail, roles=found.roles,
             created_at=_time(found.created), second_factors=tuple(factors),
             providers=tuple(one.provider for one in found.identities),
+            external_id=found.external_id, tags=found.tags,
             devices=tuple([
                 DeviceOut(
                     id=device.id, name=device.name, network=device.network,

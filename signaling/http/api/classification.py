@@ -40,10 +40,11 @@ _HASH = "SHA-256 of at least 200 random bits; the token itself is kept nowhere"
 
 TABLE: tuple[Kept, ...] = (
     Kept("Accounts: login, name, mail address, roles, password hash (argon2id), TOTP seed, "
-         "passkeys, recovery codes (hashed)", ("account",), Level.SECRET, _OWN,
-         "until the account is deleted", True),
-    Kept("Login names and outside identities that are taken", ("account_claim",), Level.PERSONAL,
-         _META + "; found by a keyed digest, never by the name", "as long as the account", True),
+         "passkeys, recovery codes (hashed), the operator's id and tags (found by keyed digests)",
+         ("account",), Level.SECRET, _OWN, "until the account is deleted", True),
+    Kept("Login names, outside identities and operators' ids that are taken", ("account_claim",),
+         Level.PERSONAL, _META + "; found by a keyed digest, never by the name",
+         "as long as the account", True),
     Kept("Known devices, with truncated network", ("account_device",), Level.PERSONAL, _OWN,
          "until removed", True),
     Kept("Devices that may be woken: whose, of which session, the push service's endpoint, keys or "

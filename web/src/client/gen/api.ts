@@ -19,6 +19,8 @@ export interface AccountAnswer {
   readonly disabled: boolean;
   readonly second_factor: boolean;
   readonly created_at: number;
+  readonly external_id?: string;
+  readonly tags?: readonly string[];
 }
 
 export interface AccountChange {
@@ -1058,6 +1060,11 @@ export interface NewWebhook {
   readonly transient?: boolean;
 }
 
+export interface Noted {
+  readonly external_id?: string;
+  readonly tags?: readonly string[];
+}
+
 export interface NoticeAnswer {
   readonly text: string;
   readonly version: number;
@@ -1106,6 +1113,8 @@ export interface OwnAccount {
   readonly passkeys: readonly PasskeyAnswer[];
   readonly providers: readonly string[];
   readonly created_at: number;
+  readonly external_id?: string;
+  readonly tags?: readonly string[];
 }
 
 export interface OwnRequest {
@@ -3259,6 +3268,13 @@ export interface Operations {
     };
     answer: RoomAnswer;
   };
+  labelOneAccount: {
+    method: 'PUT';
+    path: '/api/v1/accounts/{account_id}/labels';
+    body: Noted;
+    query: undefined;
+    answer: AccountAnswer;
+  };
   liftAccountRestriction: {
     method: 'DELETE';
     path: '/api/v1/accounts/{account_id}/restriction';
@@ -3285,6 +3301,11 @@ export interface Operations {
     path: '/api/v1/accounts';
     body: undefined;
     query: {
+      readonly login?: string | null;
+      readonly external_id?: string | null;
+      readonly tag?: string | null;
+      readonly created_since?: number | null;
+      readonly created_before?: number | null;
       readonly limit?: number;
       readonly cursor?: string;
     };
