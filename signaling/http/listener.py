@@ -1,10 +1,8 @@
-"""Sockets of the public listeners, and the guard that aiohttp lacks.
+"""Sockets of the public listeners, and the guards that aiohttp lacks.
 
-A time for the request's header.
-
-aiohttp keeps a connection whose header never ends open for minutes, and counts nothing. `Guarded`
-closes it, and
-`Gate` bounds how many connections stand. Driven by `app`.
+aiohttp keeps a connection whose header never ends open for minutes, counts nothing, and takes a
+client's frames without a mask. `Guarded` closes the one, has `Masked` refuse the other, and `Gate`
+bounds how many connections stand. Driven by `app`.
 """
 
 from __future__ import annotations
@@ -15,10 +13,11 @@ import logging
 import socket
 import ssl
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import WebSocketReader
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
@@ -26,6 +25,7 @@ from signaling.config import Limits
 from signaling.errors import Code, ConfigError
 from signaling.http.gate import Gate, Open, address_of
 from signaling.http.hello import Hello
+from signaling.http.masks import Masked
 from signaling.http.middleware import ALWAYS
 from signaling.http.problem import problem
 from signaling.http.tls_accept import ACME, Accepting, ContextOf
@@ -60,7 +60,9 @@ class OneTask:
 
 
 class Guarded(RequestHandler):
-    """aiohttp's connection with a deadline while no complete header has arrived."""
+    """aiohttp's connection with a deadline while no complete header has arrived, and with frames
+    that are masked when it became a WebSocket.
+    """
 
     __slots__ = ("_deadline", "_entered", "_gate", "_header_seconds", "_one_task", "_statistics")
 
@@ -127,6 +129,12 @@ class Guarded(RequestHandler):
             self._arm()
         elif self._deadline is not None:
             self._disarm()
+
+    def set_parser(
+        self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
+    ) -> None:
+        """Before the first byte of a WebSocket is read, those that came with its request too."""
+        super().set_parser(cast(WebSocketReader, Masked(parser)), data_received_cb)
 
     def eof_received(self) -> None:
         if self._entered is not None:
