@@ -45,7 +45,7 @@ async def repeated(
             result: float | Exception = asyncio.run(measured())
         except Exception as error:
             result = error
-        print(f"{name}, run {run + 1}: {result!r:.300}", flush=True)
+        print(f"{name}, run {run + 1}: {result!r:.600}", flush=True)
         return result
 
     loop = asyncio.get_running_loop()
@@ -56,6 +56,6 @@ async def repeated(
     figures = f"{name}: {spread(values)}, promised {promise}" if values else name
     print(f"{figures}; {len(failed)} of {runs} failed")
     if failed:
-        why = "\n".join(f"run {run}: {error!r}"[:1500] for run, error in failed.items())
+        why = "\n".join(f"run {run}: {error!r}"[:4000] for run, error in failed.items())
         raise AssertionError(f"{figures}\n{why}") from next(iter(failed.values()))
     assert p95(values) <= promise, figures

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.network.faults import RUNS, repeated
-from tests.network.rig import calling, difference, flowing
+from tests.network.rig import Call, calling, difference, flowing
+from tests.network.test_f15_half_open import asked
 
 pytestmark = pytest.mark.namespaces
 SHORT_S, FULL_S = 12, 60
@@ -16,6 +18,12 @@ TOGETHER = 4
 # What the promise for 30 % says is of ten minutes: a pause of some seconds is part of it.
 PART_S, WHOLE_S = 24, 600
 RESUMED_S = 30
+
+
+async def seen_by_all(call: Call) -> str:
+    """What publisher and server say of the call, for a failure that nobody watched."""
+    calls = json.loads(asked(call, "/calls"))["calls"]
+    return f"{await call['alice'].do('sent')} {asked(call, '/calls/' + calls[0]['id'])}"
 
 
 async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> float:
@@ -35,7 +43,8 @@ async def concealed_at(folder: Path, seed: int, loss: float, seconds: float) -> 
         await bob.until(lambda stats: stats["state"] == "connected", RESUMED_S, "connected")
         assert not [e for e in after["events"] if e.startswith("disconnected")], after["events"]
         video, audio = difference(before, after, "video"), difference(before, after, "audio")
-        assert video["frames"] >= 5 * seconds, video
+        assert video["frames"] >= 5 * seconds, f"{video} {await seen_by_all(call)}"
+        print(f"F10: {video['frames'] / seconds:.1f} frames/s at {loss:.0f} %", flush=True)
         if loss <= 10:
             assert video["freeze_s"] <= 0.05 * seconds, video
         assert audio["samples"] > 0

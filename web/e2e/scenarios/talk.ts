@@ -62,10 +62,8 @@ export const scenarios: Scenarios = {
   async 'mute silences, and the other side sees it'(world: World) {
     const [ada, ben] = await pair(world, 'mute');
     await ada.click('Microphone');
-    await ben.until('the muted mark', () => {
-      const tile = document.querySelector('[data-person=Ada]');
-      return tile?.textContent.includes('Microphone off') === true;
-    });
+    await ada.sees('You are muted');
+    await ben.until('the muted mark', isMarkedMuted, 'Ada');
     await settles(ben, 'silence', ({ energy }) => energy < 1e-6);
     assert.equal(await ada.pressed('Microphone'), 'false');
     await ada.page.keyboard.press('m');
@@ -91,6 +89,7 @@ export const scenarios: Scenarios = {
   async 'camera off takes the picture away, on brings it back'(world: World) {
     const [ada, ben] = await pair(world, 'camera');
     await ada.page.keyboard.press('v');
+    await ada.sees('Your camera is off');
     await ben.loses('[data-person=Ada] video');
     await settles(ben, 'no more frames', ({ frames }) => frames === 0);
     await ada.click('Camera');
@@ -124,7 +123,7 @@ export const scenarios: Scenarios = {
     await ben.loses('[data-share]');
   },
 
-  async 'Firefox shares its screen'(world: World) {
+  async 'Firefox shares its screen, mutes, takes its camera away'(world: World) {
     const firefox = await world.firefox();
     const [ada, fox] = await Promise.all([world.chromium.open(), firefox.open()]);
     await join(ada, world.server.origin, 'fox-share', 'Ada');
@@ -134,11 +133,16 @@ export const scenarios: Scenarios = {
     await seesAndHears(ada, 30_000);
     await fox.click('Share');
     await ada.shows('[data-share=Fox] video');
+    await ada.sees('Fox is sharing their screen');
+    await fox.sees('You are sharing your screen');
     await fox.click('Stop sharing');
     await ada.loses('[data-share]');
     await fox.click('Microphone');
+    await fox.sees('You are muted');
+    await ada.until('the muted mark', isMarkedMuted, 'Fox');
     await settles(ada, 'silence', ({ energy }) => energy < 1e-6);
     await fox.click('Camera');
+    await fox.sees('Your camera is off');
     await settles(ada, 'no more frames', ({ frames }) => frames === 0);
     await fox.click('Camera');
     await settles(ada, 'frames again', ({ frames }) => frames > 5);
@@ -172,6 +176,11 @@ export const scenarios: Scenarios = {
     await settles(ada, 'Ben is heard', ({ energy }) => energy > 1e-6);
   },
 };
+
+function isMarkedMuted(name: string): boolean {
+  const tile = document.querySelector(`[data-person=${name}]`);
+  return tile?.textContent.includes('Microphone off') === true;
+}
 
 function usesCamera(id: string): boolean {
   const videos = [...document.querySelectorAll<HTMLVideoElement>('[data-person=Ada] video')];
