@@ -64,6 +64,7 @@ async def killed(home: Path, kills: int, seed: int) -> None:
             over.set()
             await asyncio.gather(*tasks)
             assert sum(one.again.total() for one in clients) >= kills, "the kills met requests"
+            assert sum(len(one.told.ended) for one in clients) >= kills, "sessions were ended"
             await check(api, clients)
         finally:
             await installation.stop()
