@@ -120,5 +120,7 @@ async def test_c27_an_account_is_a_name_to_sign_in_with_and_what_one_adds(there:
     assert given == {"name": "", "mail": "", "passkeys": [], "providers": [], "totp": False}
     assert set(account) == {
         "id", "login", "name", "mail", "kind", "roles", "password", "totp", "recovery_codes_left",
-        "passkeys", "providers", "created_at",
+        "passkeys", "providers", "created_at", "external_id", "tags",
     }  # fmt: skip
+    # What an administrator adds, where the operator wants it: the person sees it.
+    assert (account["external_id"], account["tags"]) == ("", [])

@@ -28,6 +28,8 @@ mod lies;
 mod narrow;
 #[path = "simulator/paths.rs"]
 mod paths;
+#[path = "simulator/radio.rs"]
+mod radio;
 #[path = "simulator/redundancy.rs"]
 mod redundancy;
 #[path = "simulator/scalable.rs"]

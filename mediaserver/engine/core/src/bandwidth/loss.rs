@@ -83,6 +83,11 @@ impl LossController {
         if known { self.inherent } else { 0.0 }
     }
 
+    /// The same for reckoning with: no more than is lost now, nor than a radio loses.
+    pub fn surely_inherent(&self, now: Time) -> f64 {
+        self.inherent(now).min(self.smoothed).min(HOPELESS)
+    }
+
     /// Smoothed over about a second.
     pub fn recent(&self) -> f64 {
         self.smoothed

@@ -186,12 +186,13 @@ impl Bandwidth {
     /// Share of packets that the path loses however little is sent.
     pub fn inherent_loss(&self, now: Time) -> f64 {
         let measured = self.send_side.as_ref();
-        measured.map_or(0.0, |s| s.inherent_loss(now))
+        measured.map_or(0.0, |s| s.losses().inherent(now))
     }
 
     /// Share of packets that are lost now, whoever's fault it is; 0 where nobody says.
     pub fn loss(&self) -> f64 {
-        self.send_side.as_ref().map_or(0.0, |s| s.loss())
+        let measured = self.send_side.as_ref();
+        measured.map_or(0.0, |s| s.losses().recent())
     }
 
     /// Share of its packets that a stream loses, of which its reports say `reported`. Where there is

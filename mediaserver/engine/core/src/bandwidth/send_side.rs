@@ -109,12 +109,8 @@ impl SendSide {
         self.trend.standing()
     }
 
-    pub fn inherent_loss(&self, now: Time) -> f64 {
-        self.loss.inherent(now)
-    }
-
-    pub fn loss(&self) -> f64 {
-        self.loss.recent()
+    pub fn losses(&self) -> &LossController {
+        &self.loss
     }
 
     pub fn sent(&mut self, now: Time, sequence: u16, size: usize, sort: Sort) {
@@ -157,6 +153,7 @@ impl SendSide {
 
     pub fn on_feedback(&mut self, now: Time, feedback: &twcc::Feedback<'_>) -> u64 {
         let (mut lies, mut received, mut lost) = (0, 0, 0);
+        self.acked.tell(feedback.feedback_count);
         for report in feedback.reports() {
             let Some(packet) = self.sent.get_mut(report.sequence) else {
                 lies += 1;
@@ -224,6 +221,12 @@ impl SendSide {
             Some(Verdict::Restore(rate)) => self.set(self.estimate.max(rate)),
             _ => {}
         }
+    }
+
+    /// What the path takes, bit/s: what arrives, and what it loses by itself.
+    fn carried(&self, now: Time) -> Option<u64> {
+        let arrives = 1.0 - self.loss.surely_inherent(now);
+        Some((self.acked.rate()? as f64 / arrives) as u64)
     }
 
     /// Clearly more is sent than arrives.
@@ -299,7 +302,7 @@ impl SendSide {
             self.set(target);
         }
         if !idle {
-            self.full(now, acked);
+            self.full(now, self.carried(now).unwrap_or(acked));
         }
     }
 
@@ -317,7 +320,7 @@ impl SendSide {
         let elapsed = now.since(self.last_increase).min(SECONDS);
         self.last_increase = now;
         let seconds = elapsed as f64 / SECONDS as f64;
-        let acked = self.acked.rate().unwrap_or(0);
+        let acked = self.carried(now).unwrap_or(0);
         let near = self
             .capacity
             .is_some_and(|c| (acked as f64 - c).abs() < c * 0.15);

@@ -160,3 +160,27 @@ fn a_path_that_shrinks_is_not_kept_full() {
         }
     }
 }
+
+/// What a path loses by itself must not hide that it is full.
+#[test]
+fn a_narrow_path_that_loses_three_of_ten_is_not_kept_full() {
+    for seed in seeds() {
+        for rate in [300_000, 500_000] {
+            let mut world = native_call(seed, &[rate]);
+            world.up[1].rate = 0;
+            world.down[1].queue = SECONDS;
+            be_busy(&mut world);
+            world.run(8 * SECONDS);
+            world.up[1].loss = 0.30;
+            world.down[1].loss = 0.30;
+            world.run(10 * SECONDS);
+            world.down[1].worst_wait = 0;
+            let settled = world.now;
+            world.run(30 * SECONDS);
+            let wait = world.down[1].worst_wait / MILLIS;
+            assert!(wait < 600, "at {rate} bit/s a packet waited {wait} ms");
+            let got = frames(&world.clients[1].sinks[&20], settled, world.now);
+            assert!(got >= 150, "{got} of 450 frames at {rate} bit/s");
+        }
+    }
+}

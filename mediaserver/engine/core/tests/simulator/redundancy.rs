@@ -38,13 +38,13 @@ fn most_blocks(world: &World, since: Time) -> usize {
         .unwrap()
 }
 
-fn call(seed: u64) -> World {
+pub fn call(seed: u64, rate: u64) -> World {
     let mut world = World::new(seed, 1);
     let publisher = world.join(0);
     let mut spec = specs::audio("0");
     spec.codecs = vec![specs::red(), specs::opus()];
     let audio = world.publish(publisher, spec, Source::redundant_audio("0", 1_000));
-    let source = Source::native_video("1", 2_000, &[185_000]);
+    let source = Source::native_video("1", 2_000, &[rate]);
     let video = world.publish(publisher, specs::video("1", 1), source);
     let subscriber = world.join(0);
     let spec = specs::subscription("a", 10, vec![specs::red(), specs::opus()]);
@@ -57,7 +57,7 @@ fn call(seed: u64) -> World {
 #[test]
 fn a_lossy_path_gets_more_redundancy_while_it_is_lossy() {
     for seed in seeds() {
-        let mut world = call(seed);
+        let mut world = call(seed, 185_000);
         world.run(5 * SECONDS);
         assert_eq!(
             most_blocks(&world, Time::ZERO),
