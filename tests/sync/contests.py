@@ -18,11 +18,12 @@ from typing import Any
 
 import aiohttp
 
-from tests.proofs.server import Answered, Api, client
+from tests.proofs.server import Api, client
 from tests.signaling.accounts.rig import PASSWORD
 from tests.sync.linear import NEVER, Call, Model, NotLinearizable, Undecided, explain
 from tests.sync.models import Give, Look, Marker, Ownership, Read, Said, Take
 from tests.sync.nemesis import Stage, torment
+from tests.sync.stages import Patient
 
 OWNER, MEMBER = "owner", "member"
 NAMES = ("ana", "ben", "cy")
@@ -251,15 +252,6 @@ async def _sessions() -> AsyncIterator[aiohttp.ClientSession]:
     async with client() as http:
         vars(http)["_retry_connection"] = False
         yield http
-
-
-class Patient(Api):
-    """Asks again what a busy machine had no time for; before anything goes wrong."""
-
-    async def ask(self, method: str, path: str, body: Any = None, token: str = "") -> Answered:
-        while (answer := await super().ask(method, path, body, token)).status == 503:
-            await asyncio.sleep(0.5)
-        return answer
 
 
 async def _begin(

@@ -19,6 +19,7 @@ from tests.proofs.server import Api, client
 from tests.sync.losses import Losses
 from tests.sync.nemesis import Site, Stage, torment
 from tests.sync.seats import NodeSeat, Seat, python_seat
+from tests.sync.stages import Patient
 from tests.sync.watched import CLIENT, SERVER, UNREAD
 
 WRITERS = ("ana", "ana", "ben", "cy")
@@ -62,7 +63,7 @@ async def converge(
     first, *others = stage.sites
     await first.start()
     async with client() as http:
-        room = await _begin(stage, Api(first.there, http))
+        room = await _begin(stage, Patient(first.there, http))
         # Not before: each makes the owner's link anew, until there is an owner.
         for site in others:
             await site.start()

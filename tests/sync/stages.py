@@ -6,18 +6,29 @@ each other by what is left of their hints.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from tests.peers.redis_server import USER, WORD, RedisServer
-from tests.proofs.server import Installation
+from tests.proofs.server import Answered, Api, Installation
 from tests.rows.house import move, moved_by
 from tests.signaling.storage.places import fresh_database
 from tests.sync.losses import lossy
 from tests.sync.nemesis import Site, Stage
 from tests.sync.relay import Relay
 from tests.sync.watched import Watched
+
+
+class Patient(Api):
+    """Asks again what a busy machine had no time for; before anything goes wrong."""
+
+    async def ask(self, method: str, path: str, body: Any = None, token: str = "") -> Answered:
+        while (answer := await super().ask(method, path, body, token)).status == 503:
+            await asyncio.sleep(0.5)
+        return answer
 
 
 def _site(folder: Path, seed: int, redis: RedisServer, **settings: str) -> Site:
