@@ -53,8 +53,7 @@ class Labels:
     async def set(self, app: str, account: str, external_id: str, tags: Sequence[str]) -> Account:
         """Instead of those it had. Raises ClientError: 404, and 409 when another account has it."""
         await self._registry.require(app, account)
-        if external_id:
-            await self._claim(app, external_id, account)
+        claimed = external_id != "" and await self._claim(app, external_id, account)
         before = ""
         kept = tuple(sorted(set(tags)))
         terms = tuple(self._tables.tag_term(app, tag) for tag in kept)
@@ -67,7 +66,8 @@ class Labels:
         try:
             after = await self._registry.change(app, account, change)
         except ClientError:
-            await self._release(app, external_id, account)
+            if claimed:
+                await self._release(app, external_id, account)
             raise
         if before != external_id:
             await self._release(app, before, account)
@@ -93,7 +93,8 @@ class Labels:
         row = await self._tables.claims.get(app, key)
         return None if row is None else await self._registry.get(app, row.value.account)
 
-    async def _claim(self, app: str, external_id: str, account: str) -> None:
+    async def _claim(self, app: str, external_id: str, account: str) -> bool:
+        """Whether it was not the account's before. Raises 409."""
         key = self._tables.external_key(app, external_id)
         mine = Claim(account=account, made=self._clock.unix())
         try:
@@ -101,13 +102,14 @@ class Labels:
         except Conflict:
             row = await self._tables.claims.get(app, key)
             if row is not None and row.value.account == account:
-                return
+                return False
             if row is None or not await self._is_left(app, row, external_id):
                 raise _taken() from None
             try:
                 await self._tables.claims.replace(app, row, mine)
             except Conflict:
                 raise _taken() from None
+        return True
 
     async def _is_left(self, app: str, row: Row[Claim], external_id: str) -> bool:
         """Whoever claimed it died before the account said so."""

@@ -8,7 +8,7 @@ import pytest
 
 from signaling.accounts.labels import Wanted
 from signaling.accounts.registry import ABANDONED
-from signaling.errors import ClientError
+from signaling.errors import ClientError, Code
 from signaling.storage.port import Store
 from tests.signaling.accounts.rig import APP, Rig
 
@@ -46,6 +46,25 @@ async def test_an_id_of_an_account_that_is_gone_in_the_same_moment_stays_free(ri
         await rig.service.labels.set(APP, ann.id, "7", ())
     assert gone.value.status == 404
     await rig.service.labels.set(APP, bob.id, "7", ())
+
+
+async def test_an_id_is_kept_when_a_later_change_is_refused(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = await rig.invited("ann"), await rig.invited("bob")
+    labels = rig.service.labels
+    await labels.set(APP, ann.id, "7", ())
+
+    async def refused(*_: object) -> None:
+        raise ClientError(Code.CONFLICT, 409, "changed too fast")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.registry, "change", refused)
+        with pytest.raises(ClientError):
+            await labels.set(APP, ann.id, "7", ("new",))
+    with pytest.raises(ClientError) as taken:
+        await labels.set(APP, bob.id, "7", ())
+    assert taken.value.status == 409
 
 
 async def test_neither_ids_nor_tags_can_be_read_in_the_store(rig: Rig) -> None:
