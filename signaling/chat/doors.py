@@ -112,11 +112,13 @@ class Doors:
         await self._invites(actor.app).create(actor.app, _hash(secret), made, expires=now + seconds)
         return made, secret
 
-    async def invites(self, actor: Actor, name: str) -> list[Invite]:
+    async def invites(
+        self, actor: Actor, name: str, *, after: str, limit: int
+    ) -> list[Row[Invite]]:
+        """In no order that says anything. A row's key is a place in it, and a hash of a secret."""
         await self._inviting(actor, name)
         term = self._sealer.blind(actor.app, f"chat.invite:{name}")
-        rows = await self._invites(actor.app).scan(actor.app, term=term, limit=100)
-        return [row.value for row in rows]
+        return await self._invites(actor.app).scan(actor.app, term=term, after=after, limit=limit)
 
     async def withdraw(self, actor: Actor, name: str, ident: str) -> None:
         await self._inviting(actor, name)
@@ -230,11 +232,13 @@ class Doors:
     def _key(self, app: str, room: str, account: str) -> str:
         return self._sealer.blind(app, f"chat.request:{room}:{account}")
 
-    async def requests(self, actor: Actor, name: str) -> list[Request]:
+    async def requests(
+        self, actor: Actor, name: str, *, after: str, limit: int
+    ) -> list[Row[Request]]:
+        """In the order of their keys, which say nothing."""
         await self._moderated(actor, name)
         term = self._sealer.blind(actor.app, f"chat.request:{name}")
-        rows = await self._requests(actor.app).scan(actor.app, term=term, limit=100)
-        return [row.value for row in rows]
+        return await self._requests(actor.app).scan(actor.app, term=term, after=after, limit=limit)
 
     async def answer(self, actor: Actor, name: str, account: str, *, accept: bool) -> None:
         room = await self._moderated(actor, name)

@@ -39,6 +39,7 @@ from signaling.http.api.operation import (
     Recording,
     Reply,
 )
+from signaling.storage.table import Row
 
 WEEK = 7 * 86400
 # What one answer of a search may take, and hold.
@@ -60,20 +61,12 @@ class NewInvite(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
 
 
-class InvitesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    items: Sequence[Invite]
-
-
 class Accept(Body, frozen=True, kw_only=True):
     secret: Annotated[str, Meta(min_length=16, max_length=128)]
 
 
 class RequestWish(Body, frozen=True, kw_only=True):
     text: Annotated[str, Meta(max_length=500)] = ""
-
-
-class RequestsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    items: Sequence[Request]
 
 
 class Decision(Body, frozen=True, kw_only=True):
@@ -162,9 +155,12 @@ class Handlers:
         call.note.target = f"room:{made.room}"
         return NewInvite(invite=made, secret=secret)
 
-    async def invites(self, call: Call[None]) -> InvitesAnswer:
-        actor = await actor_of(self._deps, call)
-        return InvitesAnswer(items=await self._doors.invites(actor, call.path["room_id"]))
+    async def invites(self, call: Call[None]) -> Page:
+        actor, page = await actor_of(self._deps, call), call.page
+        rows = await self._doors.invites(
+            actor, call.path["room_id"], after=page.after or "", limit=page.limit + 1
+        )
+        return _listed(rows, page.limit)
 
     async def withdraw(self, call: Call[None]) -> Reply:
         actor = await actor_of(self._deps, call)
@@ -188,9 +184,12 @@ class Handlers:
         await self._doors.ask(actor, call.path["room_id"], call.body.text)
         return Reply(status=204)
 
-    async def requests(self, call: Call[None]) -> RequestsAnswer:
-        actor = await actor_of(self._deps, call)
-        return RequestsAnswer(items=await self._doors.requests(actor, call.path["room_id"]))
+    async def requests(self, call: Call[None]) -> Page:
+        actor, page = await actor_of(self._deps, call), call.page
+        rows = await self._doors.requests(
+            actor, call.path["room_id"], after=page.after or "", limit=page.limit + 1
+        )
+        return _listed(rows, page.limit)
 
     async def decide(self, call: Call[Decision]) -> Reply:
         actor = await actor_of(self._deps, call)
@@ -267,6 +266,12 @@ class Handlers:
         return Reply(lines(), content_type="application/x-ndjson")
 
 
+def _listed(rows: list[Row[Any]], limit: int) -> Page:
+    """`rows`: one more than are shown, when there are."""
+    shown = rows[:limit]
+    return Page([row.value for row in shown], next=shown[-1].key if len(rows) > limit else None)
+
+
 def operations(
     deps: Deps, doors: Doors, reports: Reports, presences: Presences, later: Later
 ) -> list[Operation]:
@@ -280,8 +285,8 @@ def operations(
                   body=InviteWish, answer=NewInvite, status=201, idempotent=False,
                   errors=ROOM_ERRORS, **lasting),
         Operation("GET", room + "/invites", "listRoomInvites", "Invitations that stand",
-                  do.invites, answer=InvitesAnswer, scope="rooms:read", errors=ROOM_ERRORS,
-                  tag=TAG),
+                  do.invites, answer=Invite, paged=True, scope="rooms:read",
+                  errors=ROOM_ERRORS, tag=TAG),
         Operation("DELETE", room + "/invites/{invite_id}", "withdrawRoomInvite",
                   "Withdraw an invitation", do.withdraw, status=204, errors=errors, **lasting),
         Operation("POST", "/room-invites/accept", "acceptRoomInvite", "Use an invitation",
@@ -290,7 +295,7 @@ def operations(
         Operation("POST", room + "/requests", "requestToJoin", "Ask to be let in", do.request,
                   body=RequestWish, status=204, errors=(*ROOM_ERRORS, Code.CONFLICT), **write),
         Operation("GET", room + "/requests", "listRequests", "Who asks to be let in", do.requests,
-                  answer=RequestsAnswer, scope="rooms:read", errors=ROOM_ERRORS, tag=TAG),
+                  answer=Request, paged=True, scope="rooms:read", errors=ROOM_ERRORS, tag=TAG),
         Operation("POST", room + "/requests/{account_id}", "answerRequest",
                   "Let somebody in, or not", do.decide, body=Decision, status=204,
                   errors=(*errors, Code.ROOM_FULL), **lasting),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,3 +140,51 @@ async def test_of_many_invitations_each_is_withdrawn_exported_and_forgotten(ther
     found = {one.id async for one in doors.made(APP, "ann", room)}
     assert found == set(secrets.values())
     assert await doors.forget_account(APP, room, "ann") == 101
+
+
+async def pages(who: Person, at: str, limit: str = "") -> list[list[dict[str, Any]]]:
+    """Every page of a list, by its cursors."""
+    found, cursor = [], ""
+    while True:
+        answer = await who.ask("GET", f"{at}?{limit}{cursor}".rstrip("?"))
+        assert answer.status == 200, answer.body
+        found.append(answer.body["items"])
+        if answer.body["next_cursor"] is None:
+            return found
+        cursor = f"&cursor={answer.body['next_cursor']}"
+
+
+async def test_many_invitations_are_listed_in_pages_each_once(there: Served) -> None:
+    room, made = await there.room(kind="private"), set()
+    at = f"/rooms/{room}/invites"
+    for _ in range(102):
+        made.add((await there.ann.ask("POST", at, {})).body["invite"]["id"])
+    for limit, sizes in (("", [50, 50, 2]), ("limit=100", [100, 2]), ("limit=51", [51, 51])):
+        listed = await pages(there.ann, at, limit)
+        assert [len(page) for page in listed] == sizes
+        assert {one["id"] for page in listed for one in page} == made
+
+
+async def test_many_requests_are_listed_in_pages_each_once(there: Served) -> None:
+    room = await there.room(kind="private", settings={"join": "request"})
+    at = f"/rooms/{room}/requests"
+    for who in (there.bob, there.cy, there.dora):
+        assert (await who.ask("POST", at, {})).status == 204
+    listed = await pages(there.ann, at, "limit=2")
+    assert [len(page) for page in listed] == [2, 1]
+    assert {one["account"] for page in listed for one in page} == {"bob", "cy", "dora"}
+
+
+@pytest.mark.parametrize("which", ["invites", "requests"])
+async def test_a_wrong_limit_or_anothers_cursor_is_refused(there: Served, which: str) -> None:
+    room = await there.room(kind="private")
+    at = f"/rooms/{room}/{which}"
+    for limit in ("0", "101", "-1", "many"):
+        refused = await there.ann.ask("GET", f"{at}?limit={limit}")
+        assert (refused.status, refused.code) == (422, "fields_invalid")
+    for _ in range(2):
+        await there.ann.ask("POST", f"/rooms/{room}/invites", {})
+    theirs = (await there.ann.ask("GET", f"/rooms/{room}/invites?limit=1")).body["next_cursor"]
+    for who, cursor in ((there.root, theirs), (there.ann, theirs[:-2] + "AA"), (there.ann, "x")):
+        refused = await who.ask("GET", f"{at}?cursor={cursor}")
+        assert (refused.status, refused.code) == (400, "cursor_invalid")

@@ -758,10 +758,6 @@ export interface InviteWish {
   readonly uses?: number;
 }
 
-export interface InvitesAnswer {
-  readonly items: readonly Invite[];
-}
-
 export type Join = 'invite' | 'open' | 'request';
 
 export interface JoinRequest {
@@ -1542,10 +1538,6 @@ export interface RequestAnswer {
 
 export interface RequestWish {
   readonly text?: string;
-}
-
-export interface RequestsAnswer {
-  readonly items: readonly Request[];
 }
 
 export interface ResetAsk {
@@ -3712,8 +3704,15 @@ export interface Operations {
     method: 'GET';
     path: '/api/v1/rooms/{room_id}/requests';
     body: undefined;
-    query: undefined;
-    answer: RequestsAnswer;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly Request[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listRightsRequests: {
     method: 'GET';
@@ -3756,8 +3755,15 @@ export interface Operations {
     method: 'GET';
     path: '/api/v1/rooms/{room_id}/invites';
     body: undefined;
-    query: undefined;
-    answer: InvitesAnswer;
+    query: {
+      readonly limit?: number;
+      readonly cursor?: string;
+    };
+    answer: {
+      readonly items: readonly Invite[];
+      readonly next_cursor: string | null;
+      readonly prev_cursor: string | null;
+    };
   };
   listRooms: {
     method: 'GET';
