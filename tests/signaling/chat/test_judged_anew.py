@@ -27,6 +27,7 @@ class Two:
     ground: Ground
     one: House
     other: House
+    said: int = 0
 
     @classmethod
     async def on(cls, ground: Ground) -> Two:
@@ -47,6 +48,11 @@ class Two:
     async def there(self, name: str, op: Any) -> None:
         actor = await self.other.chatting.people.actor(self.other.principal(name))
         await self.other.chat.act(actor, ROOM, op)
+
+    async def bob_posts(self) -> None:
+        self.said += 1
+        ident = OTHERS_WORD.format(self.said)
+        await self.there("bob", Post(id=ident, body=Plain(text="meanwhile")))
 
     def meanwhile(
         self, patch: pytest.MonkeyPatch, work: Callable[[], Awaitable[None]], times: int = 1
@@ -109,28 +115,16 @@ async def test_what_came_by_sync_is_void_then(two: Two, monkeypatch: pytest.Monk
 async def test_what_others_say_meanwhile_only_puts_a_change_off(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = iter(range(1, 10))
-
-    async def post() -> None:
-        ident = OTHERS_WORD.format(next(said))
-        await two.there("bob", Post(id=ident, body=Plain(text="meanwhile")))
-
-    two.meanwhile(monkeypatch, post, times=3)
+    two.meanwhile(monkeypatch, two.bob_posts, times=3)
     await two.one.chat.act(await two.here("ann"), ROOM, Set(topic="done"))
     room = await two.one.chat.rooms.find(APP, ROOM)
     assert room is not None and room.state.topic == "done"
-    assert next(said) == 4
+    assert two.said == 3
 
 
 async def test_a_room_that_never_rests_turns_a_change_away(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = iter(range(1, 100))
-
-    async def post() -> None:
-        ident = OTHERS_WORD.format(next(said))
-        await two.there("bob", Post(id=ident, body=Plain(text="meanwhile")))
-
-    two.meanwhile(monkeypatch, post, times=99)
+    two.meanwhile(monkeypatch, two.bob_posts, times=99)
     with pytest.raises(Unavailable):
         await two.one.chat.act(await two.here("ann"), ROOM, Set(topic="never"))
