@@ -2,7 +2,8 @@
 
     Exception
     ├── ClientError          the other side is wrong or may not: a wire error and an info log
-    │   └── Refused          ... because of who is asking: says the class of the reason, no more
+    │   ├── Refused          ... because of who is asking: says the class of the reason, no more
+    │   └── Left             ... it cut its connection in the middle: nobody reads the answer
     ├── Unavailable          something that we depend on failed; says whether to retry
     └── ConfigError          the operator's configuration cannot be used: printed, exit code 2
 
@@ -141,6 +142,14 @@ class ClientError(Exception):
 
 class Refused(ClientError):  # noqa: N818 - names what happened
     """401 or 403. `message` never says which part of the token was looked at."""
+
+
+class Left(ClientError):  # noqa: N818 - names what happened
+    """No answer reaches such a client; 499 is the status under which proxies count it."""
+
+    def __init__(self) -> None:
+        message = "The connection ended in the middle."
+        super().__init__(Code.BAD_REQUEST, 499, message)
 
 
 class Unavailable(Exception):  # noqa: N818 - names what happened

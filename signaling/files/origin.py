@@ -21,6 +21,7 @@ from signaling.files.names import disposition
 from signaling.files.port import OPAQUE, Shape, Variant
 from signaling.files.register import not_found
 from signaling.files.service import Files
+from signaling.http.leaving import writing
 from signaling.http.request_id import request_id_of
 
 PATH = "/f/{ticket}"
@@ -147,11 +148,14 @@ class Origin:
         )
         # The first piece before the status: what is gone is an error and no empty file.
         first = await anext(pieces, b"")
-        await response.prepare(request)
-        await response.write(first)
+        with writing():
+            await response.prepare(request)
+            await response.write(first)
         async for piece in pieces:
-            await response.write(piece)
-        await response.write_eof()
+            with writing():
+                await response.write(piece)
+        with writing():
+            await response.write_eof()
         return response
 
     def _note(self, request: web.Request, ticket: Ticket, stored: Stored, now: float) -> None:

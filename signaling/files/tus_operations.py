@@ -19,6 +19,7 @@ from signaling.files.operations import ERRORS, TAG
 from signaling.files.service import Files, Wish
 from signaling.files.uploads import Interrupted
 from signaling.http.api.operation import Auth, Call, Operation
+from signaling.http.leaving import reading
 
 # A client that sends nothing for so long is gone; what came is kept.
 SILENCE_SECONDS = 30.0
@@ -83,8 +84,8 @@ class TusHandlers:
         check = tus.checksum(request.headers.get("Upload-Checksum"))
         try:
             return await self._files.append(caller, ident, offset, pieces(request), check)
-        except Interrupted:
-            raise ClientError(Code.BAD_REQUEST, 408, "The body took too long.") from None
+        except Interrupted as interrupted:
+            raise interrupted.refusal from None
 
     async def terminate(self, call: Call[Any]) -> web.StreamResponse:
         caller = await self._caller(call)
@@ -118,10 +119,11 @@ async def pieces(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises Interrupted when the client leaves or falls silent."""
     while True:
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                piece = await request.content.read(PIECE)
-        except (TimeoutError, OSError, web.RequestPayloadError) as error:
-            raise Interrupted from error
+            with reading():
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    piece = await request.content.read(PIECE)
+        except ClientError as refusal:
+            raise Interrupted(refusal) from None
         if not piece:
             return
         yield piece

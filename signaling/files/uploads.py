@@ -25,7 +25,11 @@ BATCH_BYTES = BATCH * CHUNK
 
 
 class Interrupted(Exception):  # noqa: N818 - names what happened
-    """The client went away; what came before is kept."""
+    """The client went away or fell silent; what came before is kept. `refusal` says which."""
+
+    def __init__(self, refusal: ClientError) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 @dataclass(slots=True)

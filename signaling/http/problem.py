@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mediaserver.api import ClientError as MediaRefusal
 from mediaserver.api import Unavailable as MediaUnavailable
 from signaling.accounts.principal import InsufficientScope
-from signaling.errors import ClientError, Code, FieldError, Unavailable
+from signaling.errors import ClientError, Code, FieldError, Left, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ TITLES = {
     428: "Precondition required",
     429: "Too many requests",
     460: "Checksum mismatch",
+    499: "The client left",
     500: "Internal error",
     503: "Unavailable",
 }
@@ -101,6 +102,9 @@ def from_exception(
     if isinstance(error, HttpProcessingError | web.RequestPayloadError):
         # A body whose chunks are none. The exception has the bytes: they are in no answer or log.
         error = ClientError(Code.BAD_REQUEST, 400, "The body is malformed.")
+    if isinstance(error, Left):
+        log.info("a client left in the middle of a request")
+        return _refusal(error, request_id, content_type)
     if isinstance(error, ClientError | MediaRefusal):
         log.info("refused a request: %s", error.code)
         return _refusal(error, request_id, content_type)

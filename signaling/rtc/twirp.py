@@ -19,7 +19,8 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from livekit.protocol import room as room_pb
 
-from signaling.errors import ClientError, Code, Refused, Unavailable
+from signaling.errors import ClientError, Code, Left, Refused, Unavailable
+from signaling.http.leaving import reading
 from signaling.rtc.rooms import Rooms
 from signaling.rtc.tokens import Claims, bearer
 
@@ -143,10 +144,11 @@ async def _call(
 
 async def _body(request: web.Request, bound: int) -> bytes:
     body = bytearray()
-    async for chunk in request.content.iter_chunked(64 * 1024):
-        body += chunk
-        if len(body) > bound:
-            raise TwirpError("invalid_argument", f"the request exceeds {bound} bytes")
+    with reading():
+        async for chunk in request.content.iter_chunked(64 * 1024):
+            body += chunk
+            if len(body) > bound:
+                raise TwirpError("invalid_argument", f"the request exceeds {bound} bytes")
     return bytes(body)
 
 
@@ -181,6 +183,9 @@ def _answer(message: Message, content_type: str) -> web.Response:
 def _error(error: TwirpError | ClientError | Unavailable) -> web.Response:
     """The one translation of errors on this adapter."""
     meta: dict[str, str] = {}
+    if isinstance(error, Left):
+        log.info("a client left in the middle of a server API call")
+        return web.Response(status=error.status)
     if isinstance(error, TwirpError):
         code, meta = error.code, error.meta
     elif isinstance(error, Refused):

@@ -134,8 +134,8 @@ class Handlers:
         call.note.target = f"import:{ident}"
         try:
             offset = await self._imports.append(call.principal.app, ident, offset, pieces(request))
-        except Interrupted:
-            raise ClientError(Code.BAD_REQUEST, 408, "The body took too long.") from None
+        except Interrupted as interrupted:
+            raise interrupted.refusal from None
         headers = {"Upload-Offset": str(offset), "Cache-Control": "no-store"}
         return web.Response(status=204, headers=headers)
 

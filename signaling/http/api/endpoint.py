@@ -35,6 +35,7 @@ from signaling.http.api.operation import Auth, Call, Operation, Page, PageAsk, R
 from signaling.http.api.rates import RateLimiter
 from signaling.http.api.trace import event_of
 from signaling.http.body import read_body
+from signaling.http.leaving import writing
 from signaling.http.problem import from_exception
 from signaling.http.rates import host_of
 from signaling.http.ready import JSON, NO_STORE, Ready
@@ -363,8 +364,11 @@ async def _stream(
     response = web.StreamResponse(status=status, headers=headers)
     response.content_type = reply.content_type
     _add(response, reply.headers)
-    await response.prepare(call.request)
+    with writing():
+        await response.prepare(call.request)
     async for part in parts:
-        await response.write(part)
-    await response.write_eof()
+        with writing():
+            await response.write(part)
+    with writing():
+        await response.write_eof()
     return response

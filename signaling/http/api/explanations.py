@@ -33,7 +33,8 @@ _OURS = "It is our fault. Tell the operator the `request_id`; the log has the sa
 
 EXPLANATIONS: dict[Code, Explanation] = {
     Code.BAD_REQUEST: _said(
-        (400, 408), "The request is not what HTTP, JSON or this operation take at all.",
+        (400, 408, 499), "The request is not what HTTP, JSON or this operation take at all. 499 is "
+        "in logs and counters only: the client cut its connection in the middle.",
         "Look at `detail`. Common causes: a body that is not JSON in UTF-8, one that nests too "
         "deep, a path with undecodable bytes, a body where none is taken.",
     ),
