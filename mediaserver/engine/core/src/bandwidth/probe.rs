@@ -226,6 +226,12 @@ impl Prober {
         self.next = now + self.pause;
     }
 
+    /// A train that came late proved more than was thought: no failure, the next may prove more yet.
+    pub fn promising(&mut self, now: Time) {
+        self.pause = 0;
+        self.next = self.next.min(now + FIRST_PAUSE);
+    }
+
     /// The opening train says nothing yet: what was sent of it has not come, or came late.
     pub fn opens(&self) -> bool {
         self.train

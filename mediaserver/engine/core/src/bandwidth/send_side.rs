@@ -223,10 +223,13 @@ impl SendSide {
         }
     }
 
-    /// What the path takes, bit/s: what arrives, and what it loses by itself.
+    /// What the path takes, bit/s: what arrives, and what it loses by itself. Hardly more than is
+    /// sent: what slept and came at once, or between two feedbacks that were lost, looks like more.
     fn carried(&self, now: Time) -> Option<u64> {
         let arrives = 1.0 - self.loss.surely_inherent(now);
-        Some((self.acked.rate()? as f64 / arrives) as u64)
+        let rate = (self.acked.rate()? as f64 / arrives) as u64;
+        let sent = self.sending.rate().unwrap_or(rate);
+        Some(rate.min(sent + sent / 10))
     }
 
     /// Clearly more is sent than arrives.
@@ -361,6 +364,9 @@ impl SendSide {
         let confirmed = !more || self.confirming || self.eager;
         self.confirming = more && !confirmed;
         if safe > self.estimate && confirmed {
+            if proof == Proof::Uneven {
+                self.prober.promising(now);
+            }
             self.set(safe);
             self.last_increase = now;
             if self.capacity.is_some_and(|c| safe as f64 > c * 1.15) {

@@ -67,6 +67,8 @@ pub struct Client {
     pub gives_feedback: bool,
     pub feedback_every: u64,
     pub sends_nack: bool,
+    /// For a picture that it has asked for in vain as often as it asks.
+    pub asks_for_keyframes: bool,
     pub nacks_received: u64,
     next_check: Time,
     next_feedback: Time,
@@ -122,6 +124,7 @@ impl Client {
             gives_feedback: true,
             feedback_every: 50 * MILLIS,
             sends_nack: true,
+            asks_for_keyframes: false,
             nacks_received: 0,
             next_check: Time::ZERO,
             next_feedback: Time::ZERO,
@@ -252,7 +255,7 @@ impl Client {
     }
 
     fn nack(&mut self, now: Time, out: &mut Vec<Vec<u8>>) {
-        let mut wanted = Vec::new();
+        let (mut wanted, mut hopeless) = (Vec::new(), Vec::new());
         for (ssrc, sink) in &mut self.sinks {
             let mut lost = Vec::new();
             let expired: Vec<u64> = sink
@@ -263,6 +266,9 @@ impl Client {
                 })
                 .map(|(index, _)| *index)
                 .collect();
+            if !expired.is_empty() && self.rtx.values().any(|media| media == ssrc) {
+                hopeless.push(*ssrc);
+            }
             for index in expired {
                 sink.missing.remove(&index);
                 sink.abandoned.push(index);
@@ -282,6 +288,13 @@ impl Client {
             sink.nacks += lost.len() as u64;
             if !lost.is_empty() {
                 wanted.push((*ssrc, lost));
+            }
+        }
+        if self.asks_for_keyframes {
+            for ssrc in hopeless {
+                out.push(self.rtcp(|c| {
+                    c.pli(1, ssrc);
+                }));
             }
         }
         if !self.sends_nack {

@@ -29,6 +29,7 @@ fn native_call(seed: u64, rates: &[u64]) -> World {
         for link in [&mut world.up[subscriber], &mut world.down[subscriber]] {
             link.rate = *rate;
         }
+        world.clients[subscriber].asks_for_keyframes = true;
         let codecs = vec![specs::red(), specs::opus()];
         world.subscribe(
             subscriber,
