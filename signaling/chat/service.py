@@ -23,7 +23,9 @@ from signaling.chat.hub import Hub
 from signaling.chat.ops import (
     Change,
     ClientOp,
+    Close,
     Create,
+    Delete,
     Edit,
     Entry,
     Member,
@@ -53,6 +55,7 @@ from signaling.chat.ports import (
     any_file,
     anybody,
 )
+from signaling.chat.reduce import MODERATES
 from signaling.chat.room import Room
 from signaling.chat.rooms import Rooms
 from signaling.chat.sealing import Sealing, from_ms
@@ -284,11 +287,24 @@ class Chat:
         op, now = change.op, self.clock.unix()
         rights.judge(actor, room.id, room.state, op, now)
         checks.check(op, room.state.mode, actor.account, actor.device)
+        part = rights.part_of(actor, room.id, room.state, op, now)
+        if isinstance(op, Edit | Delete | Close):
+            await self._require_own(actor, room, op, part)
         if isinstance(op, Post | Edit) and (files := attachments_of(op)):
             await self.attachable(actor, room.id, [file.id for file in files])
         if isinstance(op, Member) and op.part in RANK and room.state.part(op.account) not in RANK:
             await self.addable(actor, op.account)
-        return Judged(change, op, rights.part_of(actor, room.id, room.state, op, now))
+        return Judged(change, op, part)
+
+    async def _require_own(
+        self, actor: Actor, room: Room, op: Edit | Delete | Close, part: Part
+    ) -> None:
+        """Readers take no notice of such an op; hooks, routes and other devices would."""
+        known = None if room.transient else await self.rooms.known(room, op.id)
+        if known is None or known.account == actor.account:
+            return
+        if isinstance(op, Edit) or part not in MODERATES:
+            raise rights.refused("This message is somebody else's.")
 
     async def _seal(
         self, actor: Actor, room: Room, ident: str, judged: list[Judged]

@@ -295,12 +295,14 @@ async def test_liars_get_the_documented_error_and_the_log_stays_right(served: Se
     done = await chat.integrate(actor, room, "bob-1", tries)
     assert done.cursor == 5
     assert [(n.version, str(n.code)) for n in done.notices] == [
-        (2, "not_permitted"), (5, "fields_invalid"),
+        (2, "not_permitted"), (3, "not_permitted"), (4, "not_permitted"), (5, "fields_invalid"),
     ]  # fmt: skip
     shown = (await served.ann.ask("GET", f"/rooms/{room}/messages/{sent['id']}")).body
     assert shown["body"]["text"] == "ann's" and "deleted" not in shown and "pinned" not in shown
     log = (await served.bob.ask("GET", f"/rooms/{room}/log")).body
     assert [e["seq"] for e in log["entries"]] == list(range(1, log["head"] + 1))
+    voided = [e["op"].get("was") for e in log["entries"] if e["op"]["type"] == "void"]
+    assert voided == ["pin", "edit", "delete", "post"]
 
 
 async def test_hundred_at_once_are_each_in_the_log_once(served: Served) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.signaling.files.rig import every_byte, people
+from signaling.accounts.principal import Kind, Principal
+from signaling.accounts.sessions.scopes import ALL
+from signaling.chat.ops import Change, Delete
+from signaling.errors import Code
+from tests.signaling.files.rig import Person, There, every_byte, people
 
 CANARY = b"canary-of-plain-bytes-on-a-disk"
 
@@ -18,3 +22,28 @@ async def test_a_file_is_sent_completed_and_fetched_again(tmp_path: Path) -> Non
         got = await there.ana.fetch(info["id"])
         assert got.body == data
         assert CANARY not in every_byte(tmp_path / "store")
+
+
+async def principal(there: There, who: Person) -> Principal:
+    account = await there.account_of(who)
+    return Principal(app=there.app, kind=Kind.ACCOUNT, account=account, scopes=ALL)
+
+
+async def test_nobodys_file_goes_by_what_another_member_uploads(tmp_path: Path) -> None:
+    async with people(tmp_path) as there:
+        info = await there.ana.send(b"of Ana's message", "a.bin")
+        file = {"id": info["id"], "key": info["key"]}
+        body = {"format": "m.plain.v1", "text": "look", "files": [file]}
+        at = f"/rooms/{there.room}/messages"
+        posted = await there.ana.ask("POST", at, {"body": body})
+        assert posted.status == 201, posted.body
+        chatting = there.house.app._people.chatting
+        delete = [Change(version=1, clock=1, op=Delete(id=posted.json["id"]))]
+        actor = await chatting.people.actor(await principal(there, there.bob))
+        done = await chatting.chat.integrate(actor, there.room, "bob-1", delete)
+        assert [one.code for one in done.notices] == [Code.NOT_PERMITTED]
+        for who in (there.ana, there.bob):
+            assert (await who.fetch(info["id"], key=info["key"])).body == b"of Ana's message"
+        actor = await chatting.people.actor(await principal(there, there.ana))
+        assert not (await chatting.chat.integrate(actor, there.room, "ana-1", delete)).notices
+        assert (await there.ana.ask("GET", f"/files/{info['id']}")).status == 404
