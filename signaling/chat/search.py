@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ from signaling.chat.service import Chat, hidden_before
 from signaling.storage.port import Op as Stored
 
 STRETCH = 1000
+Hides = Callable[[str, str, int], bool]
 _TERM = re.compile(r'"([^"]+)"|(\S+)')
 
 
@@ -37,18 +38,23 @@ class Question(Struct, frozen=True, kw_only=True):
     has_file: bool | None = None
 
     def matches(self, entry: Entry) -> bool:
+        """Of an edit only who says what: its date and its files are the message's."""
         op = entry.op
         if not isinstance(op, Post | Edit) or not isinstance(op.body, Plain):
             return False
         if self.sender is not None and entry.account != self.sender:
             return False
-        if self.until is not None and entry.at > self.until:
-            return False
-        if self.since is not None and entry.at < self.since:
-            return False
-        if self.has_file is not None and bool(op.body.files) is not self.has_file:
+        if isinstance(op, Post) and not self.fits(entry.at, bool(op.body.files)):
             return False
         return self.is_said(op.body)
+
+    def fits(self, at: datetime, has_file: bool) -> bool:
+        """By when a message was posted, and whether it has a file."""
+        if self.until is not None and at > self.until:
+            return False
+        if self.since is not None and at < self.since:
+            return False
+        return self.has_file is None or has_file is self.has_file
 
     def is_said(self, body: object) -> bool:
         """Whether a body has all the words; one that cannot be read has none."""
@@ -88,17 +94,20 @@ def _text(body: Plain) -> str:
 
 
 async def search(
-    chat: Chat, rooms: Sequence[Room], account: str, question: Question, start: str | None,
-    seconds: float, limit: int,
+    chat: Chat, rooms: Sequence[Room], account: str, hides: Hides, question: Question,
+    start: str | None, seconds: float, limit: int,
 ) -> AsyncIterator[Found | Paused]:  # fmt: skip
-    """Room by room; in each the newest first. `start` is what `Paused.next` said."""
+    """Room by room, by their ids; in each the newest first. `start` is what `Paused.next` said: a
+    room that was left since is passed over. `hides` says what the account deleted for itself.
+    """
     end = chat.clock.monotonic() + seconds
     begun, _, place = (start or "").partition(":")
     skipping, count = bool(begun), 0
     for room in rooms:
-        if skipping and room.id != begun:
+        if skipping and room.id < begun:
             continue
-        before = int(place) if skipping and place.isdecimal() else room.state.seq + 1
+        there = skipping and room.id == begun and place.isdecimal()
+        before = int(place) if there else room.state.seq + 1
         skipping = False
         if room.state.mode is Mode.TRANSIENT:
             continue
@@ -114,8 +123,8 @@ async def search(
             for entry in await _matching(chat.sealing, room, stored, question):
                 if entry.account != account and chat.rooms.withheld(room.app, entry.account or ""):
                     continue
-                view = await _as_it_stands(chat, room, entry)
-                if view is not None:
+                view = await _as_it_stands(chat, room, entry, question)
+                if view is not None and not hides(room.id, view.id, view.seq):
                     count += 1
                     yield Found(room=room.id, message=view)
                 if count >= limit:
@@ -151,15 +160,21 @@ async def _matching(
     return await asyncio.to_thread(look)
 
 
-async def _as_it_stands(chat: Chat, room: Room, entry: Entry) -> MessageView | None:
-    """The message, if what matched is what it says now."""
-    op = entry.op
-    if isinstance(op, Post):
-        views = await chat.rooms.views(room, [entry])
-        return views[0] if views and not views[0].edits and views[0].body == op.body else None
-    assert isinstance(op, Edit)
-    known = await chat.rooms.known(room, op.id)
-    if known is None or known.account != entry.account:
-        return None
-    views = await chat.rooms.views(room, await chat.rooms.entries(room, [known.seq]))
-    return views[0] if views and views[0].body == op.body else None
+async def _as_it_stands(
+    chat: Chat, room: Room, entry: Entry, question: Question
+) -> MessageView | None:
+    """The message, if what matched is what it says now, and there is time left to read it."""
+    op, posts = entry.op, [entry]
+    assert isinstance(op, Post | Edit)
+    if isinstance(op, Edit):
+        known = await chat.rooms.known(room, op.id)
+        if known is None or known.account != entry.account:
+            return None
+        posts = await chat.rooms.entries(room, [known.seq])
+    for view in await chat.rooms.views(room, posts):
+        # Of two edits that say the same, the newer is found.
+        newest = view.edited_at == (entry.at if isinstance(op, Edit) else None)
+        over = view.expires_at is not None and view.expires_at.timestamp() <= chat.clock.unix()
+        fits = question.fits(view.at, bool(view.attachments))
+        return view if newest and view.body == op.body and fits and not over else None
+    return None

@@ -255,10 +255,13 @@ class Handlers:
             errors = [FieldError("/q", "missing", "Say what to look for.")]
             raise ClientError(Code.FIELDS_INVALID, 422, "Say what to look for.", errors=errors)
 
+        # Deleted for oneself alone.
+        mine = await self._deps.accounts.state_of(actor.app, actor.account)
+
         async def lines() -> AsyncIterator[bytes]:
             found = search(
-                self._deps.chat, rooms, actor.account, question, query.after, SEARCH_SECONDS,
-                query.limit,
+                self._deps.chat, rooms, actor.account, mine.hides, question, query.after,
+                SEARCH_SECONDS, query.limit,
             )  # fmt: skip
             async for one in found:
                 yield msgspec.json.encode(one) + b"\n"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
-
-import msgspec
 
 from signaling.chat.ports import CursorMoved, Typing
 from tests.signaling.chat.rig import APP, Person, Served
@@ -179,46 +176,3 @@ async def test_presence_and_custom_status_are_shown_as_wished(served: Served) ->
     assert (await served.ann.ask("GET", at)).body["state"] == "offline"
     served.house.clock.advance(100)
     assert (await served.bob.ask("GET", at)).body["state"] == "offline"
-
-
-async def found(who: Person, query: str) -> list[str]:
-    answer = await who.ask("GET", f"/search?{query}")
-    assert answer.status == 200, answer.body
-    lines = [msgspec.json.decode(line) for line in answer.body.splitlines()]
-    assert lines[-1] == {"next": None}
-    return [line["message"]["body"]["text"] for line in lines[:-1]]
-
-
-async def test_search_finds_words_phrases_senders_and_files(served: Served) -> None:
-    room = await served.room("bob", "cy")
-    for text in ("Grüner Tee", "tee und kuchen", "чай с лимоном", "お茶をください"):
-        await served.ann.post(room, text)
-    edited = await served.bob.post(room, "kaffee")
-    await served.bob.ask("PATCH", f"/rooms/{room}/messages/{edited['id']}", {"text": "mate"})
-    gone = await served.bob.post(room, "tee gone")
-    await served.bob.ask("DELETE", f"/rooms/{room}/messages/{gone['id']}")
-    file = {"format": "m.plain.v1", "text": "photo", "files": [{"id": "f1"}]}
-    await served.ann.ask("POST", f"/rooms/{room}/messages", {"body": file})
-    ask = served.cy
-    assert await found(ask, "q=TEE") == ["tee und kuchen", "Grüner Tee"]
-    assert await found(ask, f"q={quote('GRÜNER tee')}") == ["Grüner Tee"]
-    assert await found(ask, f"q={quote(chr(34) + 'tee und' + chr(34))}") == ["tee und kuchen"]
-    assert await found(ask, f"q={quote('Чай')}") == ["чай с лимоном"]
-    assert await found(ask, f"q={quote('茶')}") == ["お茶をください"]
-    assert await found(ask, "q=kaffee") == []
-    assert await found(ask, "sender=bob") == ["mate"]
-    assert await found(ask, f"has_file=true&room={room}") == ["photo"]
-    assert await found(served.dora, "q=tee") == []
-    refused = await served.dora.ask("GET", f"/search?q=tee&room={room}")
-    assert refused.code == "room_not_found"
-    assert (await ask.ask("GET", "/search")).code == "fields_invalid"
-    first = await ask.ask("GET", "/search?q=tee&limit=1")
-    lines = [msgspec.json.decode(line) for line in first.body.splitlines()]
-    rest = await ask.ask("GET", f"/search?q=tee&after={lines[-1]['next']}")
-    again = msgspec.json.decode(rest.body.splitlines()[0])
-    assert again["message"]["body"]["text"] == "Grüner Tee"
-
-
-async def test_search_of_an_encrypted_room_is_the_clients(served: Served) -> None:
-    room = await served.room("bob", mode="e2ee")
-    assert (await served.bob.ask("GET", f"/search?q=x&room={room}")).code == "conflict"
