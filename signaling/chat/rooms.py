@@ -18,7 +18,17 @@ from typing import Any
 
 import msgspec
 
-from signaling.chat.ops import CallOp, CallState, Delete, Entry, Mode, Post
+from signaling.chat.ops import (
+    CallOp,
+    CallState,
+    Delete,
+    Edit,
+    Entry,
+    Mode,
+    Post,
+    attachments_of,
+)
+from signaling.chat.ports import CommittedHook
 from signaling.chat.reduce import Messages, MessageView, ThreadView, may_end, subject_of
 from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
 from signaling.chat.sealing import Sealing, to_ms
@@ -74,6 +84,10 @@ class Rooms:
         self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
         self._opening: dict[tuple[str, str], asyncio.Task[Room | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.folded: list[CommittedHook] = []
+        """Told of what others appended and may have died before they noted it elsewhere; so of
+        much that was noted long ago.
+        """
 
     # Opening
 
@@ -154,6 +168,7 @@ class Rooms:
             await asyncio.sleep(0)
         if head.seq <= room.state.seq:
             return
+        others: list[Entry] = []
         async with room.catching:
             if head.floor > room.state.seq and not room.transient:
                 await self._reload(room)
@@ -165,7 +180,18 @@ class Rooms:
                 for entry in await self._sealing.open(room.app, room.id, stored):
                     if entry.seq > room.state.seq:
                         room.note(entry)
+                        if _is_noted(entry):
+                            others.append(entry)
+        if others and not room.transient:
+            self._spawn(self._note_quietly(room, others))
         self.save_soon(room)
+
+    async def _note_quietly(self, room: Room, entries: list[Entry]) -> None:
+        try:
+            for hook in self.folded:
+                await hook(room.app, room.id, entries)
+        except (Unavailable, Conflict, ClientError) as error:
+            log.info("what others said was not noted now: %s", type(error).__name__)
 
     async def _reload(self, room: Room) -> None:
         """The log was cut beyond what was folded here: its row was written before that, or the room
@@ -395,6 +421,14 @@ class Rooms:
         for room in list(self._rooms.values()):
             if room.state.seq > room.saved and not room.transient:
                 await self._save_quietly(room)
+
+
+def _is_noted(entry: Entry) -> bool:
+    """Whether there is more of it than its place in the log: files, or an end."""
+    op = entry.op
+    if isinstance(op, Post | Edit):
+        return bool(attachments_of(op)) or entry.expires_at is not None
+    return isinstance(op, Delete)
 
 
 def _ends(entry: Entry) -> bool:

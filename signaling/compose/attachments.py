@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from signaling.chat.ops import Delete, Edit, Entry, Erase, Post, attachments_of
 from signaling.chat.ports import Actor
+from signaling.chat.reduce import may_end
 from signaling.chat.service import Chat
 from signaling.files.asking import Asking
 from signaling.files.port import Mode
@@ -30,8 +31,8 @@ class ChatRooms:
 class Attachments:
     """Chat's `Attachable`, and a hook on what it commits."""
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
+    def __init__(self, chat: Chat, files: Files) -> None:
+        self._chat, self._files = chat, files
 
     async def attach(self, actor: Actor, room: str, files: Sequence[str]) -> None:
         """An access token's files are its uuid's, told apart from an account of that name."""
@@ -45,13 +46,32 @@ class Attachments:
             if isinstance(op, Post | Edit) and (held := attachments_of(op)):
                 await self._files.posted(app, room, op.id, [file.id for file in held])
             elif isinstance(op, Delete):
-                await self._files.released(app, room, op.id)
+                await self._deleted(app, room, entry, op)
             elif isinstance(op, Erase):
                 for message in op.ids:
                     await self._files.released(app, room, message)
 
+    async def folded(self, app: str, room: str, entries: Sequence[Entry]) -> None:
+        """Another process took it, and died perhaps before it came to say so."""
+        for entry in entries:
+            op = entry.op
+            if isinstance(op, Post | Edit) and (held := attachments_of(op)):
+                begun = [f.id for f in held if await self._files.awaits(app, room, f.id)]
+                await self._files.posted(app, room, op.id, begun)
+            elif isinstance(op, Delete):
+                await self._deleted(app, room, entry, op)
+
+    async def _deleted(self, app: str, room: str, entry: Entry, op: Delete) -> None:
+        """If it was its author's or a moderator's word."""
+        rooms = self._chat.rooms
+        found = rooms.held(app, room) or await rooms.find_there(app, room)
+        known = None if found is None else await rooms.known(found, op.id)
+        if known is not None and may_end(entry, known.account):
+            await self._files.released(app, room, op.id)
+
 
 def join(chat: Chat, files: Files) -> None:
-    attachments = Attachments(files)
+    attachments = Attachments(chat, files)
     chat.attachable = attachments.attach
     chat.committed.append(attachments.committed)
+    chat.rooms.folded.append(attachments.folded)

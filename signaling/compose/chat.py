@@ -77,6 +77,7 @@ def make_chat(core: Core, directory: Directory) -> Chatting:
     store, sealer = core.store, core.sealer
     later = Later(store, sealer, chat, people)
     chat.committed.append(later.committed)
+    rooms.folded.append(later.committed)
     accounts = Accounts(store, sealer, sealing, hub, core.clock, process)
     wishes = Wishes(accounts, people)
     chat.addable = wishes.may_add

@@ -56,6 +56,9 @@ class Register:
         except Conflict:
             return
 
+    async def refers(self, app: str, reference: Reference) -> bool:
+        return await self.references.get(app, _key(reference)) is not None
+
     async def forget(self, app: str, reference: Reference) -> bool:
         return await self.references.delete(app, _key(reference))
 

@@ -297,6 +297,10 @@ class Files:
         for ident in files:
             await self._register.forget(app, Reference(file=ident, room=room))
 
+    async def awaits(self, app: str, room: str, ident: str) -> bool:
+        """Whether a post with it was begun in the room, and nobody said that it is in the log."""
+        return await self._register.refers(app, Reference(file=ident, room=room))
+
     async def posted(self, app: str, room: str, message: str, files: Sequence[str]) -> None:
         """The post is in the log. The key is in it, and the server's own copy goes."""
         for ident in files:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from signaling.chat.sealing import from_ms
 from tests.signaling.access.rig import Ground
-from tests.signaling.chat.rig import APP, Served
+from tests.signaling.chat.rig import APP, Served, serving
 
 
 async def test_scheduled_post_is_sent_at_its_time_once(served: Served) -> None:
@@ -58,3 +59,19 @@ async def test_expired_message_leaves_the_store_with_all_about_it(
     log = (await served.ann.ask("GET", f"/rooms/{room}/log")).body["entries"]
     assert [e["op"]["reason"] for e in log if e["op"]["type"] == "erase"] == ["expired"]
     assert await served.ann.texts(room) == ["lasting"]
+
+
+async def test_what_a_process_took_and_died_expires_all_the_same(embedded: Ground) -> None:
+    async with serving(embedded) as killed:
+        room = await killed.room("bob")
+        # Between the log and all that hangs on it.
+        killed.house.chat.committed.clear()
+        sent = await killed.bob.post(room, "brief", ttl=60)
+        for others in (1, 0):
+            async with serving(embedded) as served:
+                assert (await served.bob.ask("GET", f"/rooms/{room}")).status == 200
+                await asyncio.gather(*served.house.chat.rooms._tasks)
+                embedded.clock.advance(61)
+                assert await served.house.chatting.later.erase_due(APP) == others
+        stored = await embedded.store.log.read(APP, room, after=sent["seq"] - 1, limit=1)
+        assert [op.erased for op in stored] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -47,3 +48,23 @@ async def test_nobodys_file_goes_by_what_another_member_uploads(tmp_path: Path) 
         actor = await chatting.people.actor(await principal(there, there.ana))
         assert not (await chatting.chat.integrate(actor, there.room, "ana-1", delete)).notices
         assert (await there.ana.ask("GET", f"/files/{info['id']}")).status == 404
+
+
+async def test_a_file_is_its_messages_though_the_process_died_that_took_it(tmp_path: Path) -> None:
+    async with people(tmp_path) as there:
+        chat, sent = there.house.app._people.chatting.chat, await there.ana.send(b"look", "a.bin")
+        file, at = {"id": sent["id"], "key": sent["key"]}, f"/rooms/{there.room}/messages"
+        hooks, chat.committed = chat.committed, []
+        body = {"format": "m.plain.v1", "text": "look", "files": [file]}
+        posted = await there.ana.ask("POST", at, {"body": body})
+        assert posted.status == 201, posted.body
+        chat.committed = hooks
+        assert (await there.bob.link(sent["id"], key=sent["key"])).status == 404
+        # Another process opens the room, or this one when it was started anew.
+        chat.rooms.drop(there.app, there.room)
+        assert (await there.bob.ask("GET", at)).status == 200
+        await asyncio.gather(*chat.rooms._tasks)
+        assert (await there.bob.fetch(sent["id"], key=sent["key"])).body == b"look"
+        assert (await there.ana.ask("DELETE", f"{at}/{posted.json['id']}")).status == 204
+        assert (await there.bob.link(sent["id"], key=sent["key"])).status == 404
+        assert (await there.ana.ask("GET", f"/files/{sent['id']}")).status == 404
