@@ -6,7 +6,6 @@ destroyed, is removed by whoever meets it. Knows nothing of sending.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -155,8 +154,7 @@ class Shelf:
     async def remove(self, app: str, lane: str, numbers: Sequence[int]) -> None:
         keys = [self._key(app, lane, number) for number in numbers]
         for start in range(0, len(keys), PAGE):
-            some = keys[start : start + PAGE]
-            await asyncio.gather(*(self._items.delete(app, key) for key in some))
+            await self._items.remove(app, keys[start : start + PAGE])
 
     async def replace_earlier(self, item: Item, number: int) -> int:
         """Removes what waits under the item's collapse key, apart from itself."""
@@ -207,9 +205,8 @@ class Shelf:
             after = ""
             while True:
                 page = await self._meta.scan(app, kind, term=terms[-1], after=after, limit=PAGE)
-                for document in page:
-                    if set(terms) <= set(document.terms):
-                        dropped += await self._meta.delete(app, kind, document.key)
+                about = [one.key for one in page if set(terms) <= set(one.terms)]
+                dropped += await self._meta.remove(app, kind, about)
                 if len(page) < PAGE:
                     break
                 after = page[-1].key

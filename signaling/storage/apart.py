@@ -67,6 +67,9 @@ class RoutedMeta:
     async def delete(self, app: str, kind: str, key: str, *, expect: int | None = None) -> bool:
         return await self._of(kind).delete(app, kind, key, expect=expect)
 
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        return await self._of(kind).remove(app, kind, keys)
+
     async def scan(
         self, app: str, kind: str, *, term: str | None = None, after: str = "", limit: int = 100
     ) -> list[Document]:

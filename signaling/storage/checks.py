@@ -42,6 +42,11 @@ def check_limit(limit: int) -> None:
         raise ValueError("a page has at least one entry")
 
 
+def check_batch(keys: Sequence[str]) -> None:
+    if len(keys) > MAX_BATCH:
+        raise ValueError(f"at most {MAX_BATCH} documents are removed at once")
+
+
 def readable(app: str, room: str) -> bool:
     return plain(app) and is_name(room)
 

@@ -79,6 +79,10 @@ class MemoryMeta:
         self._kinds.get((app, kind), {}).pop(key, None)
         return found is not None
 
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        checks.check_batch(keys)
+        return sum([await self.delete(app, kind, key) for key in dict.fromkeys(keys)])
+
     async def scan(
         self, app: str, kind: str, *, term: str | None = None, after: str = "", limit: int = 100
     ) -> list[Document]:

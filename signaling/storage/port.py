@@ -1,4 +1,4 @@
-"""The store's contract: eight calls on which every capability is built, so that one code path
+"""The store's contract: the calls on which every capability is built, so that one code path
 stands above all adapters. Pure types; the contract suite in `tests/signaling/storage` holds every
 adapter to these docstrings.
 
@@ -18,7 +18,7 @@ import msgspec
 MAX_NAME = 512  # bytes of UTF-8 in an app, kind, key, term, room or ident
 MAX_VALUE = 4 * 1024 * 1024  # a document: well below the 16 MB of MongoDB, with its terms
 MAX_BODY = 1024 * 1024  # an op: one message, never an attachment
-MAX_BATCH = 1000  # ops of one append
+MAX_BATCH = 1000  # ops of one append, documents of one removal
 MAX_VERSION = 2**63 - 1  # of an op, chosen by its author
 GENESIS = bytes(32)  # the chain before the first op
 
@@ -134,6 +134,12 @@ class Meta(Protocol):
 
     async def delete(self, app: str, kind: str, key: str, *, expect: int | None = None) -> bool:
         """Whether there was one; with `expect`, Conflict unless it has that version."""
+
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        """As `delete` of each, in one go; how many there were. At most `MAX_BATCH` keys.
+
+        After `Unavailable` repeat it: some may be removed already.
+        """
 
     async def scan(
         self, app: str, kind: str, *, term: str | None = None, after: str = "", limit: int = 100

@@ -8,7 +8,7 @@ say something about a person (`sealer.blind`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -98,9 +98,12 @@ class Table(Generic[T]):
         """Deletes all that a term finds, unread: also what nobody can open any more."""
         count = 0
         while found := await self._meta.scan(app, self._kind, term=term, limit=100):
-            for document in found:
-                count += await self._meta.delete(app, self._kind, document.key)
+            count += await self.remove(app, [document.key for document in found])
         return count
+
+    async def remove(self, app: str, keys: Sequence[str]) -> int:
+        """All of these at once; how many there were."""
+        return await self._meta.remove(app, self._kind, keys)
 
     async def scan(
         self, app: str, *, term: str | None = None, after: str = "", limit: int = 100

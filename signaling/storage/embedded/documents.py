@@ -112,6 +112,15 @@ class Documents:
             return False
         return await self._writer.write(lambda on: self._delete(on, (app, kind, key), expect))
 
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        checks.check_batch(keys)
+        places = [(app, kind, key) for key in keys if checks.addressable(app, kind, key)]
+        if not places:
+            return 0
+        return await self._writer.write(
+            lambda on: sum(self._delete(on, where, None) for where in places)
+        )
+
     def _delete(
         self, on: sqlite3.Connection, where: tuple[str, str, str], expect: int | None
     ) -> bool:

@@ -67,6 +67,12 @@ class Mortal:
         self._count(done=True)
         return gone
 
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        self._count(done=False)
+        gone = await self.inner.remove(app, kind, keys)
+        self._count(done=True)
+        return gone
+
     async def scan(
         self, app: str, kind: str, *, term: str | None = None, after: str = "", limit: int = 100
     ) -> list[Document]:

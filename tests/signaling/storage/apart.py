@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,3 +112,7 @@ class Stopping:
     async def delete(self, *where: object, **what: object) -> bool:
         self._spend()
         return await self._inner.delete(*where, **what)  # type: ignore[arg-type]  # passed on
+
+    async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
+        self._spend()
+        return await self._inner.remove(app, kind, keys)

@@ -140,6 +140,14 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(self.store.meta.delete(*where)) == (live is not None)
         self.model.documents.pop(where, None)
 
+    @rule(app=APPS, kind=KINDS, keys=st.lists(KEYS, max_size=4))
+    def remove(self, app: str, kind: str, keys: list[str]) -> None:
+        places = [(app, kind, key) for key in dict.fromkeys(keys)]
+        live = [self.model.live(where, self.clock.unix()) is not None for where in places]
+        assert self.run(self.store.meta.remove(app, kind, keys)) == sum(live)
+        for where in places:
+            self.model.documents.pop(where, None)
+
     @rule(
         app=APPS,
         kind=KINDS,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from signaling.clock import FakeClock
-from signaling.storage.port import MAX_NAME, MAX_VALUE, Conflict, Document, Store
+from signaling.storage.port import MAX_BATCH, MAX_NAME, MAX_VALUE, Conflict, Document, Store
 
 A, B = "app-a", "app-b"
 
@@ -79,6 +79,21 @@ async def test_deleting_says_whether_there_was_one(store: Store) -> None:
     with pytest.raises(Conflict):
         await store.meta.delete(A, "kind", "k", expect=version)
     assert await store.meta.scan(A, "kind", term="t") == []
+
+
+async def test_many_are_removed_at_once_and_no_other(store: Store, clock: FakeClock) -> None:
+    names = [f"k{n}" for n in range(300)]
+    await asyncio.gather(*(put(store, name, terms=["t"]) for name in names))
+    await put(store, "over", expires=clock.unix() + 1)
+    clock.advance(1)
+    wanted = [*names[:299], names[0], "over", "never", "", "\ud800"]
+    assert await store.meta.remove(A, "kind", wanted) == 299
+    assert await store.meta.remove(A, "kind", wanted) == 0
+    assert await store.meta.remove(A, "kind", []) == 0
+    assert [one.key for one in await store.meta.scan(A, "kind", term="t")] == ["k299"]
+    assert await put(store, "k0"), "a name that was removed is free"
+    with pytest.raises(ValueError, match="at once"):
+        await store.meta.remove(A, "kind", [str(n) for n in range(MAX_BATCH + 1)])
 
 
 async def test_an_expired_document_is_not_there(store: Store, clock: FakeClock) -> None:

@@ -26,15 +26,18 @@ COLLECTIONS = ("op", "room", "cursor")
 
 
 class Listener(monitoring.CommandListener):
-    """Commands about rooms, by name and collection, in order."""
+    """Commands about rooms, by name and collection, in order; `documents` about the others."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
+        self.documents: list[str] = []
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         on = event.command.get(event.command_name)
         if on in COLLECTIONS:
             self.seen.append((event.command_name, on))
+        if on == "meta":
+            self.documents.append(event.command_name)
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Of no interest."""
@@ -77,6 +80,17 @@ async def here(
     made = MongoStore(settings, tmp_path, clock, SystemEntropy())
     yield made
     await made.close()
+
+
+async def test_many_documents_are_removed_by_two_commands(
+    here: MongoStore, listener: Listener
+) -> None:
+    keys = [f"k{n:03}" for n in range(500)]
+    await asyncio.gather(*(here.meta.put(APP, "kind", key, b"v", expect=0) for key in keys))
+    listener.documents.clear()
+    assert await here.meta.remove(APP, "kind", keys) == len(keys)
+    assert listener.documents == ["find", "delete"]
+    assert await here.meta.scan(APP, "kind") == []
 
 
 async def test_a_room_in_use_asks_for_its_document_and_writes_its_ops(

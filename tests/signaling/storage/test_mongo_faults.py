@@ -77,6 +77,9 @@ async def test_documents_at_every_byte(lanes: list[Lane]) -> None:
             await store.meta.put(APP, "kind", key, b"x", expect=version - 1)
         assert await store.meta.delete(APP, "kind", key, expect=version)
         assert await store.meta.get(APP, "kind", key) is None
+        await change(store, key, 0, b"3")
+        removed = await insist(lambda: store.meta.remove(APP, "kind", [key, "never"]))
+        assert removed <= 1 and await store.meta.get(APP, "kind", key) is None
 
     async def change(store: MongoStore, key: str, expect: int, value: bytes) -> int:
         try:
