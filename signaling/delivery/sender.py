@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from msgspec import structs
 from msgspec.structs import replace
 
 from signaling.clock import Clock
@@ -23,12 +24,14 @@ log = logging.getLogger(__name__)
 Events = Callable[[str, Subscription, Sequence[Item]], Awaitable[Told]]
 
 
-def group_of(items: Sequence[Item], events: Sequence[Event]) -> str:
-    """The room of a batch, for receivers that keep an order by key; of what is about no room, or of
-    one that is no more, what it is about.
+def group_of(first: Item, event: Event) -> str:
+    """By what receivers that keep an order by key order an event of a batch that begins with
+    `first`: its room; without one whose account it is, of a room that is no more what it is about.
     """
-    first = events[0]
-    return items[0].room or str(first["subject"] if isinstance(first, dict) else first.subject)
+    if first.room:
+        return first.room
+    told = event if isinstance(event, dict) else structs.asdict(event)
+    return str(told["data"].get("account") or told["subject"])
 
 
 class Sink(Protocol):

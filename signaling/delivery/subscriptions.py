@@ -56,7 +56,7 @@ class S3(_To, frozen=True, kw_only=True, tag="s3"):
 
 
 class Sqs(_To, frozen=True, kw_only=True, tag="sqs"):
-    """A queue; of a `.fifo` one each room is a group."""
+    """A queue; of a `.fifo` one each room, or account, is a group."""
 
     queue_url: Annotated[str, Meta(min_length=1, max_length=2048)]
     region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")] = "us-east-1"
@@ -87,8 +87,8 @@ class Amqp(_To, frozen=True, kw_only=True, tag="amqp"):
 
 
 class Kafka(_To, frozen=True, kw_only=True, tag="kafka"):
-    """Records of a topic, keyed by room. `servers` are asked for the others; without a `user`
-    nobody signs in; without TLS only where `egress.allow` says so.
+    """Records of a topic, keyed by room or account. `servers` are asked for the others; without a
+    `user` nobody signs in; without TLS only where `egress.allow` says so.
     """
 
     servers: Annotated[tuple[Server, ...], Meta(min_length=1, max_length=16)]

@@ -79,7 +79,7 @@ class S3Sink(_Signed):
     ) -> Outcome:
         to = one.to
         assert isinstance(to, S3)
-        name = _name(group_of(items, events), items)
+        name = _name(group_of(items[0], events[0]), items)
         url = f"{to.endpoint.rstrip('/')}/{to.bucket}/{to.prefix}{name}"
         body = msgspec.json.encode(events)
         answer = await self._ask(to, "PUT", url, {"content-type": SEVERAL}, body)
@@ -108,10 +108,9 @@ class SqsSink(_Signed):
         to = one.to
         assert isinstance(to, Sqs)
         headers = {"content-type": JSON, "x-amz-target": "AmazonSQS.SendMessageBatch"}
-        room = group_of(items, events)
         for start in range(0, len(events), MOST_SQS):
             entries = [
-                _entry(to, room, place, msgspec.json.encode(event))
+                _entry(to, group_of(items[0], event), place, msgspec.json.encode(event))
                 for place, event in enumerate(events[start : start + MOST_SQS])
             ]
             body = msgspec.json.encode({"QueueUrl": to.queue_url, "Entries": entries})
@@ -130,9 +129,9 @@ class SqsSink(_Signed):
         return Delivered()
 
 
-def _entry(to: Sqs, room: str, place: int, body: bytes) -> dict[str, Any]:
+def _entry(to: Sqs, group: str, place: int, body: bytes) -> dict[str, Any]:
     entry: dict[str, Any] = {"Id": f"n{place}", "MessageBody": body.decode()}
     if to.queue_url.endswith(".fifo"):
         ident = str(msgspec.json.decode(body)["id"])
-        entry |= {"MessageGroupId": room, "MessageDeduplicationId": ident}
+        entry |= {"MessageGroupId": group, "MessageDeduplicationId": ident}
     return entry

@@ -1,16 +1,18 @@
 """Events to a topic of Kafka: records keyed by room, each batch written at once and by number.
+What is of no room is keyed by account, and a batch of it is a write for each partition.
 
 A producer number and a sequence tell the broker what it has already (KIP-98): a batch whose answer
 was lost is not written twice. A batch is acknowledged by all replicas in sync before the next goes,
-so a room's order holds in its partition. Every broker is guarded where it is connected to.
+so a key's order holds in its partition. Every broker is guarded where it is connected to.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from aiokafka.partitioner import murmur2
@@ -41,18 +43,21 @@ JSON = b"application/cloudevents+json; charset=utf-8"
 ERASED = PREFIX + EventType.ROOM_ERASED.value
 
 Place = tuple[str, int]
+T = TypeVar("T")
 
 
 class Record(msgspec.Struct, frozen=True):
     """`value` None: compaction forgets everything under its key."""
 
+    key: bytes
     value: bytes | None
     headers: list[tuple[str, bytes]]
 
     @property
     def size(self) -> int:
-        """At most so many bytes, with what surrounds them but without the key."""
-        return len(self.value or b"") + sum(len(n) + len(v) + 10 for n, v in self.headers) + 32
+        """At most so many bytes, with what surrounds them."""
+        headers = sum(len(name) + len(value) + 10 for name, value in self.headers)
+        return len(self.key) + len(self.value or b"") + headers + 32
 
 
 class _Producer:
@@ -68,20 +73,25 @@ class _Producer:
         self._number: tuple[int, int] | None = None
         self._next: dict[int, int] = {}
 
-    async def put(self, key: bytes, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Record]) -> None:
         """Raises BrokerError, EgressRefused, EgressFailed, OSError, EOFError."""
         now = int(self._clock.unix() * 1000)
-        for portion in portions(records, len(key)):
-            for left in reversed(range(TRIES)):
-                try:
-                    await self._write(key, portion, now)
-                    break
-                except (BrokerError, OSError, EOFError) as error:
-                    if not left or (isinstance(error, BrokerError) and not error.again):
-                        raise
-                # By the same number, so that what was written without an answer is known.
-                self._hang_up()
-                await asyncio.sleep(PAUSE)
+        parted = await self._insist(lambda: self._parted(records))
+        for part, theirs in parted.items():
+            for portion in portions(theirs):
+                await self._insist(partial(self._write, part, portion, now))
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(TRIES - 1):
+            try:
+                return await work()
+            except (BrokerError, OSError, EOFError) as error:
+                if isinstance(error, BrokerError) and not error.again:
+                    raise
+            # By the same number, so that what was written without an answer is known.
+            self._hang_up()
+            await asyncio.sleep(PAUSE)
+        return await work()
 
     def close(self) -> None:
         self._hang_up()
@@ -93,12 +103,22 @@ class _Producer:
         self._lines.clear()
         self._leaders.clear()
 
-    async def _write(self, key: bytes, records: Sequence[Record], now: int) -> None:
+    async def _parted(self, records: Sequence[Record]) -> dict[int, list[Record]]:
+        """As Kafka's own clients choose it, so that others who write by room meet in one partition.
+        In each the order is kept.
+        """
         if not self._leaders:
             await self._look()
-        # As Kafka's own clients choose it, so that others who write by room meet in one partition.
-        part = (murmur2(key) & 0x7FFFFFFF) % len(self._leaders)
-        leader = self._leaders[part]
+        found: dict[int, list[Record]] = {}
+        for record in records:
+            part = (murmur2(record.key) & 0x7FFFFFFF) % len(self._leaders)
+            found.setdefault(part, []).append(record)
+        return found
+
+    async def _write(self, part: int, records: Sequence[Record], now: int) -> None:
+        if not self._leaders:
+            await self._look()
+        leader = self._leaders[part] if part < len(self._leaders) else None
         if leader is None:
             raise BrokerError("LeaderNotAvailable", again=True)
         line = await self._line(leader, advertised=True)
@@ -107,7 +127,7 @@ class _Producer:
             check(answer.error_code)
             self._number = (answer.producer_id, answer.producer_epoch)
         first = self._next.get(part, 0)
-        data = _batch(records, key, now, *self._number, first)
+        data = _batch(records, now, *self._number, first)
         answer = await line.ask(
             ProduceRequest(None, ALL_IN_SYNC, ACKNOWLEDGE_MS, [(self.to.topic, [(part, data)])])
         )
@@ -173,47 +193,46 @@ def _code_of(answer: Any) -> int:
         raise BrokerError("it does not answer as Kafka does") from error
 
 
-def portions(records: Sequence[Record], key: int) -> Iterator[list[Record]]:
+def portions(records: Sequence[Record]) -> Iterator[list[Record]]:
     """In order, each below what a topic takes; what is larger alone goes alone."""
     found: list[Record] = []
     size = 0
     for record in records:
-        if found and size + record.size + key > MOST_BATCH:
+        if found and size + record.size > MOST_BATCH:
             yield found
             found, size = [], 0
         found.append(record)
-        size += record.size + key
+        size += record.size
     if found:
         yield found
 
 
-def _batch(
-    records: Sequence[Record], key: bytes, now: int, number: int, epoch: int, first: int
-) -> bytes:
+def _batch(records: Sequence[Record], now: int, number: int, epoch: int, first: int) -> bytes:
     """A record batch (message format 2), not compressed."""
     made = DefaultRecordBatchBuilder(
         2, 0, is_transactional=0, producer_id=number, producer_epoch=epoch, base_sequence=first,
         batch_size=2**31 - 1,
     )  # fmt: skip
     for offset, record in enumerate(records):
-        made.append(offset, now, key=key, value=record.value, headers=record.headers)
+        made.append(offset, now, key=record.key, value=record.value, headers=record.headers)
     return bytes(made.build())
 
 
-def records_of(events: Sequence[Event]) -> list[Record]:
+def records_of(first: Item, events: Sequence[Event]) -> list[Record]:
     """CloudEvents' Kafka binding, structured (section 3.3), with the headers of the binary mode.
+    `first` is that of their batch.
 
     After the end of a room a record without a value: a compacted topic forgets the room.
     """
     found = []
     for event in events:
-        body = msgspec.json.encode(event)
+        body, key = msgspec.json.encode(event), group_of(first, event).encode()
         shown = msgspec.json.decode(body)
         names = ("specversion", "id", "source", "type", "time", "subject")
         told = [(f"ce_{name}", str(shown[name]).encode()) for name in names]
-        found.append(Record(body, [("content-type", JSON), *told]))
+        found.append(Record(key, body, [("content-type", JSON), *told]))
         if shown["type"] == ERASED:
-            found.append(Record(None, told))
+            found.append(Record(key, None, told))
     return found
 
 
@@ -240,17 +259,17 @@ class KafkaSink:
             held = self._held[one.id] = _Held(_Producer(self._egress, to, self._clock))
         try:
             async with asyncio.timeout(SECONDS), held.gate:
-                return await self._put(held, to, group_of(items, events).encode(), events)
+                return await self._put(held, to, records_of(items[0], events))
         except TimeoutError:
             return Retry(0.0, "the broker did not answer in time")
 
-    async def _put(self, held: _Held, to: Kafka, key: bytes, events: Sequence[Event]) -> Outcome:
+    async def _put(self, held: _Held, to: Kafka, records: Sequence[Record]) -> Outcome:
         if held.producer.to != to:
             held.producer.close()
             held.producer = _Producer(self._egress, to, self._clock)
         done = False
         try:
-            await held.producer.put(key, records_of(events))
+            await held.producer.put(records)
             done = True
         except EgressRefused as error:
             return Retry(0.0, f"refused: {error}")

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
+from signaling.delivery.feed import Place
+from signaling.delivery.port import Item
 from signaling.delivery.sinks.kafka import MOST_BATCH, Record, portions
 from tests.peers.kafka.broker import PARTITIONS, PASSWORD, USER, Broker
 from tests.signaling.access.rig import APP, Ground
@@ -100,6 +102,38 @@ async def test_b15_records_are_keyed_by_room_and_lie_in_its_order(
     assert len({record.partition for record in records}) > 1
 
 
+async def test_b15_accounts_of_one_batch_have_their_own_key_and_order(
+    near: Post, broker: Broker
+) -> None:
+    """More of them than there are partitions, mixed, in one batch."""
+    await broker.declare("accounts")
+    made = await route(near, to(broker.port, "accounts"), batch=100)
+    people = [f"account{n}" for n in range(2 * PARTITIONS)]
+    said = [account_item(made, who, n) for n in range(5) for who in people]
+    await near.house.outbox.put(said)
+    await near.settle()
+    records = await come(near, broker, "accounts", len(said))
+    assert len(records) == len(said)
+    for who in people:
+        mine = [record for record in records if record.key == who.encode()]
+        ids = [msgspec.json.decode(record.value)["id"] for record in mine]
+        assert ids == [f"{who}:{n}" for n in range(5)]
+        parts = list(range(PARTITIONS))
+        chosen = DefaultPartitioner()(who.encode(), parts, parts)
+        assert {record.partition for record in mine} == {chosen}
+
+
+def account_item(made: str, who: str, number: int) -> Item:
+    event = {
+        "specversion": "1.0", "id": f"{who}:{number}", "source": "/accounts", "subject": who,
+        "type": "sotto.account.changed", "time": "2026-01-01T00:00:00Z", "data": {"account": who},
+    }  # fmt: skip
+    return Item(
+        app=APP, lane=f"route:{made}:@accounts", kind="route", target=made, id=str(event["id"]),
+        body=msgspec.json.encode(Place("", event=event)),
+    )  # fmt: skip
+
+
 async def test_an_erased_message_is_told_and_an_erased_room_is_a_tombstone(
     near: Post, broker: Broker
 ) -> None:
@@ -144,12 +178,12 @@ async def test_what_is_larger_than_the_topic_takes_is_a_dead_letter_alone(
 
 
 def test_portions_are_as_large_as_a_topic_takes_and_none_is_empty() -> None:
-    half = Record(bytes(MOST_BATCH // 2), [])
-    large, small = Record(bytes(2 * MOST_BATCH), []), Record(b"{}", [("ce_id", b"r:1")])
-    assert [len(p) for p in portions([half, half, half], 36)] == [1, 1, 1]
-    assert [len(p) for p in portions([small, large, small, small], 36)] == [1, 1, 2]
-    assert [len(p) for p in portions([small] * 500, 36)] == [500]
-    assert list(portions([], 36)) == []
+    half = Record(b"r", bytes(MOST_BATCH // 2), [])
+    large, small = Record(b"r", bytes(2 * MOST_BATCH), []), Record(b"r", b"{}", [("ce_id", b"r:1")])
+    assert [len(p) for p in portions([half, half, half])] == [1, 1, 1]
+    assert [len(p) for p in portions([small, large, small, small])] == [1, 1, 2]
+    assert [len(p) for p in portions([small] * 500)] == [500]
+    assert list(portions([])) == []
 
 
 # What fails

@@ -9,6 +9,8 @@ import pytest
 
 from signaling.delivery.events import EventFilter, EventType
 from signaling.delivery.sender import group_of
+from signaling.delivery.sinks.kafka import records_of
+from signaling.delivery.telling import Event
 from tests.signaling.access.rig import APP
 from tests.signaling.delivery.house import Post
 from tests.signaling.delivery.rig import item
@@ -166,7 +168,18 @@ def test_what_passes_by_is_asked_for_by_name(wish: EventFilter, asks: bool) -> N
     assert wish.asks_for(EventType.RECEIPT_MOVED, "bob") is asks
 
 
-def test_what_is_about_no_room_is_grouped_by_what_it_is_about() -> None:
-    event = {"subject": "bob", "id": "1"}
-    assert group_of([item("1", room="r")], [event]) == "r"
-    assert group_of([item("1")], [event]) == "bob"
+def test_what_is_about_no_room_is_grouped_by_whose_it_is() -> None:
+    event = {"subject": "phone", "id": "1", "data": {"account": "bob"}}
+    assert group_of(item("1", room="r"), event) == "r"
+    assert group_of(item("1"), event) == "bob"
+    assert group_of(item("1"), {"subject": "r", "id": "2", "data": {"room": "r"}}) == "r"
+
+
+def test_b15_each_record_of_a_batch_has_the_key_of_its_account() -> None:
+    events: list[Event] = [
+        {"specversion": "1.0", "id": f"{who}{n}", "source": "s", "type": "t", "time": "now",
+         "subject": f"{who}{n}", "data": {"account": who}}
+        for n in range(3) for who in ("ann", "bob")
+    ]  # fmt: skip
+    assert [one.key for one in records_of(item("1"), events)] == [b"ann", b"bob"] * 3
+    assert {one.key for one in records_of(item("1", room="r"), events)} == {b"r"}
