@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from signaling.accounts.principal import Kind, Role
 from signaling.accounts.signin import AccountView, Progress, Standing
+from signaling.storage.untold import Owing
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Identity(Struct, frozen=True):
     provider: str
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class Account(Owing, frozen=True, kw_only=True):
     """Sealed with a data key of its own. `changed` grows when roles or state change."""
 
     id: str

@@ -30,8 +30,6 @@ KEPT_AFTER_LIFE = 3600.0
 MayForget = Callable[[str, str], Awaitable[bool]]
 Rectified = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
 """An account of an app, and which of its fields are about to say something else."""
-Happened = Callable[[str, Account | None, Account | None], Awaitable[None]]
-"""An account of an app as it was and as it is; None where it is not."""
 
 
 class Registry:
@@ -43,7 +41,6 @@ class Registry:
         self._decoy = Decoy(tables)
         self.may_forget: MayForget = _always
         self.rectified: Rectified = _nobody
-        self.happened: Happened = _unheard
 
     # Apps
 
@@ -93,13 +90,19 @@ class Registry:
         if account.lives_until is not None:
             expires = account.lives_until + KEPT_AFTER_LIFE
         try:
-            row = await self.tables.accounts.create(app, account.id, account, expires=expires)
+            made = self.tables.untold.noted(app, account.id, None, account)
+            row = await self.tables.accounts.create(app, account.id, made, expires=expires)
         except Exception:
             with contextlib.suppress(Exception):
                 await self.tables.claims.delete(app, claim)
             raise
-        await self.happened(app, None, row.value)
-        return row.value
+        return self._told(app, row.value)
+
+    def _told(self, app: str, account: Account) -> Account:
+        """As others know it."""
+        if account.untold:
+            self.tables.untold.nudge(app, account.id)
+        return replace(account, untold=())
 
     async def _claim(self, app: str, key: str, account: str, password: str | None = None) -> None:
         mine = Claim(account=account, made=self._clock.unix(), password=password)
@@ -174,11 +177,9 @@ class Registry:
 
     async def change(self, app: str, account: str, change: Callable[[Account], Account]) -> Account:
         """Raises ClientError 404, and what `change` raises."""
-        before: list[Account] = []
 
         def noted(row: Account) -> Account:
-            before[:] = [row]
-            return change(row)
+            return self.tables.untold.noted(app, account, row, change(row))
 
         try:
             after = (await self.tables.accounts.change(app, account, noted)).value
@@ -186,8 +187,7 @@ class Registry:
             raise not_found() from None
         except Conflict:
             raise Unavailable("Too many changes of this account at this moment.") from None
-        await self.happened(app, before[0], after)
-        return after
+        return self._told(app, after)
 
     async def rectify(self, app: str, account: str, **fields: str) -> Account:
         """Of what people say of themselves: whoever holds it hears of it first. Raises 404."""
@@ -212,6 +212,7 @@ class Registry:
             return
         if Role.OWNER in account.roles:
             await self.drop_owner(app, account.id)
+        await self.tables.untold.parting(app, account.id)
         with contextlib.suppress(Conflict):
             begun = Claim(account=account.id, made=self._clock.unix())
             await self.tables.erasures.create(app, account.id, begun)
@@ -224,7 +225,7 @@ class Registry:
         for identity in account.identities:
             await self.release_identity(app, identity)
         await self._erase(app, account.id)
-        await self.happened(app, account, None)
+        self.tables.untold.nudge(app, account.id)
 
     async def _erase(self, app: str, account: str) -> None:
         await self.tables.accounts.delete(app, account)
@@ -288,10 +289,6 @@ async def _always(app: str, account: str) -> bool:
 
 async def _nobody(app: str, account: str, fields: tuple[str, ...]) -> None:
     """Was told anything."""
-
-
-async def _unheard(app: str, before: Account | None, after: Account | None) -> None:
-    """By anybody."""
 
 
 def taken() -> ClientError:

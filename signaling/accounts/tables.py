@@ -18,6 +18,7 @@ from signaling.accounts.oidc import Flow
 from signaling.keys.port import INSTALLATION, Sealer
 from signaling.storage.port import Store
 from signaling.storage.table import Table
+from signaling.storage.untold import Untold, untold_terms
 
 DEFAULT_APP = "default"
 
@@ -34,8 +35,9 @@ class Tables:
             Account,
             sealer,
             scope=lambda app, key, value: account_scope(key),
-            terms=lambda account: account.tag_terms,
+            terms=lambda account: (*account.tag_terms, *untold_terms(account)),
         )
+        self.untold = Untold(store, sealer, "account", self.accounts)
         self.claims = Table(store, "account_claim", Claim, sealer)
         self.links = Table(store, "account_link", Link, sealer, terms=_link_terms)
         self.devices = Table(

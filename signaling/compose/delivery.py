@@ -26,6 +26,7 @@ from signaling.delivery.subscriptions import Subscriptions
 from signaling.delivery.telling import Telling
 from signaling.egress import Egress
 from signaling.http.api.operation import Operation
+from signaling.storage.untold import Untold
 
 DAY = 86400.0
 # What fails is disabled long before; this is for a lane that one poisoned item blocks.
@@ -43,6 +44,7 @@ class Delivering:
     sender: EventSender
     notices: Notices
     happenings: Happenings
+    untold: Sequence[Untold[Any]]
     listed: Sequence[Operation]
 
     def operations(self) -> list[Operation]:
@@ -56,7 +58,8 @@ class Delivering:
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Each runs until it is cancelled."""
-        return [self.outbox.run(), self.feed.run()]
+        told = [one.run(self.core.app) for one in self.untold]
+        return [self.outbox.run(), self.feed.run(), *told]
 
     async def stop(self) -> None:
         self.subscriptions.close()
@@ -101,9 +104,13 @@ def make_delivery(
     notices = Notices(outbox, subscriptions, chat.rooms, core.clock, base)
     people.service.registry.rectified = notices.rectified
     happenings = Happenings(outbox, subscriptions, chat.rooms, core.clock, core.ids, base)
-    people.service.registry.happened = happenings.account
+    accounts = people.service.registry.tables.untold
+    accounts.listen(happenings.account, happenings.tell, core.clock)
+    untold: list[Untold[Any]] = [accounts]
     if filing is not None:
-        filing.files.completing.happened = happenings.file
+        files = filing.files.parts.register.untold
+        files.listen(happenings.file, happenings.tell, core.clock)
+        untold.append(files)
     deps = Deps(
         subscriptions,
         outbox,
@@ -117,7 +124,7 @@ def make_delivery(
         base,
     )
     return Delivering(
-        core, outbox, subscriptions, feed, sender, notices, happenings,
+        core, outbox, subscriptions, feed, sender, notices, happenings, untold,
         operations(deps, _inlets(core, people, base)),
     )  # fmt: skip
 

@@ -7,9 +7,10 @@ next who asks begins again from the sealed source. Nothing here is written in th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from signaling.clock import Clock
@@ -34,7 +35,7 @@ from signaling.files.work.job import Done, Job
 from signaling.files.work.pool import Workers
 from signaling.ids import Entropy
 from signaling.storage.port import Conflict
-from signaling.storage.table import Row
+from signaling.storage.table import Missing, Row
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,6 @@ REFUSED = frozenset(
         Code.FILE_TOO_COMPLEX, Code.QUOTA_EXCEEDED,
     }
 )  # fmt: skip
-
-
-Happened = Callable[[str, str, Stored, bool], Awaitable[None]]
-"""A file of an app, what is known of it, and whether it is gone; else its checks ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,6 @@ class Completing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running: dict[tuple[str, str], asyncio.Task[Row[Stored]]] = {}
-        self.happened: Happened = _unheard
 
     def task(self, app: str, ident: str) -> asyncio.Task[Row[Stored]]:
         """The one that works on this file here; whoever waits may go away."""
@@ -120,8 +116,11 @@ class Completing:
         except BaseException:
             await asyncio.shield(self._release(app, ident, row))
             raise
-        row = await self._parts.register.files.replace(app, row, ended)
-        await self.happened(app, ident, row.value, False)
+        register = self._parts.register
+        noted = register.untold.noted(app, ident, row.value, ended)
+        row = await register.files.replace(app, row, noted)
+        if noted.untold:
+            register.untold.nudge(app, ident)
         return await self._tidy(app, ident, row)
 
     async def _claim(self, app: str, ident: str) -> Row[Stored]:
@@ -280,12 +279,12 @@ class Completing:
         await self._parts.register.uploads.delete(app, ident)
         if stored.state is State.REFUSED and stored.charged:
             await self._parts.quotas.settle(app, stored.owner, stored.room, -stored.charged, False)
-            row = await self._parts.register.files.replace(app, row, changed(stored, charged=0))
+            # What is told of it meanwhile changes the row too.
+            with contextlib.suppress(Missing):
+                row = await self._parts.register.files.change(
+                    app, ident, lambda now: changed(now, charged=0)
+                )
         return row
-
-
-async def _unheard(app: str, ident: str, stored: Stored, gone: bool) -> None:
-    """By anybody."""
 
 
 def _shapes(done: Done) -> tuple[Shape, ...]:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from signaling.errors import ClientError, Code
 from signaling.files.port import OPAQUE, FileInfo, Shape, State, Variant
+from signaling.storage.untold import Owing, untold_terms
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -37,7 +38,7 @@ class Private(Struct, frozen=True, kw_only=True):
     longitude: float | None = None
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class Stored(Owing, frozen=True, kw_only=True):
     """One file. `charged` is what the quotas of owner and room count; `claim` until when (Unix
     time) a process works on it, `worker` which.
     """
@@ -102,7 +103,7 @@ def terms_of(stored: Stored) -> tuple[str, ...]:
     found = [f"state:{stored.state}", f"owner:{stored.owner}", f"room:{stored.room}"]
     if stored.state is State.READY and not stored.posted:
         found.append("unposted")
-    return tuple(found)
+    return (*found, *untold_terms(stored))
 
 
 def check_of(key: bytes) -> bytes:

@@ -11,6 +11,7 @@ from signaling.files.model import Page, Reference, Stored, Upload, Used, terms_o
 from signaling.keys.port import Sealer, bind
 from signaling.storage.port import Conflict, Store
 from signaling.storage.table import Row, Table
+from signaling.storage.untold import Untold
 
 
 def not_found() -> ClientError:
@@ -24,6 +25,7 @@ class Register:
     def __init__(self, store: Store, sealer: Sealer) -> None:
         self._sealer = sealer
         self.files = Table(store, "file", Stored, sealer, terms=terms_of)
+        self.untold = Untold(store, sealer, "file", self.files)
         self.uploads = Table(store, "file_upload", Upload, sealer)
         self.pages = Table(store, "file_chunks", Page, sealer)
         self.used = Table(store, "file_quota", Used, sealer)

@@ -356,6 +356,7 @@ class Files:
     async def delete(self, app: str, ident: str) -> int:
         """For good, with every form and reference; how many chunks left the disk. Repeatable."""
         row = await self._register.files.get(app, ident)
+        await self._register.untold.parting(app, ident)
         removed = await self.parts.uploads.drop(app, ident)
         for variant in (Variant.FILE, Variant.PREVIEW, Variant.THUMBNAIL):
             removed += await self.parts.vault.drop(app, ident, variant)
@@ -365,7 +366,7 @@ class Files:
             stored = row.value
             begun = stored.state is State.UPLOADING
             await self.parts.quotas.settle(app, stored.owner, stored.room, -stored.charged, begun)
-            await self.completing.happened(app, ident, stored, True)
+            self._register.untold.nudge(app, ident)
         return removed
 
 

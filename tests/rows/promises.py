@@ -162,6 +162,13 @@ PROMISES = (
         missing="An outage of ten minutes: `make test-long`",
         elsewhere=(
             "tests/signaling/delivery/test_served.py::test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order",
+            "tests/signaling/delivery/test_served.py::test_b15_a_kill_right_after_an_act_leaves_nobody_untold",
+            "tests/signaling/delivery/test_untold.py::test_b15_an_account_is_told_if_and_only_if_it_was_made",
+            "tests/signaling/delivery/test_untold.py::test_b15_changes_of_an_account_are_told_in_their_order",
+            "tests/signaling/delivery/test_untold.py::test_b15_a_removal_is_told_once_the_account_is_gone",
+            "tests/signaling/delivery/test_untold.py::test_b15_a_file_is_told_as_it_became_and_that_it_went",
+            "tests/signaling/delivery/test_untold.py::test_b15_a_push_error_is_told_under_one_id",
+            "tests/signaling/delivery/test_kafka.py::test_b15_accounts_of_one_batch_have_their_own_key_and_order",
             "tests/signaling/delivery/test_routes.py::test_b15_every_system_gets_everything_in_order_through_an_outage_and_a_kill",
             "tests/signaling/test_egress.py::test_a_name_that_changes_its_mind_is_refused_on_connecting",
             "tests/signaling/delivery/test_batches.py::test_b15_ten_thousand_items_are_one_batch",

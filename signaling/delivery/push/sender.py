@@ -23,12 +23,14 @@ from signaling.errors import Unavailable
 log = logging.getLogger(__name__)
 
 Wanted = Callable[[str, Subscription, Parcel], Awaitable[bool]]
-Failed = Callable[[str, Subscription, Gone | Dead], Awaitable[None]]
-"""The subscription of an app that a service did not take something for, and why."""
+Failed = Callable[[str, Subscription, Gone | Dead, str], Awaitable[None]]
+"""The subscription of an app that a service did not take something for, why, and the id of that:
+told again with it when the process dies before it is dealt with. Durable when it returns.
+"""
 REMEMBERED = 10_000
 
 
-async def _unheard(app: str, one: Subscription, outcome: Gone | Dead) -> None:
+async def _unheard(app: str, one: Subscription, outcome: Gone | Dead, ident: str) -> None:
     """By anybody."""
 
 
@@ -65,9 +67,10 @@ class PushSender:
         for item in items:
             outcome = await self._one(app, one, way, item)
             if isinstance(outcome, Gone):
+                # Told first: of a subscription that is removed no service says anything again.
+                await self.failed(app, one, outcome, one.id)
                 await self._register.remove(app, one.account, one.id)
                 self.counters["gone"] += 1
-                await self.failed(app, one, outcome)
                 return outcome
             if isinstance(outcome, Retry):
                 self.counters["retried"] += 1
@@ -98,7 +101,7 @@ class PushSender:
             self.counters["dead"] += 1
             log.warning("a notification was not taken: %s", outcome.reason)
             if parcel.room or not item.room:  # nothing is told of a transient room
-                await self.failed(app, one, outcome)
+                await self.failed(app, one, outcome, item.id)
         return outcome
 
     async def close(self) -> None:

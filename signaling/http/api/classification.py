@@ -172,6 +172,8 @@ TABLE: tuple[Kept, ...] = (
          "was given up", ("delivery.item", "delivery.dead"), Level.PERSONAL,
          "AES-256-GCM, data key of the room or of the app's metadata; found by keyed digests",
          "until delivered; what was given up for `delivery.dead_letter_days`", True),
+    Kept("What is to be told of accounts and files that are about to go", ("farewell",),
+         Level.INTERNAL, _META + "; ids only", "until it is told, seconds", True),
     Kept("Queues of deliveries: how far each came, who works on it", ("delivery.lane",),
          Level.INTERNAL, _META, "as long as the receiver", True),
     Kept("Webhooks and routes: addresses, secrets, filters", ("delivery.subscription",),

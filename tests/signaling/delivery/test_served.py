@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,35 @@ async def outage(folder: Path, seconds: float) -> None:
 
 async def test_b15_an_outage_and_a_kill_lose_nothing_and_keep_the_order(tmp_path: Path) -> None:
     await outage(tmp_path, float(os.environ.get("SOTTO_OUTAGE_SECONDS", "30")))
+
+
+@pytest.mark.parametrize("store", ["embedded", "mongo"])
+async def test_b15_a_kill_right_after_an_act_leaves_nobody_untold(
+    tmp_path: Path, store: str, stand_in: Callable[[], int]
+) -> None:
+    """Accounts, each acknowledged; the server dies at once, five times, and is started again."""
+    settings: dict[str, str] = {}
+    if store == "mongo":
+        settings = {
+            "store.url": f"mongodb://127.0.0.1:{stand_in()}/?directConnection=true",
+            "store.database": f"untold_{os.getpid()}", "store.insecure_without_auth": "true",
+        }  # fmt: skip
+    async with receiving() as receiver:
+        house = house_at(tmp_path, {receiver.port: ""}, settings)
+        async with living(house) as there:
+            wish = {"url": receiver.url, "filter": {"events": ["account.created"]}}
+            await must(there, "POST", "/webhooks", wish)
+            made: list[str] = []
+            for turn in range(5):
+                async with visiting(house) as again:
+                    for n in range(3):
+                        bot = await must(again, "POST", "/bots", {"name": f"b{turn}{n}"})
+                        made.append(bot["id"])
+                    kill(house)
+                await asyncio.to_thread(house.start)
+            await until(lambda: {e["subject"] for e in receiver.events} >= set(made), 120)
+            ids = {event["id"] for event in receiver.events}
+            assert len(ids) == len({event["subject"] for event in receiver.events}) == len(made)
 
 
 @pytest.mark.long
