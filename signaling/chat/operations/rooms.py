@@ -206,7 +206,9 @@ async def begun(deps: Deps, actor: Actor, op: Create, members: Sequence[str]) ->
     fresh = room.state.seq == 0 and room.state.creator is None
     if fresh:
         await deps.chat.say_as(room, actor.account, Part.OWNER, op)
-        for account in sorted(set(members) - {actor.account}):
+    # Whoever asks for a pair's room makes it whole: a process may have died in the middle of this.
+    for account in sorted({actor.account, *members}) if fresh or op.kind is Kind.DIRECT else ():
+        if room.state.part(account) is Part.NONE:
             member = Member(account=account, part=Part.MEMBER)
             await deps.chat.say_as(room, actor.account, Part.OWNER, member)
     return room, fresh

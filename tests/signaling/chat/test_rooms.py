@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from signaling.chat.ops import Entry, Member, Op, Part
+from signaling.chat.room import Room
+from signaling.chat.service import Chat
+from signaling.errors import Unavailable
 from tests.signaling.access.rig import Ground
 from tests.signaling.chat.rig import Served, serving
 
@@ -204,3 +208,25 @@ async def test_what_is_said_last_holds_though_the_servers_clock_went_back(served
     served.house.clock.step(-3600)
     for word in ("after", "and after that"):
         assert await changed(word) == (word,) * 3
+
+
+@pytest.mark.parametrize(("asking", "other"), [("ann", "bob"), ("bob", "ann")])
+async def test_a_pairs_room_is_made_whole_after_a_process_died_that_began_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch, asking: str, other: str
+) -> None:
+    right = Chat.say_as
+
+    async def dies(self: Chat, room: Room, account: str, part: Part, op: Op) -> list[Entry]:
+        if isinstance(op, Member):
+            raise Unavailable("killed")
+        return await right(self, room, account, part, op)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Chat, "say_as", dies)
+        body = {"kind": "direct", "members": ["bob"]}
+        assert (await served.ann.ask("POST", "/rooms", body)).status == 503
+    begun = await served.ask(asking, "POST", "/rooms", {"kind": "direct", "members": [other]})
+    assert begun.status == 200
+    for name in (asking, other):
+        got = await served.ask(name, "GET", f"/rooms/{begun.body['id']}")
+        assert (got.status, got.body["members"], got.body["part"]) == (200, 2, "member")
