@@ -121,7 +121,7 @@ class Later:
     async def send_due(self, app: str) -> int:
         table, now = self._scheduled(app), int(self._chat.clock.unix() * 1000)
         sent = 0
-        for row in await table.scan(app, limit=DUE):
+        for row in await table.readable(app, limit=DUE):
             if to_ms(row.value.at) > now:
                 break
             try:

@@ -186,7 +186,7 @@ class Receipts:
     async def _rows(self, app: str, room: str) -> list[Row[Cursor]]:
         found: list[Row[Cursor]] = []
         after, term = "", self._term(app, room)
-        while rows := await self._table(app).scan(app, term=term, after=after, limit=100):
+        while rows := await self._table(app).readable(app, term=term, after=after, limit=100):
             found += rows
             after = rows[-1].key
         return found
@@ -223,5 +223,7 @@ class Receipts:
             if not stored:
                 break
             for entry in await self._chat.sealing.open(room.app, room.id, stored):
-                tail.note(entry)
+                # Whoever asked at the same time may be further: what is deleted stays so.
+                if entry.seq > tail.seq:
+                    tail.note(entry)
         return tail
