@@ -76,11 +76,12 @@ class Ident:
 
     @classmethod
     async def read(cls, database: Database, key: bytes, ident: str) -> Ident:
-        """From the ops, or from what was kept when they were purged."""
+        """From the ops, or from what was kept when they were purged. In this order: a purge keeps
+        first and takes then, so what it took before the one was asked is found by the other.
+        """
         query = {"r": Binary(key), "i": ident}
-        newest = database["op"].find(query, {"n": 1}).sort("n", DESCENDING).limit(1).to_list()
-        kept = database["cursor"].find_one({"_id": cls.place(key, ident)})
-        rows, row = await asyncio.gather(newest, kept)
+        rows = await database["op"].find(query, {"n": 1}).sort("n", DESCENDING).limit(1).to_list()
+        row = await database["cursor"].find_one({"_id": cls.place(key, ident)})
         found = cls(int(rows[0]["n"]), seq_of(rows[0]["_id"])) if rows else cls()
         if row is not None and row["v"] > found.version:
             return cls(int(row["v"]), int(row["s"]))
