@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from signaling.chat.ops import Delete, Edit, Entry, Erase, Post, attachments_of
 from signaling.chat.ports import Actor
 from signaling.chat.reduce import may_end
-from signaling.chat.service import Chat
+from signaling.chat.service import Chat, hidden_before
 from signaling.files.asking import Asking
 from signaling.files.port import Mode
 from signaling.files.service import Files
@@ -26,6 +26,13 @@ class ChatRooms:
         except KeyDestroyed:
             return None
         return None if found is None else Mode(found.state.mode)
+
+    async def shows(self, app: str, room: str, message: str, account: str) -> bool:
+        found = await self._chat.rooms.find_there(app, room)
+        if found is None or not (hidden := hidden_before(found.state, account)):
+            return found is not None
+        known = await self._chat.rooms.known(found, message)
+        return known is not None and known.seq > hidden
 
 
 class Attachments:

@@ -104,12 +104,18 @@ class Rooms(Protocol):
     async def mode(self, app: str, room: str) -> Mode | None:
         """None: there is no such room."""
 
+    async def shows(self, app: str, room: str, message: str, account: str) -> bool:
+        """Whether a message is not from before an account came, where that is hidden."""
+
 
 class AnyRoom:
-    """Where nobody keeps rooms: each is there, and searchable."""
+    """Where nobody keeps rooms: each is there, and searchable, and hides nothing."""
 
     async def mode(self, app: str, room: str) -> Mode | None:
         return Mode.SEARCHABLE
+
+    async def shows(self, app: str, room: str, message: str, account: str) -> bool:
+        return True
 
 
 class Verdict(Struct, frozen=True):

@@ -268,7 +268,9 @@ class Files:
         found: dict[str, FileInfo] = {}
         rows = await self._register.page_of_room(caller.app, room, after, limit)
         for row in rows:
-            ident = row.value.file
+            ident, message = row.value.file, row.value.message
+            if not message or not await self.rooms.shows(caller.app, room, message, caller.account):
+                continue
             file = await self._register.files.get(caller.app, ident)
             if file is not None:
                 found[ident] = info_of(ident, file.value)

@@ -68,3 +68,34 @@ async def test_a_file_is_its_messages_though_the_process_died_that_took_it(tmp_p
         assert (await there.ana.ask("DELETE", f"{at}/{posted.json['id']}")).status == 204
         assert (await there.bob.link(sent["id"], key=sent["key"])).status == 404
         assert (await there.ana.ask("GET", f"/files/{sent['id']}")).status == 404
+
+
+async def test_files_from_before_one_came_are_not_listed_where_that_is_hidden(
+    tmp_path: Path,
+) -> None:
+    async with people(tmp_path) as there:
+        bob = await there.account_of(there.bob)
+        wish = {"kind": "group", "name": "Tea", "settings": {"since_join": True}}
+        made = await there.ana.ask("POST", "/rooms", wish)
+        assert made.status == 201, made.body
+        there.ana.room = there.bob.room = made.json["id"]
+
+        async def sends(text: bytes) -> str:
+            sent = await there.ana.send(text)
+            file = {"id": sent["id"], "key": sent["key"]}
+            body = {"format": "m.plain.v1", "text": "look", "files": [file]}
+            at = f"/rooms/{there.ana.room}/messages"
+            assert (await there.ana.ask("POST", at, {"body": body})).status == 201
+            return str(sent["id"])
+
+        async def listed(who: Person) -> set[str]:
+            answer = await who.ask("GET", f"/rooms/{who.room}/files")
+            assert answer.status == 200, answer.body
+            return {one["id"] for one in answer.json["items"]}
+
+        before = await sends(b"before")
+        member = f"/rooms/{there.ana.room}/members/{bob}"
+        assert (await there.ana.ask("PUT", member, {})).status == 200
+        after = await sends(b"after")
+        assert await listed(there.ana) == {before, after}
+        assert await listed(there.bob) == {after}
