@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from bson import Binary
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DeleteOne
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from signaling.clock import Clock
@@ -159,8 +159,8 @@ class Documents:
                     raise unavailable(error) from error
 
     async def remove(self, app: str, kind: str, keys: Sequence[str]) -> int:
-        """Two commands for all of them. Of versions that were read, as `delete` does it: no later
-        namesake has one of them.
+        """Two commands for all of them. Of versions that were read, as `delete` does it. The second
+        has a statement for each, found by its `_id`: with lists of both it may read the collection.
         """
         checks.check_batch(keys)
         places = [identity(app, kind, key) for key in keys if checks.addressable(app, kind, key)]
@@ -173,8 +173,8 @@ class Documents:
                 found = {row["_id"]: row for row in rows} | found
                 places = [row["_id"] for row in rows]
                 if places:
-                    query = {"_id": {"$in": places}, "v": {"$in": [row["v"] for row in rows]}}
-                    done = await meta.delete_many(query)
+                    each = [DeleteOne({"_id": row["_id"], "v": row["v"]}) for row in rows]
+                    done = await meta.bulk_write(each, ordered=False)
                     # What was put in between has another version, and goes in the next round.
                     places = places if done.deleted_count < len(rows) else []
             except PyMongoError as error:
