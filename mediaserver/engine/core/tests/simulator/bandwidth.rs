@@ -53,6 +53,16 @@ pub fn audio_loss(sink: &Sink, since: Time, until: Time) -> f64 {
     1.0 - inside.len() as f64 / (last - first + 1) as f64
 }
 
+/// Of many calls; one may be an unlucky one, which bounds of its own are for.
+pub fn assert_mean(all: &[usize], least: usize) {
+    let mean = all.iter().sum::<usize>() / all.len();
+    assert!(
+        all.len() < 50 || mean >= least,
+        "{mean} of {} calls",
+        all.len()
+    );
+}
+
 pub fn frames(sink: &Sink, since: Time, until: Time) -> usize {
     let inside = sink
         .packets
@@ -346,6 +356,7 @@ fn random_loss_at_a_busy_receiver_never_pauses_video() {
 
 #[test]
 fn video_comes_back_soon_after_a_pause() {
+    let mut all = Vec::new();
     for seed in seeds() {
         let mut world = busy_receiver(seed);
         world.run(4 * SECONDS);
@@ -362,5 +373,7 @@ fn video_comes_back_soon_after_a_pause() {
         // Of 90. One call in 200 gets every second frame for longer: trains to a receiver that sleeps
         // prove less than there is.
         assert!(got >= 30, "{got} frames in 6 s after the path healed");
+        all.push(got);
     }
+    assert_mean(&all, 70);
 }

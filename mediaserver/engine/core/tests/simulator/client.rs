@@ -2,7 +2,7 @@
 //! it misses, reports arrivals. A strict receiver: it keeps every packet for the test to judge.
 //! Long because it is both ends of a peer, which share every key and number.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sotto_engine_core::path::Path;
@@ -57,8 +57,8 @@ pub struct Client {
     pub remote_ufrag: String,
     pub sources: Vec<Source>,
     /// Media SSRC of a subscription to its stream.
-    pub sinks: HashMap<u32, Sink>,
-    pub rtx: HashMap<u32, u32>,
+    pub sinks: BTreeMap<u32, Sink>,
+    pub rtx: BTreeMap<u32, u32>,
     pub sender: Sender,
     pub receiver: Receiver,
     pub ids: Ids,
@@ -113,8 +113,8 @@ impl Client {
             pwd: pwd.to_owned(),
             remote_ufrag: format!("c{transport}"),
             sources: Vec::new(),
-            sinks: HashMap::new(),
-            rtx: HashMap::new(),
+            sinks: BTreeMap::new(),
+            rtx: BTreeMap::new(),
             sender: Sender::new(Profile::AeadAes128Gcm, &local.0, &local.1).unwrap(),
             receiver: Receiver::new(Profile::AeadAes128Gcm, &remote_keys.0, &remote_keys.1)
                 .unwrap(),
