@@ -81,6 +81,7 @@ class Peer:
     def __init__(self) -> None:
         self.room = rtc.Room()
         self.watched: dict[str, Watched] = {}
+        self.streams: dict[str, rtc.VideoStream | rtc.AudioStream] = {}
         self.publications: dict[str, rtc.RemoteTrackPublication] = {}
         self.inbox: list[dict[str, Any]] = []
         self.events: list[str] = []
@@ -127,6 +128,7 @@ class Peer:
         self.watched[publication.sid] = Watched(publication.sid, kind, track)
         self.publications[publication.sid] = publication
         stream = rtc.VideoStream(track) if kind == "video" else rtc.AudioStream(track)
+        self.streams[publication.sid] = stream
         self.start(self.consume(stream))
 
     @staticmethod
@@ -137,6 +139,9 @@ class Peer:
 
     def on_track_gone(self, _track: Any, publication: Any, _participant: Any) -> None:
         self.watched.pop(publication.sid, None)
+        if (stream := self.streams.pop(publication.sid, None)) is not None:
+            # Of a track that is gone it would make a hundred frames of silence a second for ever.
+            self.start(stream.aclose())
         self.note("unsubscribed:" + publication.sid)
 
     def on_data(self, packet: rtc.DataPacket) -> None:
