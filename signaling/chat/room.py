@@ -6,8 +6,9 @@ Driven by `rooms`. Transient rooms note what changes the room and nothing of a m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
@@ -88,6 +89,10 @@ class Room:
         self.turn = 0
         self.appending = 0
         """How many of this process are writing to its log."""
+        self.noting: set[asyncio.Future[None]] = set()
+        """Of what was folded here and is not yet noted by all that hangs on it."""
+        self.half_noted = False
+        """Of something it never will be: this Room writes no row any more."""
         self.floor = 0
         self.gone = False
         self.since = state.seq
@@ -108,6 +113,22 @@ class Room:
     @property
     def transient(self) -> bool:
         return self.state.mode is Mode.TRANSIENT
+
+    @contextlib.contextmanager
+    def being_noted(self) -> Iterator[None]:
+        """Around folding something and telling all that hangs on it: no row says that it was
+        folded before that is done, so whoever opens the room after a kill does it again.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self.noting.add(done)
+        try:
+            yield
+        except BaseException:
+            self.half_noted = True
+            raise
+        finally:
+            self.noting.discard(done)
+            done.set_result(None)
 
     def note(self, entry: Entry) -> None:
         """The next entry of the log."""

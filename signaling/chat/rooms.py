@@ -188,8 +188,9 @@ class Rooms:
 
     async def _note_quietly(self, room: Room, entries: list[Entry]) -> None:
         try:
-            for hook in self.folded:
-                await hook(room.app, room.id, entries)
+            with room.being_noted():
+                for hook in self.folded:
+                    await hook(room.app, room.id, entries)
         except (Unavailable, Conflict, ClientError) as error:
             log.info("what others said was not noted now: %s", type(error).__name__)
 
@@ -233,8 +234,13 @@ class Rooms:
         """Rows about messages first, then the room's own. Raises Unavailable."""
         async with room.saving:
             await self.resolve(room)
-            dirty, room.dirty = room.dirty, {}
             state = room.state.compacted()
+            if room.noting:
+                await asyncio.wait(set(room.noting))
+            if room.half_noted and not room.transient:
+                self.drop(room.app, room.id)
+                raise Unavailable("a room is folded anew", 1)
+            dirty, room.dirty = room.dirty, {}
             try:
                 for ident, about in dirty.items():
                     await self._merge(room, ident, about)

@@ -364,12 +364,13 @@ class Chat:
         turn = room.turn
         if room.transient:
             await room.log.purge(room.app, room.id, entries[-1].seq)
-        await self.rooms.advance(room, entries)
-        if room.transient and room.turn != turn:
-            # Nothing else remembers who is in it.
-            await self.rooms.transient.settle(room, entries)
-        for hook in self.committed:
-            await hook(room.app, room.id, entries)
+        with room.being_noted():
+            await self.rooms.advance(room, entries)
+            if room.transient and room.turn != turn:
+                # Nothing else remembers who is in it.
+                await self.rooms.transient.settle(room, entries)
+            for hook in self.committed:
+                await hook(room.app, room.id, entries)
         news = news_of(room, entries, chain)
         if room.transient:
             self.hub.deliver(room.app, room.id, news)

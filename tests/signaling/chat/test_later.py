@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from signaling.chat.sealing import from_ms
+from signaling.errors import Unavailable
 from tests.signaling.access.rig import Ground
 from tests.signaling.chat.rig import APP, Served, serving
 
@@ -63,15 +67,33 @@ async def test_expired_message_leaves_the_store_with_all_about_it(
 
 async def test_what_a_process_took_and_died_expires_all_the_same(embedded: Ground) -> None:
     async with serving(embedded) as killed:
-        room = await killed.room("bob")
+        chat, room = killed.house.chat, await killed.room("bob")
+        reached, gone = asyncio.Event(), asyncio.Event()
+
+        async def dying(*_: Any, **__: Any) -> None:
+            reached.set()
+            await gone.wait()
+            raise Unavailable("the process died")
+
         # Between the log and all that hangs on it.
-        killed.house.chat.committed.clear()
-        sent = await killed.bob.post(room, "brief", ttl=60)
-        for others in (1, 0):
-            async with serving(embedded) as served:
-                assert (await served.bob.ask("GET", f"/rooms/{room}")).status == 200
-                await asyncio.gather(*served.house.chat.rooms._tasks)
-                embedded.clock.advance(61)
-                assert await served.house.chatting.later.erase_due(APP) == others
-        stored = await embedded.store.log.read(APP, room, after=sent["seq"] - 1, limit=1)
-        assert [op.erased for op in stored] == [True]
+        chat.committed[:] = [dying]
+        words = ("POST", f"/rooms/{room}/messages", {"text": "brief", "ttl": 60})
+        post = asyncio.create_task(killed.bob.ask(*words))
+        await reached.wait()
+        held = chat.rooms.held(APP, room)
+        assert held is not None
+        saving = asyncio.create_task(chat.rooms.save(held))
+        await asyncio.sleep(0.2)
+        assert not saving.done(), "a row says that it was folded before all was noted"
+        gone.set()
+        assert (await post).status == 503
+        with pytest.raises(Unavailable):
+            await saving
+    for others in (1, 0):
+        async with serving(embedded) as served:
+            assert (await served.bob.ask("GET", f"/rooms/{room}")).status == 200
+            await asyncio.gather(*served.house.chat.rooms._tasks)
+            embedded.clock.advance(61)
+            assert await served.house.chatting.later.erase_due(APP) == others
+    stored = await embedded.store.log.read(APP, room, after=0, limit=100)
+    assert [op.erased for op in stored].count(True) == 1

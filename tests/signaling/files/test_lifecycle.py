@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 from signaling.accounts.principal import Kind, Principal
 from signaling.accounts.sessions.scopes import ALL
@@ -54,16 +55,27 @@ async def test_a_file_is_its_messages_though_the_process_died_that_took_it(tmp_p
     async with people(tmp_path) as there:
         chat, sent = there.house.app._people.chatting.chat, await there.ana.send(b"look", "a.bin")
         file, at = {"id": sent["id"], "key": sent["key"]}, f"/rooms/{there.room}/messages"
-        hooks, chat.committed = chat.committed, []
+        reached, gone = asyncio.Event(), asyncio.Event()
+
+        async def dying(*_: Any, **__: Any) -> None:
+            reached.set()
+            await gone.wait()
+
+        hooks, chat.committed = chat.committed, [dying]
         body = {"format": "m.plain.v1", "text": "look", "files": [file]}
-        posted = await there.ana.ask("POST", at, {"body": body})
-        assert posted.status == 201, posted.body
+        post = asyncio.create_task(there.ana.ask("POST", at, {"body": body}))
+        await reached.wait()
         chat.committed = hooks
         assert (await there.bob.link(sent["id"], key=sent["key"])).status == 404
         # Another process opens the room, or this one when it was started anew.
         chat.rooms.drop(there.app, there.room)
         assert (await there.bob.ask("GET", at)).status == 200
-        await asyncio.gather(*chat.rooms._tasks)
+        async with asyncio.timeout(20):
+            while (await there.bob.link(sent["id"], key=sent["key"])).status == 404:
+                await asyncio.sleep(0.01)
+        gone.set()
+        posted = await post
+        assert posted.status == 201, posted.body
         assert (await there.bob.fetch(sent["id"], key=sent["key"])).body == b"look"
         assert (await there.ana.ask("DELETE", f"{at}/{posted.json['id']}")).status == 204
         assert (await there.bob.link(sent["id"], key=sent["key"])).status == 404
