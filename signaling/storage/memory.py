@@ -5,6 +5,7 @@ Nothing survives the process. Every method runs without a pause, so each is atom
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -111,6 +112,7 @@ class _Room:
     ops: list[Op] = field(default_factory=list)
     floor: int = 0
     chain: bytes = GENESIS
+    turn: int = 0
     cursors: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -125,7 +127,13 @@ class MemoryLog:
         self._rooms: dict[tuple[str, str], _Room] = {}
 
     async def append(
-        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+        self,
+        app: str,
+        room: str,
+        ops: Sequence[NewOp],
+        *,
+        expect: int | None = None,
+        seen: int | None = None,
     ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
@@ -133,6 +141,8 @@ class MemoryLog:
         here = self._rooms.setdefault((app, room), _Room())
         if expect not in (None, here.seq) and any(self._is_new(here, op) for op in ops):
             raise Conflict(room)
+        if seen is not None and here.turn > seen:
+            ops = list(itertools.takewhile(lambda op: not self._is_new(here, op), ops))
         return [self._add(here, op) for op in ops]
 
     @staticmethod
@@ -148,6 +158,8 @@ class MemoryLog:
         room.chain = link(room.chain, op.ident, op.version, digest_of(op))
         room.ops.append(msgspec.structs.replace(op, chain=room.chain))
         room.cursors[new.ident] = (new.version, op.seq)
+        if new.turns:
+            room.turn = op.seq
         return Appended(op.seq, chain=room.chain)
 
     async def read(

@@ -38,11 +38,14 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class NewOp(msgspec.Struct, frozen=True):
-    """`version` counts within `ident` (one client, or one session of the HTTP API), from 1."""
+    """`version` counts within `ident` (one client, or one session of the HTTP API), from 1. An op
+    that `turns` is one that others must have seen before they append (`seen`).
+    """
 
     ident: str
     version: int
     body: bytes
+    turns: bool = False
 
 
 class Appended(msgspec.Struct, frozen=True, eq=False):
@@ -151,12 +154,22 @@ class Log(Protocol):
     """One op log per room. Rooms whose name begins with NUL are the server's own (audit)."""
 
     async def append(
-        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+        self,
+        app: str,
+        room: str,
+        ops: Sequence[NewOp],
+        *,
+        expect: int | None = None,
+        seen: int | None = None,
     ) -> list[Appended]:
         """Contiguous, in order; an op at or below its ident's cursor is a duplicate and skipped.
 
         With `expect`, the seq of the room's newest op, nothing new is stored once there is a newer
         one: Conflict, which says that nothing of `ops` is stored. Duplicates conflict with nothing.
+
+        With `seen`, nothing new is stored once an op that turns lies beyond that seq: the answer is
+        then shorter than `ops`, and what it leaves out is not stored. Who has seen the head is
+        never turned away; an adapter that forgot which ops turned may turn away who has not.
 
         Durable when it returns. After `Unavailable` repeat the same ops: what was stored comes
         back as a duplicate. Embedded and memory store all or nothing; MongoDB may keep the first

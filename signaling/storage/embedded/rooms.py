@@ -39,11 +39,14 @@ CHUNK = 1000
 
 @dataclass
 class Tail:
-    """Where a room ends, as the open transaction sees it."""
+    """Where a room ends, as the open transaction sees it. No op that turns lies beyond `turn`;
+    which were such is not in the file, so when this is read it may be any.
+    """
 
     rid: int
     seq: int
     chain: bytes
+    turn: int = 0
 
 
 class Rooms:
@@ -101,12 +104,18 @@ class Rooms:
         self._new_versions.clear()
 
     async def append(
-        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+        self,
+        app: str,
+        room: str,
+        ops: Sequence[NewOp],
+        *,
+        expect: int | None = None,
+        seen: int | None = None,
     ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
             return []
-        return await self._writer.write(lambda on: self._append(on, app, room, ops, expect))
+        return await self._writer.write(lambda on: self._append(on, app, room, ops, expect, seen))
 
     def _append(
         self,
@@ -115,6 +124,7 @@ class Rooms:
         room: str,
         ops: Sequence[NewOp],
         expect: int | None,
+        seen: int | None,
     ) -> list[Appended]:
         tail = self._tails.get((app, room)) or self._load(on, app, room)
         answers: list[Appended] = []
@@ -129,13 +139,17 @@ class Rooms:
                 if not tail.seq:
                     del self._tails[app, room]  # its row may have been made just now, and be undone
                 raise Conflict(room)
-            expect = None  # what follows is behind our own
+            if seen is not None and tail.turn > seen:
+                break
+            expect = seen = None  # what follows is behind our own
             tail.seq = seq = tail.seq + 1
             digest = hashlib.sha256(op.body).digest()
             tail.chain = chain = link(tail.chain, op.ident, op.version, digest)
             self._new_ops.append((rid, seq, op.ident, op.version, op.body, chain, b""))
             self._cursors[place] = self._new_cursors[place] = (op.version, seq)
             self._new_versions[app, room, op.ident] = op.version
+            if op.turns:
+                tail.turn = seq
             answers.append(Appended(seq, chain=chain))
         if self._new_heads.get((app, room), ()) is not None:
             self._new_heads[app, room] = (tail.seq, tail.chain)
@@ -156,6 +170,7 @@ class Rooms:
             tail = Tail(cursor.lastrowid or 0, 0, GENESIS)
         else:
             tail = Tail(*(on.execute(_NEWEST, (found[0], found[1])).fetchone() or found))
+            tail.turn = tail.seq
         self._tails[app, room] = tail
         return tail
 

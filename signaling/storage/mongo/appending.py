@@ -4,8 +4,9 @@ Seqs are the tail's and up, in one ordered insert; `_id` is unique, so of two wr
 gets an error. On any error the tail and the cursors are forgotten, read again, what is stored is
 taken out, and the rest is tried again. Cursors are read after the tail: an op that came between
 makes the insert fail. What arrives during an insert is the next one. Who expects an end of the room
-is answered by one that was just read. While the lease holds, tail and cursors are served to readers
-too (`recalls`).
+is answered by one that was just read. Each op says where the newest one that turns is, so whoever
+knows the tail knows that too, and who has not seen it inserts nothing. While the lease holds, tail
+and cursors are served to readers too (`recalls`).
 """
 
 from __future__ import annotations
@@ -51,16 +52,21 @@ def seq_of(place: bytes) -> int:
 
 @dataclass(frozen=True)
 class Tail:
-    """Where a room ends."""
+    """Where a room ends. No op that turns lies beyond `turn`."""
 
     seq: int
     chain: bytes
+    turn: int = 0
 
     @classmethod
     async def read(cls, database: Database, key: bytes) -> Tail:
+        """Where the last op says nothing of turns (an archive, an earlier server) it may be one."""
         span = {"_id": {"$gt": op_id(key, 0), "$lte": Binary(key + b"\xff" * 8)}}
-        rows = await database["op"].find(span, {"c": 1}).sort("_id", DESCENDING).limit(1).to_list()
-        return cls(seq_of(rows[0]["_id"]), rows[0]["c"]) if rows else cls(0, GENESIS)
+        page = database["op"].find(span, {"c": 1, "t": 1}).sort("_id", DESCENDING).limit(1)
+        for row in await page.to_list():
+            seq = seq_of(row["_id"])
+            return cls(seq, row["c"], int(row.get("t", seq)))
+        return cls(0, GENESIS)
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,12 @@ class Memory:
 @dataclass
 class Batch:
     """The ops of one caller. `mark` tells those that an earlier try stored from other people's;
-    `expect` is where the room must end, if anywhere.
+    `expect` is where the room must end, if anywhere, and `seen` where its newest turn at most.
     """
 
     ops: Sequence[NewOp]
     expect: int | None
+    seen: int | None
     mark: Binary
     future: asyncio.Future[list[Appended]]
     stored: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -166,9 +173,11 @@ class Appending:
             return None
         return self._memory
 
-    async def append(self, ops: Sequence[NewOp], expect: int | None) -> list[Appended]:
+    async def append(
+        self, ops: Sequence[NewOp], expect: int | None, seen: int | None
+    ) -> list[Appended]:
         future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
-        self._queue.put(Batch(ops, expect, Binary(self._entropy.token(8)), future))
+        self._queue.put(Batch(ops, expect, seen, Binary(self._entropy.token(8)), future))
         return await future
 
     async def _settle(self, batches: list[Batch]) -> None:
@@ -255,25 +264,29 @@ class Appending:
         """What to insert, and what to answer once that is done."""
         rows: list[Row] = []
         moved: dict[str, Ident] = {}
-        seq, chain = tail.seq, tail.chain
+        seq, chain, turn = tail.seq, tail.chain, tail.turn
         answers: list[Answer] = []
         for batch in batches:
             if batch.is_late(seq, idents | moved):
                 answers.append(Conflict("the room has a newer op"))
                 continue
             answer = []
+            unseen = batch.seen is not None and turn > batch.seen
             for op in batch.ops:
                 last = moved.get(op.ident) or idents[op.ident]
                 if op.version <= last.version:
                     answer.append(self._old(batch, op, last))
                     continue
+                if unseen:
+                    break
                 seq += 1
+                turn = seq if op.turns else turn
                 chain = link(chain, op.ident, op.version, hashlib.sha256(op.body).digest())
-                rows.append(self._row(batch, op, seq, chain))
+                rows.append(self._row(batch, op, seq, chain, turn))
                 moved[op.ident] = Ident(op.version, seq)
                 answer.append(Appended(seq, chain=chain))
             answers.append(answer)
-        return rows, answers, Tail(seq, chain), moved
+        return rows, answers, Tail(seq, chain, turn), moved
 
     @staticmethod
     def _old(batch: Batch, op: NewOp, last: Ident) -> Appended:
@@ -282,7 +295,7 @@ class Appending:
             return Appended(seq)
         return Appended(last.seq if op.version == last.version else 0, duplicate=True)
 
-    def _row(self, batch: Batch, op: NewOp, seq: int, chain: bytes) -> Row:
+    def _row(self, batch: Batch, op: NewOp, seq: int, chain: bytes, turn: int) -> Row:
         return {
             "_id": op_id(self._key, seq),
             "r": Binary(self._key),
@@ -291,4 +304,5 @@ class Appending:
             "d": Binary(op.body),
             "c": Binary(chain),
             "m": batch.mark,
+            "t": turn,
         }

@@ -59,7 +59,13 @@ class Rooms:
         self._inserts = Inserts(database)
 
     async def append(
-        self, app: str, room: str, ops: Sequence[NewOp], *, expect: int | None = None
+        self,
+        app: str,
+        room: str,
+        ops: Sequence[NewOp],
+        *,
+        expect: int | None = None,
+        seen: int | None = None,
     ) -> list[Appended]:
         checks.check_append(app, room, ops)
         if not ops:
@@ -71,7 +77,7 @@ class Rooms:
             if len(self._appending) >= REMEMBERED:
                 self._forget_idle()
             here = self._appending.setdefault(where, self._new(where, key or b""))
-        return await here.append(ops, expect)
+        return await here.append(ops, expect, seen)
 
     def _new(self, where: str, key: bytes) -> Appending:
         return Appending(

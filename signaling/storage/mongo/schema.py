@@ -6,6 +6,7 @@ Several servers may start at once: every step can run twice, also at the same ti
     room    _id "app NUL room"  k key  f floor  o owner  p epoch  u lease until
     key     _id room key: that no two rooms share one
     op      _id key || seq  r key  i ident  n version  d body  c chain  g digest if erased  m mark
+            t seq of the newest op that turns, itself included
     cursor  _id key || ident  r key  v version  s seq: of idents whose ops were purged
     purge   _id as of room  u seq: ops up to there are being purged
     schema  _id "schema" v; _id "probe" at; _id "restoring" while an archive is put in

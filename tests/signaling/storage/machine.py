@@ -220,6 +220,21 @@ class StoreMachine(RuleBasedStateMachine):
         answers = self.run(self.store.log.append(app, room, ops, expect=expect))
         assert [(answer.seq, answer.duplicate) for answer in answers] == expected
 
+    @rule(app=APPS, room=ROOMS, ident=IDENTS, missed=st.integers(0, 3), turns=st.booleans())
+    def append_as_far_as_seen(
+        self, app: str, room: str, ident: str, missed: int, turns: bool
+    ) -> None:
+        """Nothing is taken behind a turn that was missed; who missed nothing is always taken."""
+        here = self.model.room(app, room)
+        op = NewOp(ident, here.cursor(ident) + 1, b"seen", turns)
+        seen = max(0, len(here.ops) - missed)
+        answers = self.run(self.store.log.append(app, room, [op], seen=seen))
+        if not answers:
+            assert seen < len(here.ops)
+            return
+        assert not any(old.turns for old in here.ops[seen:])
+        assert [(answer.seq, answer.duplicate) for answer in answers] == [here.append(op)]
+
     @rule(app=APPS, rooms=st.lists(ROOMS, min_size=2, max_size=6))
     def append_at_once(self, app: str, rooms: list[str]) -> None:
         """Every writer is another new ident: in whatever order they came, none is lost."""

@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from signaling.clock import FakeClock
 from signaling.storage.port import (
     GENESIS,
     MAX_BATCH,
@@ -21,6 +22,7 @@ from signaling.storage.port import (
     digest_of,
     link,
 )
+from tests.signaling.storage.places import Place
 
 A, B, ROOM = "app-a", "app-b", "room"
 
@@ -143,6 +145,64 @@ async def test_of_many_who_expect_the_same_one_appends(store: Store) -> None:
     found_ops = await store.log.read(A, ROOM, after=0, limit=100)
     assert seqs(found_ops) == list(range(1, len(found_ops) + 1))
     check_chain(found_ops)
+
+
+def turning(ident: str, version: int) -> NewOp:
+    return NewOp(ident, version, b"turns", turns=True)
+
+
+async def test_who_has_not_seen_the_newest_turn_appends_nothing(store: Store) -> None:
+    log = store.log
+    await fill(store, 2)
+    # Whatever others said: only what turns must have been seen.
+    assert await log.append(A, ROOM, ops(("a", 1)), seen=2) == [Appended(3)]
+    await fill(store, 4)
+    assert await log.append(A, ROOM, ops(("a", 2)), seen=3) == [Appended(6)]
+    assert await log.append(A, ROOM, [turning("b", 1)]) == [Appended(7)]
+    await fill(store, 5)
+    for seen in (0, 3, 6):
+        assert await log.append(A, ROOM, ops(("a", 3), ("c", 1)), seen=seen) == []
+    assert (await log.head(A, ROOM)).seq == 8
+    assert (await log.cursor(A, ROOM, "a"), await log.cursor(A, ROOM, "c")) == (2, 0)
+    # What is there already is answered again, up to what is not.
+    again = await log.append(A, ROOM, ops(("a", 1), ("a", 2), ("a", 3), ("a", 2)), seen=6)
+    assert again == [Appended(0, duplicate=True), Appended(6, duplicate=True)]
+    found = await log.append(A, ROOM, ops(("a", 3), ("c", 1)), seen=7)
+    assert found == [Appended(9), Appended(10)]
+    # Behind a turn of one's own stands what one says after it.
+    found = await log.append(A, ROOM, [turning("c", 2), *ops(("c", 3))], seen=10)
+    assert found == [Appended(11), Appended(12)]
+    check_chain(await log.read(A, ROOM, after=0, limit=20))
+
+
+async def test_of_turns_and_words_at_once_no_word_follows_a_turn_unseen(store: Store) -> None:
+    log = store.log
+    await fill(store, 1)
+
+    async def say(place: int) -> list[Appended]:
+        return await log.append(A, ROOM, ops((f"w{place}", 1)), seen=1)
+
+    tries = [say(place) for place in range(6)]
+    await asyncio.gather(*tries[:3], log.append(A, ROOM, [turning("t", 1)]), *tries[3:])
+    found = await log.read(A, ROOM, after=1, limit=20)
+    assert found[-1].ident == "t"
+    check_chain(found, (await log.read(A, ROOM, after=0, limit=1))[0].chain)
+
+
+async def test_a_turn_is_remembered_by_a_store_that_was_opened_again(
+    place: Place, clock: FakeClock
+) -> None:
+    if not place.lasting:
+        return
+    first = await place.open(clock)
+    await fill(first, 2)
+    await first.log.append(A, ROOM, [turning("b", 1)])
+    await fill(first, 3)
+    await first.close()
+    store = await place.open(clock)
+    assert await store.log.append(A, ROOM, ops(("a", 1)), seen=2) == []
+    assert await store.log.append(A, ROOM, ops(("a", 1)), seen=4) == [Appended(5)]
+    await store.close()
 
 
 async def test_pages(store: Store) -> None:
