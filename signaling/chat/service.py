@@ -2,9 +2,11 @@
 
     changes -> cursor -> judge (void what is not allowed) -> seal -> append -> fold -> hooks, bus
 
-A change of the room itself goes alone through its gate; messages pass together, and are judged anew
-when the room changed while they were being sealed. Implements `ports.Partition` for rooms. Used by
-REST (`act`) and by sync (`integrate`). Long because all of it is one path, which has one owner.
+A change of the room itself goes alone through its gate, and is judged anew when the log went on
+meanwhile. Messages pass together, and are judged anew when the room itself changed: the log takes
+none behind a change, of whatever process, that its judge had not seen. Implements `ports.Partition`
+for rooms. Used by REST (`act`) and by sync (`integrate`). Long because all of it is one path, which
+has one owner.
 """
 
 from __future__ import annotations
@@ -56,14 +58,14 @@ from signaling.chat.ports import (
     anybody,
 )
 from signaling.chat.reduce import MODERATES
-from signaling.chat.room import Room
+from signaling.chat.room import STATE_OPS, Room
 from signaling.chat.rooms import Rooms
 from signaling.chat.sealing import Sealing, from_ms
 from signaling.chat.state import RANK, RoomState
 from signaling.clock import Clock
 from signaling.errors import ClientError, Code, Refused, Unavailable
 from signaling.keys.port import KeyDestroyed
-from signaling.storage.port import Conflict, Head, NewOp
+from signaling.storage.port import Appended, Conflict, Head, NewOp
 
 _GATED = Member | Set | ToE2ee
 # With any of these a token has something to change in a room.
@@ -227,13 +229,23 @@ class Chat:
     ) -> Integrated:
         if isinstance(changes[0].op, _GATED):
             return await self._change_room(actor, room, ident, changes, strict=strict)
+        entries: list[Entry] = []
+        notices: list[Notice] = []
         for _ in range(ATTEMPTS):
             async with room.gate:
                 turn = room.turn
             judged = await self._judge_all(actor, room, changes, strict)
             sealed = await self._seal(actor, room, ident, judged)
-            if room.turn == turn and not room.gate.locked():
-                return await self._finish(room, sealed, judged)
+            if room.turn != turn or room.gate.locked():
+                continue
+            # No change of the room up to here was missed by the judge.
+            done, taken = await self._finish(room, sealed, judged, seen=room.state.seq)
+            entries += done.entries
+            notices += done.notices
+            if taken == len(changes):
+                return replace(done, entries=entries, notices=notices)
+            changes = changes[taken:]
+            await self.rooms.catch_up(room)
         raise Unavailable("the room changes too fast", 1)
 
     async def _change_room(
@@ -250,7 +262,7 @@ class Chat:
                 judged = await self._judge_all(actor, room, changes, strict)
                 sealed = await self._seal(actor, room, ident, judged)
                 try:
-                    return await self._finish(room, sealed, judged, expect)
+                    return (await self._finish(room, sealed, judged, expect=expect))[0]
                 except Conflict:
                     await self.rooms.catch_up(room)
         raise Unavailable("the room changes too fast", 1)
@@ -260,12 +272,18 @@ class Chat:
         room: Room,
         sealed: list[tuple[Entry, NewOp]],
         judged: list[Judged],
+        *,
         expect: int | None = None,
-    ) -> Integrated:
-        """Raises Conflict where the log goes on after the seq that is expected."""
-        entries, last = await self._append_sealed(room, sealed, expect)
-        notices = [one.notice for one in judged if one.notice is not None]
-        return Integrated(cursor=last, head=Head(), entries=entries, notices=notices)
+        seen: int | None = None,
+    ) -> tuple[Integrated, int]:
+        """With how many of them were taken: no more once the room itself changed after `seen`.
+        Raises Conflict where the log goes on after the seq that is expected.
+        """
+        entries, appended = await self._append_sealed(room, sealed, expect, seen)
+        notices = [one.notice for one in judged[: len(appended)] if one.notice is not None]
+        last = appended[-1].seq if appended else 0
+        done = Integrated(cursor=last, head=Head(), entries=entries, notices=notices)
+        return done, len(appended)
 
     async def _judge_all(
         self, actor: Actor, room: Room, changes: list[Change], strict: bool
@@ -319,7 +337,8 @@ class Chat:
 
     async def _sealed(self, room: Room, entry: Entry) -> tuple[Entry, NewOp]:
         body = await self.sealing.seal(room.app, room.id, entry)
-        return entry, NewOp(entry.ident, entry.version, body)
+        turns = isinstance(entry.op, STATE_OPS)
+        return entry, NewOp(entry.ident, entry.version, body, turns)
 
     def _entry(self, room: Room, ident: str, version: int, judged: Judged) -> Entry:
         now = int(self.clock.unix() * 1000)
@@ -338,13 +357,17 @@ class Chat:
         return (await self._append_sealed(room, sealed))[0]
 
     async def _append_sealed(
-        self, room: Room, sealed: list[tuple[Entry, NewOp]], expect: int | None = None
-    ) -> tuple[list[Entry], int]:
-        """What was appended, and the last seq, also of a repetition. Nothing pauses between the
-        last judgement and the log's own queue.
+        self,
+        room: Room,
+        sealed: list[tuple[Entry, NewOp]],
+        expect: int | None = None,
+        seen: int | None = None,
+    ) -> tuple[list[Entry], list[Appended]]:
+        """What is new, and the log's answer, also to a repetition. Nothing pauses between the last
+        judgement and the log's own queue.
         """
         ops = [op for _, op in sealed]
-        appending = room.log.append(room.app, room.id, ops, expect=expect)
+        appending = room.log.append(room.app, room.id, ops, expect=expect, seen=seen)
         room.appending += 1
         try:
             appended = await appending
@@ -352,12 +375,12 @@ class Chat:
             room.appending -= 1
         entries = [
             replace(entry, seq=done.seq)
-            for (entry, _), done in zip(sealed, appended, strict=True)
+            for (entry, _), done in zip(sealed, appended, strict=False)
             if not done.duplicate
         ]
         if entries:
             await self._appended(room, entries, appended[-1].chain)
-        return entries, appended[-1].seq if appended else 0
+        return entries, appended
 
     async def _appended(self, room: Room, entries: list[Entry], chain: bytes) -> None:
         """`chain`: that after the last of them, if the store has it at hand."""
