@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from signaling.chat.hub import Hub
-from signaling.chat.ops import Entry
+from signaling.chat.ops import Entry, Part
 from signaling.chat.ports import News, RightsChanged
 from signaling.chat.room import STATE_OPS, Room
 from signaling.chat.rooms import Rooms
@@ -90,7 +90,11 @@ class Passing:
 
     async def _adopt(self, room: Room, entries: Sequence[Entry]) -> None:
         """Into this process's own log, which forgets it at once, and to its devices."""
-        ops = [NewOp(entry.ident, entry.version, b"") for entry in entries]
+        entries = await self._of_the_admitted(room, entries)
+        ops = [
+            NewOp(entry.ident, entry.version, b"", isinstance(entry.op, STATE_OPS))
+            for entry in entries
+        ]
         appended = await room.log.append(room.app, room.id, ops)
         fresh = [
             replace(entry, seq=done.seq)
@@ -104,6 +108,12 @@ class Passing:
         if any(isinstance(entry.op, STATE_OPS) for entry in fresh):
             await self._rooms.transient.refresh(room, now=True)
         self._hub.deliver(room.app, room.id, news_of(room, fresh, appended[-1].chain))
+
+    async def _of_the_admitted(self, room: Room, entries: Sequence[Entry]) -> list[Entry]:
+        """Who took something of somebody who was banned had not heard of it; here it is known."""
+        if any(_is_banned(room, entry) for entry in entries):
+            await self._rooms.transient.refresh(room, now=True)
+        return [entry for entry in entries if not _is_banned(room, entry)]
 
     # Rights
 
@@ -120,6 +130,10 @@ class Passing:
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
+
+
+def _is_banned(room: Room, entry: Entry) -> bool:
+    return entry.account is not None and room.state.part(entry.account) is Part.BANNED
 
 
 def news_of(room: Room, entries: Sequence[Entry], chain: bytes) -> News:

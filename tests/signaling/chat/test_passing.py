@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from signaling.bus.local import LocalBus
-from signaling.chat.ops import Post
+from signaling.chat.ops import Part, Post
 from signaling.chat.ports import Hint, News, RightsChanged
 from signaling.chat.transient import LOOK_SECONDS
 from tests.signaling.access.rig import Ground, ground
@@ -162,3 +162,45 @@ async def test_who_was_removed_while_the_bus_was_away_is_out_soon(two: Two) -> N
     shown = (await two.one.ask("ann", "GET", f"/rooms/{room}")).body
     members = (await two.one.ask("ann", "GET", f"/rooms/{room}/members")).body["items"]
     assert (shown["name"], [one["account"] for one in members]) == ("Mine", ["ann"])
+
+
+async def test_a_post_that_meets_a_ban_on_its_way_is_refused(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ban is heard between the judgement and the log of the process that took the post."""
+    room = await two.one.room("bob", mode="transient")
+    assert await two.other.bob.texts(room) == []
+    two.listen(two.other, room)
+    held = two.other.house.chat.rooms.held(APP, room)
+    assert held is not None
+    log: Any = held.log
+    append = log.append
+
+    async def late(*words: Any, **more: Any) -> Any:
+        log.append = append
+        await two.one.ann.ask("PUT", f"/rooms/{room}/members/bob", {"part": "banned"})
+        await until(lambda: held.state.part("bob") is Part.BANNED)
+        return await append(*words, **more)
+
+    monkeypatch.setattr(log, "append", late)
+    heard = two.listen(two.one, room)
+    answer = await two.other.ask("bob", "POST", f"/rooms/{room}/messages", {"text": "?"})
+    assert answer.code == "banned"
+    await two.other.ann.post(room, "after")
+    await until(lambda: "after" in texts(heard))
+    assert texts(heard) == ["after"]
+
+
+async def test_what_comes_from_who_is_banned_here_is_given_to_nobody(two: Two) -> None:
+    """The process that took it had not heard of the ban."""
+    room = await two.one.room("bob", mode="transient")
+    heard = two.listen(two.one, room)
+    await two.other.bob.post(room, "before")
+    await until(lambda: texts(heard) == ["before"])
+    two.bus.deaf = True
+    await two.one.ann.ask("PUT", f"/rooms/{room}/members/bob", {"part": "banned"})
+    two.bus.deaf = False
+    await two.other.bob.post(room, "behind it")
+    await two.other.ann.post(room, "after")
+    await until(lambda: "after" in texts(heard))
+    assert texts(heard) == ["before", "after"]
