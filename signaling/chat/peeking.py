@@ -17,6 +17,7 @@ from signaling.access.permissions import Operation
 from signaling.chat import checks, rights
 from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import Plain
+from signaling.chat.ending import is_over
 from signaling.chat.ops import Post
 from signaling.chat.ports import Actor
 from signaling.chat.reduce import MessageView
@@ -83,10 +84,10 @@ class Peeking:
         """Nothing of what was deleted or has expired, nor of an author of whom nothing is processed
         or from whom a block parts the asker.
         """
-        ends, author, body = view.expires_at, view.account or "", view.body
+        author, body = view.account or "", view.body
         if not isinstance(body, Plain):
             return []
-        if ends is not None and ends.timestamp() <= self._chat.clock.unix():
+        if is_over(view.expires_at, self._chat.clock.unix()):
             return []
         if author and author != actor.account:
             hidden = self._chat.rooms.withheld(room.app, author)

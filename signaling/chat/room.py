@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -38,7 +39,7 @@ class RoomRow(Struct, frozen=True):
 
 class About(Struct, frozen=True):
     """Of one message: the ops about it, the replies to it with their authors, those of them that
-    were deleted, and its own seq if it came late.
+    were deleted, and its own seq if it came late or has an end.
     """
 
     seqs: tuple[int, ...] = ()
@@ -70,6 +71,7 @@ class Known(Struct, frozen=True):
     seq: int
     account: str | None
     parent: str | None
+    expires: datetime | None = None
 
 
 class Room:
@@ -154,12 +156,13 @@ class Room:
     def _post(self, entry: Entry, post: Post) -> None:
         if post.id in self.posts:
             return
-        self.posts[post.id] = Known(entry.seq, entry.account, post.parent)
+        self.posts[post.id] = known_by(entry, post)
         if len(self.posts) > MOST_POSTS:
             self.posts.popitem(last=False)
         if post.parent is not None:
             self._mark(post.parent, About(replies=((entry.seq, entry.account or ""),)))
-        if abs(to_ms(entry.at) - time_of(post.id)) > LATE_MS:
+        late = abs(to_ms(entry.at) - time_of(post.id)) > LATE_MS
+        if late or entry.expires_at is not None:
             self._mark(post.id, About(post=entry.seq))
 
     def _mark(self, ident: str, about: About) -> None:
@@ -175,9 +178,11 @@ class Room:
         self.gone = self.gone or op.reason == ROOM
         self.forget(set(op.seqs))
         for ident in op.ids:
-            known = self.posts.pop(ident, None)
+            known = self.posts.get(ident)
             if known is not None and known.parent is not None:
                 self.left(known.parent, known.seq)
+        for ident in op.ids:
+            self.forget_message(ident)
 
     def forget(self, seqs: set[int]) -> None:
         """They were erased."""
@@ -219,6 +224,10 @@ class Room:
 
     def give_back(self, ident: str) -> None:
         self.free.append(ident)
+
+
+def known_by(entry: Entry, post: Post) -> Known:
+    return Known(entry.seq, entry.account, post.parent, entry.expires_at)
 
 
 def time_of(ident: str) -> int:

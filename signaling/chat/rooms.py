@@ -14,6 +14,7 @@ import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from signaling.chat.ops import (
 )
 from signaling.chat.ports import CommittedHook
 from signaling.chat.reduce import Messages, MessageView, ThreadView, may_end, subject_of
-from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, time_of
+from signaling.chat.room import LATE_MS, About, Known, Room, RoomRow, known_by, time_of
 from signaling.chat.sealing import Sealing, to_ms
 from signaling.chat.state import RoomState
 from signaling.chat.transient import TransientRows
@@ -345,10 +346,21 @@ class Rooms:
 
     async def has(self, room: Room, ident: str) -> bool:
         """Whether a message is here that came long after it was said: then it has a row."""
-        if ident in room.posts or (ident in room.about and room.about[ident].post):
-            return True
+        return ident in room.posts or bool(await self._place(room, ident))
+
+    async def _place(self, room: Room, ident: str) -> int:
+        """Of a message that came late or has an end; else 0."""
+        if ident in room.about and room.about[ident].post:
+            return room.about[ident].post
         row = await self._about_row(room, ident)
-        return row is not None and bool(row.post)
+        return 0 if row is None else row.post
+
+    async def end_of(self, room: Room, ident: str) -> datetime | None:
+        """When a message's own life is over."""
+        found = room.posts.get(ident)
+        if found is None and (place := await self._place(room, ident)):
+            found = _known(await self.entries(room, [place]), ident)
+        return None if found is None else found.expires
 
     async def _by_time(self, room: Room, ident: str) -> Known | None:
         """The log's times rise with its seqs, so the place where it was said is found by halving.
@@ -450,7 +462,7 @@ def _is_past(entries: Sequence[Entry], wanted: int) -> bool:
 def _known(entries: Iterable[Entry], ident: str) -> Known | None:
     for entry in entries:
         if isinstance(entry.op, Post) and entry.op.id == ident:
-            return Known(entry.seq, entry.account, entry.op.parent)
+            return known_by(entry, entry.op)
     return None
 
 

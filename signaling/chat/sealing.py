@@ -169,18 +169,18 @@ class Sealing:
     def open_now(self, app: str, room: str, stored: Stored, kept: Kept | None = None) -> Entry:
         """Without a pause, so a thread may do it; the keys were fetched before."""
         if stored.erased:
-            return _erased(stored)
+            return emptied(stored)
         kept = kept or KEPT.decode(stored.body)
         where = (app, room, stored.ident, stored.version)
         plain = self._open(where, b"e", kept.envelope_key, kept.envelope)
         if plain is None:
-            return _erased(stored)
+            return emptied(stored)
         envelope = _ENVELOPE.decode(plain)
         op = envelope.op
         if kept.body_key:
             said = self._open(where, b"b", kept.body_key, kept.body)
             if said is None:
-                return _erased(stored)
+                return emptied(stored)
             op = msgspec.structs.replace(op, body=_BODY.decode(said))
         return Entry(
             seq=stored.seq, ident=stored.ident, version=stored.version, clock=envelope.clock,
@@ -291,9 +291,10 @@ def _aad(where: tuple[str, str, str, int], part: bytes, key: bytes) -> bytes:
     return b"chat1" + part + key + head.encode()
 
 
-def _erased(stored: Stored) -> Entry:
+def emptied(place: Stored | Entry) -> Entry:
+    """Nothing but where it was."""
     return Entry(
-        seq=stored.seq, ident=stored.ident, version=stored.version, clock=0, at=from_ms(0),
+        seq=place.seq, ident=place.ident, version=place.version, clock=0, at=from_ms(0),
         account=None, part=Part.NONE, op=Erased(),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from signaling.chat.bodies import Plain
+from signaling.chat.ending import is_over
 from signaling.chat.ops import Edit, Entry, Mode, Post
 from signaling.chat.reduce import MessageView
 from signaling.chat.room import Room
@@ -174,7 +175,7 @@ async def _as_it_stands(
     for view in await chat.rooms.views(room, posts):
         # Of two edits that say the same, the newer is found.
         newest = view.edited_at == (entry.at if isinstance(op, Edit) else None)
-        over = view.expires_at is not None and view.expires_at.timestamp() <= chat.clock.unix()
+        over = is_over(view.expires_at, chat.clock.unix())
         fits = question.fits(view.at, bool(view.attachments))
         return view if newest and view.body == op.body and fits and not over else None
     return None

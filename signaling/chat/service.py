@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from signaling.access.permissions import Operation
 from signaling.chat import checks, rights
+from signaling.chat.ending import living
 from signaling.chat.erasing import erase
 from signaling.chat.hub import Hub
 from signaling.chat.ops import (
@@ -415,7 +416,8 @@ class Chat:
         if after < floor:
             raise Below(replace(head, floor=floor))
         stored = await room.log.read(room.app, room.id, after=after, limit=min(limit, MOST_READ))
-        entries = await self.sealing.open(room.app, room.id, stored)
+        opened = await self.sealing.open(room.app, room.id, stored)
+        entries = await living(self.rooms, room, opened, self.clock.unix())
         chain = stored[-1].chain if stored else await self._chain(room, after)
         return Batch(entries=entries, chain=chain or b"", head=head)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from signaling.chat.ending import is_over
 from signaling.chat.ops import Delete, Edit, Entry, Erase, Post, attachments_of
 from signaling.chat.ports import Actor
 from signaling.chat.reduce import may_end
@@ -28,10 +29,13 @@ class ChatRooms:
         return None if found is None else Mode(found.state.mode)
 
     async def shows(self, app: str, room: str, message: str, account: str) -> bool:
-        found = await self._chat.rooms.find_there(app, room)
-        if found is None or not (hidden := hidden_before(found.state, account)):
-            return found is not None
-        known = await self._chat.rooms.known(found, message)
+        rooms = self._chat.rooms
+        found = await rooms.find_there(app, room)
+        if found is None or is_over(await rooms.end_of(found, message), self._chat.clock.unix()):
+            return False
+        if not (hidden := hidden_before(found.state, account)):
+            return True
+        known = await rooms.known(found, message)
         return known is not None and known.seq > hidden
 
 

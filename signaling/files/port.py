@@ -105,7 +105,7 @@ class Rooms(Protocol):
         """None: there is no such room."""
 
     async def shows(self, app: str, room: str, message: str, account: str) -> bool:
-        """Whether a message is not from before an account came, where that is hidden."""
+        """Whether a message is not over, nor from before an account came, where that is hidden."""
 
 
 class AnyRoom:

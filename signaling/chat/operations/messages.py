@@ -16,6 +16,8 @@ from signaling.access.permissions import Operation as Act
 from signaling.chat import rights
 from signaling.chat.bodies import Body as MessageBody
 from signaling.chat.bodies import MessageId, Plain, RoomId, Sealed
+from signaling.chat.ending import is_over
+from signaling.chat.finding import find, no_message
 from signaling.chat.operations.common import (
     MESSAGES,
     ROOM_ERRORS,
@@ -145,15 +147,7 @@ class Handlers:
         return found[0]
 
     async def find(self, actor: Actor, room: Room, ident: str) -> MessageView:
-        """Raises 404 for what is not there, was erased, or is from before one came."""
-        known = await self._rooms.known(room, ident)
-        if known is None or known.seq <= hidden_before(room.state, actor.account):
-            raise no_message()
-        entries = await self._rooms.entries(room, [known.seq])
-        found = await self._rooms.views(room, entries)
-        if not found or _expired(found[0], self._deps.clock.unix()):
-            raise no_message()
-        return found[0]
+        return await find(self._chat, actor, room, ident)
 
     async def _found(self, call: Call[Any], act: Act) -> tuple[Actor, Room, MessageView]:
         actor = await actor_of(self._deps, call)
@@ -195,7 +189,7 @@ class Handlers:
 
     async def _paged(self, room: Room, posts: list[Entry], *, older: bool, newer: bool) -> Page:
         now = self._deps.clock.unix()
-        views = [v for v in await self._rooms.views(room, posts) if not _expired(v, now)]
+        views = [v for v in await self._rooms.views(room, posts) if not is_over(v.expires_at, now)]
         if not posts:
             return Page([])
         last, first = str(posts[-1].seq), str(posts[0].seq)
@@ -250,7 +244,8 @@ class Handlers:
         shown = seqs[: call.page.limit]
         entries = await self._rooms.entries(room, shown)
         now = self._deps.clock.unix()
-        views = [v for v in await self._rooms.views(room, entries) if not _expired(v, now)]
+        found = await self._rooms.views(room, entries)
+        views = [view for view in found if not is_over(view.expires_at, now)]
         return Page(views, next=str(shown[-1]) if len(seqs) > len(shown) else None)
 
     async def log(self, call: Call[None]) -> LogAnswer:
@@ -414,14 +409,6 @@ def _read(kind: type[Any], said: dict[str, Any]) -> Any:
 
 def _shown(view: MessageView, status: int = 200) -> Reply:
     return Reply(view, status=status, etag=etag_of(view))
-
-
-def _expired(view: MessageView, now: float) -> bool:
-    return view.expires_at is not None and view.expires_at.timestamp() <= now
-
-
-def no_message() -> ClientError:
-    return ClientError(Code.MESSAGE_NOT_FOUND, 404, "There is no such message.")
 
 
 def _invalid(pointer: str, message: str) -> ClientError:

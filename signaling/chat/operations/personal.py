@@ -24,6 +24,7 @@ from signaling.chat.account_state import Preferences
 from signaling.chat.accounts import Accounts
 from signaling.chat.bodies import Body as MessageBody
 from signaling.chat.bodies import MessageId
+from signaling.chat.finding import no_message
 from signaling.chat.operations.common import ROOM_ERRORS, Deps, actor_of
 from signaling.chat.receipts import Receipt, Receipts
 from signaling.chat.unread import Counts
@@ -166,8 +167,6 @@ class Handlers:
         return Reply(status=204)
 
     async def _message(self, call: Call[Any]) -> tuple[str, str]:
-        from signaling.chat.operations.messages import no_message
-
         actor = await actor_of(self._deps, call)
         room = call.path["room_id"]
         await self._deps.chat.may_read(actor, room)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from signaling.chat.ops import Erased, Post
 from signaling.chat.sealing import from_ms
+from signaling.compose.attachments import ChatRooms
 from signaling.errors import Unavailable
 from tests.signaling.access.rig import Ground
 from tests.signaling.chat.rig import APP, Served, serving
