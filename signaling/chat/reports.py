@@ -1,6 +1,7 @@
 """Reports of messages, and the queue in which a room's moderators work them off.
 
-A report names the message and says why; what the message says stays where it is. Driven by REST.
+A report names the message and says why; what the message says stays where it is. Nobody reports
+what they cannot read. Driven by REST.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signaling.access.permissions import Operation
+from signaling.chat.finding import find
 from signaling.chat.ports import Actor
 from signaling.chat.sealing import from_ms
 from signaling.chat.service import Chat
@@ -68,11 +70,9 @@ class Reports:
 
     async def report(self, actor: Actor, name: str, ident: str, reason: str, text: str) -> Report:
         room = await self._chat.room_for(actor, name, Operation.HISTORY)
-        known = await self._chat.rooms.known(room, ident)
-        if known is None:
-            raise ClientError(Code.MESSAGE_NOT_FOUND, 404, "There is no such message.")
+        view = await find(self._chat, actor, room, ident)
         made = Report(
-            id=self._ids.new(), room=name, message=ident, seq=known.seq, author=known.account,
+            id=self._ids.new(), room=name, message=ident, seq=view.seq, author=view.account,
             reporter=actor.account, reason=reason, text=text,
             at=from_ms(int(self._chat.clock.unix() * 1000)),
         )  # fmt: skip

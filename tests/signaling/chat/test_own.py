@@ -176,3 +176,21 @@ async def test_presence_and_custom_status_are_shown_as_wished(served: Served) ->
     assert (await served.ann.ask("GET", at)).body["state"] == "offline"
     served.house.clock.advance(100)
     assert (await served.bob.ask("GET", at)).body["state"] == "offline"
+
+
+async def test_nobody_reports_what_they_cannot_read(served: Served) -> None:
+    """Said before one came, in a room that begins with one's coming; or over."""
+    room = await served.room("bob", settings={"since_join": True})
+    sent = await served.ann.post(room, "before cy came")
+    await served.ann.ask("PUT", f"/rooms/{room}/members/cy", {"part": "member"})
+    at = f"/rooms/{room}/messages/{sent['id']}"
+    assert (await served.cy.ask("GET", at)).status == 404
+    told = await served.cy.ask("POST", f"{at}/reports", {"reason": "abuse"})
+    assert (told.status, told.code) == (404, "message_not_found")
+    assert (await served.bob.ask("POST", f"{at}/reports", {})).status == 201
+    found = (await served.ann.ask("GET", f"/rooms/{room}/reports")).body["items"]
+    assert [one["reporter"] for one in found] == ["bob"]
+    brief = await served.ann.post(room, "brief", ttl=60)
+    served.house.clock.advance(61)
+    at = f"/rooms/{room}/messages/{brief['id']}"
+    assert (await served.bob.ask("POST", f"{at}/reports", {})).code == "message_not_found"
