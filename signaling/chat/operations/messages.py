@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from signaling.access.permissions import Operation as Act
 from signaling.chat import rights
+from signaling.chat.account_state import AccountState
 from signaling.chat.bodies import Body as MessageBody
 from signaling.chat.bodies import MessageId, Plain, RoomId, Sealed
 from signaling.chat.ending import is_over
@@ -147,7 +148,17 @@ class Handlers:
         return found[0]
 
     async def find(self, actor: Actor, room: Room, ident: str) -> MessageView:
-        return await find(self._chat, actor, room, ident)
+        """To be shown: raises 404 also for what one deleted for oneself alone."""
+        view = await find(self._chat, actor, room, ident)
+        if (await self._mine(actor)).hides(room.id, view.id, view.seq):
+            raise no_message()
+        return view
+
+    async def _mine(self, actor: Actor) -> AccountState:
+        """What one deleted for oneself alone; an access token is nobody's."""
+        if actor.token:
+            return AccountState()
+        return await self._deps.accounts.state_of(actor.app, actor.account)
 
     async def _found(self, call: Call[Any], act: Act) -> tuple[Actor, Room, MessageView]:
         actor = await actor_of(self._deps, call)
@@ -163,10 +174,8 @@ class Handlers:
         actor = await actor_of(self._deps, call)
         room = await self._chat.room_for(actor, call.path["room_id"], Act.HISTORY)
         found = await self._page(actor, room, call)
-        if not actor.token:
-            # Deleted for oneself alone.
-            mine = await self._deps.accounts.state_of(actor.app, actor.account)
-            found.items = [m for m in found.items if not mine.hides(room.id, m.id, m.seq)]
+        mine = await self._mine(actor)
+        found.items = [m for m in found.items if not mine.hides(room.id, m.id, m.seq)]
         return found
 
     async def _page(self, actor: Actor, room: Room, call: Call[None]) -> Page:
@@ -285,7 +294,7 @@ class Handlers:
             actor, call.path["room_id"], Act.DELETE_MESSAGES if actor.token else Act.GET_CHANNEL
         )
         call.note.target = f"room:{room.id}"
-        view = await self.find(actor, room, call.path["message_id"])
+        view = await find(self._chat, actor, room, call.path["message_id"])
         anybodys = rights.allowed(actor, room.id, Act.DELETE_MESSAGES, call.now)
         if view.account != actor.account and not anybodys:
             raise ClientError(Code.NOT_PERMITTED, 403, "This message is somebody else's.")
@@ -318,7 +327,10 @@ class Handlers:
         return await self._pin(call, False)
 
     async def _pin(self, call: Call[None], on: bool) -> Reply:
-        actor, room, view = await self._found(call, Act.GET_CHANNEL)
+        actor = await actor_of(self._deps, call)
+        room = await self._chat.room_for(actor, call.path["room_id"], Act.GET_CHANNEL)
+        call.note.target = f"room:{room.id}"
+        view = await find(self._chat, actor, room, call.path["message_id"])
         await self._chat.act(actor, room.id, Pin(id=view.id, on=on))
         return Reply(status=204)
 
@@ -328,12 +340,14 @@ class Handlers:
         listed, last = room.state.pinned(), call.page.after
         rest = listed[listed.index(last) + 1 :] if last in listed else listed
         shown = rest[: call.page.limit]
-        found = []
+        found, mine = [], await self._mine(actor)
         for ident in shown:
             try:
-                found.append(await self.find(actor, room, ident))
+                view = await find(self._chat, actor, room, ident)
             except ClientError:
                 continue
+            if not mine.hides(room.id, view.id, view.seq):
+                found.append(view)
         return Page(found, next=shown[-1] if len(rest) > len(shown) else None)
 
     async def vote(self, call: Call[Ballot]) -> Reply:

@@ -194,3 +194,32 @@ async def test_nobody_reports_what_they_cannot_read(served: Served) -> None:
     served.house.clock.advance(61)
     at = f"/rooms/{room}/messages/{brief['id']}"
     assert (await served.bob.ask("POST", f"{at}/reports", {})).code == "message_not_found"
+
+
+async def test_what_one_deleted_for_oneself_is_shown_nowhere(served: Served) -> None:
+    room = await served.room("bob")
+    sent = await served.ann.post(room, "mine to forget")
+    await served.bob.post(room, "reply", parent=sent["id"])
+    at = f"/rooms/{room}/messages/{sent['id']}"
+    listed = f"/rooms/{room}/messages"
+    assert (await served.ann.ask("PUT", f"{at}/pin")).status == 204
+    assert (await served.ann.ask("PUT", f"{at}/hidden")).status == 204
+    asked: tuple[tuple[str, str, Any], ...] = (
+        ("GET", at, None),
+        ("GET", f"{listed}?around={sent['id']}", None),
+        ("GET", f"{listed}?parent={sent['id']}", None),
+        ("PATCH", at, {"text": "otherwise"}),
+        ("PUT", f"{at}/reactions/x", {}),
+        ("POST", f"{at}/forward", {"to": room}),
+    )
+    for method, path, body in asked:
+        refused = await served.ann.ask(method, path, body)
+        assert (refused.status, refused.code) == (404, "message_not_found"), (method, path)
+    pins = f"/rooms/{room}/pins"
+    assert (await served.ann.ask("GET", pins)).body["items"] == []
+    # Others have it, and what is done to it for everybody can still be done.
+    assert (await served.bob.ask("GET", at)).status == 200
+    assert [m["id"] for m in (await served.bob.ask("GET", pins)).body["items"]] == [sent["id"]]
+    assert (await served.ann.ask("DELETE", f"{at}/pin")).status == 204
+    assert (await served.ann.ask("DELETE", at)).status == 204
+    assert (await served.bob.ask("GET", at)).body["deleted"]["by"] == "ann"
