@@ -110,8 +110,13 @@ class Receipts:
     ) -> Counts:
         """Raises 422 for a place beyond the head: nobody has read what is not there."""
         room = await self._room(actor, name, seq)
+        counted: set[str] = set()
+        if parent is not None and not room.transient:
+            counted = (await self._tail(room)).threads()
         cursor = await self._change(
-            actor, room, lambda old: moved(old, seq, parent, everything=everything)
+            actor,
+            room,
+            lambda old: moved(old, seq, parent, everything=everything, counted=counted),
         )
         await self._tell(actor, room, cursor, parent)
         for hook in self.seen:

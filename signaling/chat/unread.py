@@ -9,7 +9,7 @@ it rang. Pure.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +21,8 @@ from signaling.chat.room import time_of
 
 # What is counted exactly; more is shown as "1,000+".
 MOST = 1000
-MOST_THREADS = 500
+# As many threads as what is counted can be in.
+MOST_THREADS = MOST
 # Nobody took it, or the caller gave up before.
 _MISSED = (CallState.MISSED, CallState.CANCELLED)
 
@@ -107,6 +108,10 @@ class Tail:
                 seq, caller, None, frozenset(), False, False, 0.0, frozenset(rung)
             )
 
+    def threads(self) -> set[str]:
+        """In which there is something that is counted, by the message they hang on."""
+        return {post.parent for post in self._posts.values() if post.parent is not None}
+
     def count(self, cursor: Cursor, me: AccountState, now: float, since: int = 0) -> Counts:
         messages = mentions = 0
         threads: dict[str, int] = {}
@@ -136,8 +141,15 @@ def _counts(post: _Post, cursor: Cursor, me: AccountState, now: float) -> bool:
     return post.account is None or not me.blocks(post.account)
 
 
-def moved(cursor: Cursor, seq: int, parent: str | None, *, everything: bool = False) -> Cursor:
-    """A maximum; reading also takes the mark away."""
+def moved(
+    cursor: Cursor,
+    seq: int,
+    parent: str | None,
+    *,
+    everything: bool = False,
+    counted: Collection[str] = (),
+) -> Cursor:
+    """A maximum; reading also takes the mark away. `counted`: the tail's threads."""
     if everything:
         return replace(
             cursor, all=max(cursor.all, seq), delivered=max(cursor.delivered, seq), marked=False
@@ -146,11 +158,18 @@ def moved(cursor: Cursor, seq: int, parent: str | None, *, everything: bool = Fa
     if parent is None:
         return replace(cursor, read=max(cursor.read, seq), delivered=delivered, marked=False)
     threads = {**cursor.threads, parent: max(cursor.threads.get(parent, 0), seq)}
-    threads = bounded(threads, cursor.all)
+    threads = bounded(threads, cursor.all, counted)
     return replace(cursor, threads=threads, delivered=delivered)
 
 
-def bounded(threads: Mapping[str, int], floor: int) -> dict[str, int]:
-    """The threads that say more than `all` does; of too many the newest."""
-    kept: Iterable[tuple[str, int]] = ((i, s) for i, s in threads.items() if s > floor)
-    return dict(sorted(kept, key=lambda one: (one[1], time_of(one[0])))[-MOST_THREADS:])
+def bounded(
+    threads: Mapping[str, int], floor: int, counted: Collection[str] = ()
+) -> dict[str, int]:
+    """The threads that say more than `all` does. Of too many those in which nothing is counted go,
+    the oldest first: all others fit.
+    """
+    kept = {ident: seq for ident, seq in threads.items() if seq > floor}
+    if len(kept) <= MOST_THREADS:
+        return kept
+    worth = sorted(kept, key=lambda one: (one in counted, kept[one], time_of(one)))
+    return {ident: kept[ident] for ident in worth[-MOST_THREADS:]}

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from signaling.chat.ops import Entry
+from signaling.chat.ops import Entry, Post
 from signaling.chat.sealing import from_ms
 from signaling.keys.envelope import Envelope
 from signaling.keys.port import KeyInactive
 from signaling.storage.port import Op as Stored
+from tests.signaling.chat.entries import ident_of, plain
 from tests.signaling.chat.rig import APP, Served
 
 
@@ -83,3 +84,19 @@ async def test_a_locked_account_holds_up_nobody_elses_scheduled_post(
         assert await served.ann.texts(room) == ["of another"]
     assert await served.house.chatting.later.send_due(APP) == 1
     assert await served.ann.texts(room) == ["of another", "of-the-locked"]
+
+
+async def test_hundreds_of_threads_that_were_read_one_by_one_stay_read(served: Served) -> None:
+    room, house = await served.room("bob"), served.house
+    bob = await house.chatting.people.actor(house.principal("bob"))
+    known = await house.chat.rooms.find(APP, room)
+    assert known is not None
+    replies = [
+        Post(id=ident_of(n + 1), body=plain("x"), parent=ident_of(n + 1001)) for n in range(510)
+    ]
+    said = await house.chat.say(known, *replies)
+    counts = await house.chatting.receipts.counts(bob, room)
+    assert len(counts.threads) == 510
+    for entry, reply in zip(said, replies, strict=True):
+        counts = await house.chatting.receipts.read(bob, room, entry.seq, reply.parent)
+    assert counts.threads == {}

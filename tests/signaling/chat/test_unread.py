@@ -31,7 +31,7 @@ from signaling.chat.ops import (
     React,
 )
 from signaling.chat.reduce import MessageView, fold
-from signaling.chat.unread import Counts, Cursor, Tail, moved
+from signaling.chat.unread import MOST, Counts, Cursor, Tail, moved
 from tests.signaling.chat.entries import START, entry, ident_of, plain
 
 ME, OTHERS = "bob", ("ann", "cy")
@@ -158,6 +158,9 @@ class Story:
         if post := self._one(root):
             self.cursor = moved(self.cursor, place % (self.head + 1), _op(post).id)
 
+    def read(self, seq: int, parent: str | None) -> None:
+        self.cursor = moved(self.cursor, seq, parent, counted=self.followed.threads())
+
     def _read_all(self, place: int) -> None:
         self.cursor = moved(self.cursor, place % (self.head + 1), None, everything=True)
 
@@ -277,6 +280,23 @@ def test_no_reading_makes_anything_unread(
     now = story.counts()
     assert now.messages <= before.messages and now.mentions <= before.mentions
     assert all(count <= before.threads[root] for root, count in now.threads.items())
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_however_many_threads_were_read_none_comes_back(backwards: bool) -> None:
+    """As many as there can be, and as many again of which nothing is counted any more."""
+    story = Story()
+    roots = [ident_of(10_000 + n) for n in range(MOST)]
+    for root in roots:
+        story.say("ann", Post(id=ident_of(story.head + 1), body=plain("x"), parent=root))
+    places = list(zip(range(1, MOST + 1), roots, strict=True))
+    for seq, root in places[::-1] if backwards else places:
+        story.read(seq, root)
+    assert story.counts() == Counts()
+    for number in range(MOST):
+        story.read(story.head, ident_of(20_000 + number))
+    assert story.counts() == Counts()
+    assert len(story.cursor.threads) == MOST
 
 
 def test_a_wrong_count_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
