@@ -47,6 +47,13 @@ def check_batch(keys: Sequence[str]) -> None:
         raise ValueError(f"at most {MAX_BATCH} documents are removed at once")
 
 
+def check_picked(seqs: Sequence[int]) -> list[int]:
+    """Those that an op may have."""
+    if len(seqs) > MAX_BATCH:
+        raise ValueError(f"at most {MAX_BATCH} ops are picked at once")
+    return sorted({seq for seq in seqs if 0 < seq <= MAX_VERSION})
+
+
 def readable(app: str, room: str) -> bool:
     return plain(app) and is_name(room)
 

@@ -178,6 +178,11 @@ class MemoryLog:
         found = here.ops[low:high]
         return found[:limit] if after is not None else found[-limit:]
 
+    async def pick(self, app: str, room: str, seqs: Sequence[int]) -> list[Op]:
+        wanted = checks.check_picked(seqs)
+        here = self._rooms.get((app, room), _Room())
+        return [here.ops[n - here.floor - 1] for n in wanted if here.floor < n <= here.seq]
+
     async def head(self, app: str, room: str) -> Head:
         here = self._rooms.get((app, room), _Room())
         return Head(here.seq, here.chain, here.floor)

@@ -18,7 +18,7 @@ import msgspec
 MAX_NAME = 512  # bytes of UTF-8 in an app, kind, key, term, room or ident
 MAX_VALUE = 4 * 1024 * 1024  # a document: well below the 16 MB of MongoDB, with its terms
 MAX_BODY = 1024 * 1024  # an op: one message, never an attachment
-MAX_BATCH = 1000  # ops of one append, documents of one removal
+MAX_BATCH = 1000  # ops of one append, ops picked at once, documents of one removal
 MAX_VERSION = 2**63 - 1  # of an op, chosen by its author
 GENESIS = bytes(32)  # the chain before the first op
 
@@ -187,6 +187,9 @@ class Log(Protocol):
     ) -> list[Op]:
         """Rising and contiguous, above the floor. With `after` the first `limit` beyond it (below
         `before`), otherwise the last `limit` below `before`, or of all."""
+
+    async def pick(self, app: str, room: str, seqs: Sequence[int]) -> list[Op]:
+        """Those of these that are above the floor, rising, in one go. At most `MAX_BATCH` seqs."""
 
     async def head(self, app: str, room: str) -> Head: ...
 

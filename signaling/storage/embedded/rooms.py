@@ -8,6 +8,7 @@ Rows are collected and written in two statements just before COMMIT: half the co
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -225,6 +226,14 @@ class Rooms:
             rows.reverse()
         return [Op(*row) for row in rows]
 
+    async def pick(self, app: str, room: str, seqs: Sequence[int]) -> list[Op]:
+        wanted, rid = checks.check_picked(seqs), self._room(app, room)
+        if rid is None or not wanted:
+            return []
+        # As JSON: one statement, however many they are.
+        rows = self._reader.rows(_PICKED, (rid, rid, json.dumps(wanted)))
+        return [Op(*row) for row in rows]
+
     async def head(self, app: str, room: str) -> Head:
         head = self._heads.get((app, room))
         if head is not None:
@@ -296,6 +305,11 @@ _PAGE = {
     )
     for order in ("ASC", "DESC")
 }
+_PICKED = (
+    "SELECT seq, ident, version, body, chain, digest FROM op WHERE rid = ?"
+    " AND seq > (SELECT floor FROM room WHERE rid = ?)"
+    " AND seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+)
 _HEAD = (
     "SELECT ifnull(o.seq, r.floor), ifnull(o.chain, r.chain), r.floor FROM room AS r"
     " LEFT JOIN op AS o ON o.rid = r.rid AND o.seq > r.floor"

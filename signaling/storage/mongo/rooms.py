@@ -165,6 +165,17 @@ class Rooms:
             low = floor  # it rose since we last looked: what is below it must not fill the page
         return [op_of(row) for row in (rows if after is not None else rows[::-1])]
 
+    async def pick(self, app: str, room: str, seqs: Sequence[int]) -> list[Op]:
+        wanted, key = checks.check_picked(seqs), await self._find_key(app, room)
+        if key is None or not wanted:
+            return []
+        places = {"_id": {"$in": [op_id(key, seq) for seq in wanted]}}
+        work = (await self._database())["op"].find(places).sort("_id", ASCENDING).to_list()
+        # The floor is looked at while or after they are read: what was purged before is not shown.
+        rows = await asked(work)
+        floor = await asked(self._floor(f"{app}\0{room}", key))
+        return [op_of(row) for row in rows if seq_of(row["_id"]) > floor]
+
     async def head(self, app: str, room: str) -> Head:
         key = await self._find_key(app, room)
         if key is None:

@@ -273,6 +273,13 @@ class StoreMachine(RuleBasedStateMachine):
         for op in found:
             assert op.chain == here.chain(op.seq)
 
+    @rule(app=APPS, room=ROOMS, seqs=st.lists(st.integers(0, 14), max_size=6))
+    def pick(self, app: str, room: str, seqs: list[int]) -> None:
+        here = self.model.room(app, room)
+        expected = [one for one in here.visible(0, 10**9) if one[0] in seqs]
+        found = self.run(self.store.log.pick(app, room, seqs))
+        assert [(op.seq, op.ident, op.version, op.body, op.erased) for op in found] == expected
+
     @rule(app=APPS, room=ROOMS, upto=st.integers(-1, 12))
     def purge(self, app: str, room: str, upto: int) -> None:
         here = self.model.room(app, room)

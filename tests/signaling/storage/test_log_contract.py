@@ -227,6 +227,24 @@ async def test_pages(store: Store) -> None:
         await read(A, ROOM, limit=0)
 
 
+async def test_single_ops_are_picked(store: Store) -> None:
+    await fill(store, 20)
+    pick = store.log.pick
+    assert seqs(await pick(A, ROOM, [7, 3, 3, 19])) == [3, 7, 19]
+    assert await pick(A, ROOM, [4]) == await store.log.read(A, ROOM, after=3, limit=1)
+    assert await pick(A, ROOM, [0, -1, 21, 2**70]) == await pick(A, ROOM, []) == []
+    assert await pick(A, "nothing", [1]) == await pick(B, ROOM, [1]) == []
+    await store.log.erase(A, ROOM, [7])
+    await store.log.purge(A, ROOM, 4)
+    found = await pick(A, ROOM, range(1, MAX_BATCH + 1))
+    assert found == await store.log.read(A, ROOM, after=0, limit=100)
+    assert [op.seq for op in found if op.erased] == [7]
+    await store.log.purge(A, ROOM, 20)
+    assert await pick(A, ROOM, [20]) == []
+    with pytest.raises(ValueError, match="at most"):
+        await pick(A, ROOM, range(1, MAX_BATCH + 2))
+
+
 async def test_purging_raises_the_floor(store: Store) -> None:
     await fill(store, 10)
     before = await store.log.read(A, ROOM, after=0, limit=10)
