@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from msgspec import Struct
 
-from signaling.chat.ops import Create, Delete, Entry, Erase, Member, Mode, Post, Set, ToE2ee
+from signaling.chat.ops import (
+    Create,
+    Delete,
+    Entry,
+    Erase,
+    Member,
+    Mode,
+    Post,
+    React,
+    Set,
+    ToE2ee,
+)
 from signaling.chat.reduce import ThreadView, subject_of
 from signaling.chat.sealing import to_ms
-from signaling.chat.state import RoomState
+from signaling.chat.state import RoomState, Stamp
 from signaling.storage.port import Log
 from signaling.storage.table import Table
 
@@ -39,21 +51,37 @@ class RoomRow(Struct, frozen=True):
 
 class About(Struct, frozen=True):
     """Of one message: the ops about it, the replies to it with their authors, those of them that
-    were deleted, and its own seq if it came late or has an end.
+    were deleted, and its own seq if it came late or has an end. `reactions`: of each emoji of each
+    account the newest op, by stamp, and its seq; `outdone` are the seqs of those before it, which
+    show nothing.
     """
 
     seqs: tuple[int, ...] = ()
     replies: tuple[tuple[int, str], ...] = ()
     gone: tuple[int, ...] = ()
     post: int = 0
+    reactions: dict[str, tuple[Stamp, int]] = {}
+    outdone: tuple[int, ...] = ()
 
     def joined(self, other: About) -> About:
+        newest, outdone = dict(self.reactions), {*self.outdone, *other.outdone}
+        for whose, place in other.reactions.items():
+            known = newest.get(whose, place)
+            newest[whose] = max(known, place)
+            if known != place:
+                outdone.add(min(known, place)[1])
         return About(
             tuple(sorted({*self.seqs, *other.seqs})),
             tuple(sorted({*self.replies, *other.replies})),
             tuple(sorted({*self.gone, *other.gone})),
             self.post or other.post,
+            newest,
+            tuple(sorted(outdone)),
         )
+
+    def lasting(self) -> set[int]:
+        """The ops that say how the message stands."""
+        return set(self.seqs).difference(self.outdone)
 
     def thread(self, erased: Collection[int] = ()) -> ThreadView | None:
         """Without the replies at the places that are `erased`, too."""
@@ -149,7 +177,7 @@ class Room:
         if isinstance(entry.op, Post):
             self._post(entry, entry.op)
         else:
-            self._mark(subject, About(seqs=(entry.seq,)))
+            self._mark(subject, About(seqs=(entry.seq,), reactions=_reaction(entry)))
             if isinstance(entry.op, Delete):
                 self.unresolved.append(entry)
 
@@ -228,6 +256,15 @@ class Room:
 
 def known_by(entry: Entry, post: Post) -> Known:
     return Known(entry.seq, entry.account, post.parent, entry.expires_at)
+
+
+def _reaction(entry: Entry) -> dict[str, tuple[Stamp, int]]:
+    """By a digest: neither name nor emoji."""
+    if not isinstance(entry.op, React) or entry.account is None:
+        return {}
+    said = f"{len(entry.op.emoji)}:{entry.op.emoji}:{entry.account}"
+    whose = hashlib.blake2b(said.encode(), digest_size=9).hexdigest()
+    return {whose: (entry.stamp, entry.seq)}
 
 
 def time_of(ident: str) -> int:

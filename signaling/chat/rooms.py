@@ -25,6 +25,7 @@ from signaling.chat.ops import (
     Delete,
     Edit,
     Entry,
+    Erased,
     Mode,
     Post,
     attachments_of,
@@ -401,31 +402,42 @@ class Rooms:
         return None
 
     async def entries(self, room: Room, seqs: Iterable[int]) -> list[Entry]:
-        """Those that are still there, rising."""
-        recent = {entry.seq: entry for entry in room.recent}
-        found = []
-        for seq in sorted(set(seqs)):
-            if seq in recent:
-                found.append(recent[seq])
-                continue
-            stored = await room.log.read(room.app, room.id, after=seq - 1, limit=1)
-            if stored and stored[0].seq == seq:
-                found += await self._sealing.open(room.app, room.id, stored)
-        return found
+        """Those that are still there, rising; `READ` of them with each look into the store."""
+        wanted = set(seqs)
+        found = [entry for entry in room.recent if entry.seq in wanted]
+        missing = sorted(wanted.difference(entry.seq for entry in found))
+        for start in range(0, len(missing), READ):
+            stored = await room.log.pick(room.app, room.id, missing[start : start + READ])
+            found += await self._sealing.open(room.app, room.id, stored)
+        return sorted(found, key=lambda entry: entry.seq)
 
     async def views(self, room: Room, posts: Iterable[Entry]) -> list[MessageView]:
-        """Messages as they stand, for their posts."""
-        found = []
+        """Messages as they stand, for their posts. What is about any of them is read together."""
+        wanted: list[tuple[Entry, str, About]] = []
         for post in posts:
             subject = subject_of(post)
-            if subject is None:
-                continue
-            about = await self.about(room, subject, 0 if _ends(post) else post.seq)
-            messages = Messages([post, *await self.entries(room, about.seqs)])
-            view = messages.message(subject)
+            if subject is not None:
+                about = await self.about(room, subject, 0 if _ends(post) else post.seq)
+                wanted.append((post, subject, about))
+        entries = await self._about_them(room, [about for _, _, about in wanted])
+        found = []
+        for post, subject, about in wanted:
+            said = [entries[seq] for seq in about.seqs if seq in entries]
+            view = Messages([post, *said]).message(subject)
             if view is not None and (view.seq == post.seq or not _ends(post)):
                 found.append(_with_thread(view, about.thread()))
         return found
+
+    async def _about_them(self, room: Room, abouts: Sequence[About]) -> dict[int, Entry]:
+        """Without the reactions that were taken back or given again since: unless what outdid them
+        was erased, so that nobody can tell any more.
+        """
+        entries = await self.entries(room, itertools.chain(*(about.lasting() for about in abouts)))
+        gone = {entry.seq for entry in entries if isinstance(entry.op, Erased)}
+        torn = [about.outdone for about in abouts if not gone.isdisjoint(about.seqs)]
+        if any(torn):
+            entries += await self.entries(room, itertools.chain(*torn))
+        return {entry.seq: entry for entry in entries}
 
     # Background
 
