@@ -1,15 +1,18 @@
 """Ways into a room besides being added: invitations with expiry and uses, and asking to be let in.
 
-An invitation is known by the hash of its secret; each use is one compare-and-set, so it lets in no
-more than it says, and its maker must still be allowed to invite, so it ends with that right and
-comes back with it. A request waits until a moderator answers it. Driven by REST.
+An invitation is known by the hash of its secret; its maker must still be allowed to invite, so it
+ends with that right and comes back with it. A request waits until a moderator answered it. The op
+that lets somebody in is itself the count: its ident is that of the invitation or the request, its
+version the number of the use. So whoever dies when, either both are there or neither, and two
+processes let in no more than was said. Driven by REST.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from msgspec import Struct
@@ -22,8 +25,8 @@ from signaling.chat.ops import Member, Part, Who
 from signaling.chat.people import People
 from signaling.chat.ports import Actor
 from signaling.chat.room import Room
-from signaling.chat.sealing import from_ms
-from signaling.chat.service import Chat
+from signaling.chat.sealing import from_ms, to_ms
+from signaling.chat.service import Chat, Saying
 from signaling.chat.state import RANK
 from signaling.errors import ClientError, Code
 from signaling.ids import Entropy, Ids
@@ -40,7 +43,9 @@ _SCOPES = frozenset({Operation.GET_CHANNEL.scope, Operation.SET_CHANNEL_MEMBERS.
 
 
 class Invite(Struct, frozen=True, kw_only=True):
-    """`uses` 0: any number."""
+    """`uses` 0: any number. `used` follows the room's log, and is behind it after a crash; of a
+    transient room, whose log is each process's own, it is the count.
+    """
 
     id: str
     room: str
@@ -143,18 +148,48 @@ class Doors:
             raise rights.banned()
         if part in RANK:
             return room
+        await (self._use_transient if room.transient else self._use)(room, row, actor.account)
+        part = room.state.part(actor.account)
+        if part not in RANK:
+            raise rights.banned() if part is Part.BANNED else _invalid()
+        return room
 
-        def use(invite: Invite) -> Invite:
+    async def _use(self, room: Room, row: Row[Invite], account: str) -> None:
+        made = row.value
+        use = await self._let_in(
+            room, made.maker, account, f"invite:{made.id}", uses=made.uses, used=made.used
+        )
+        if use:
+            await self._count(room, row.key, lambda one: replace(one, used=max(one.used, use)))
+
+    async def _use_transient(self, room: Room, row: Row[Invite], account: str) -> None:
+        """Counted before, and given back when nobody was let in: a kill in between spends a use."""
+
+        def another(invite: Invite) -> Invite:
             if invite.uses and invite.used >= invite.uses:
                 raise _invalid()
             return replace(invite, used=invite.used + 1)
 
+        def fewer(invite: Invite) -> Invite:
+            return replace(invite, used=invite.used - 1)
+
+        if not await self._count(room, row.key, another):
+            raise _invalid()
         try:
-            used = await table.change(actor.app, row.key, use)
+            use = await self._let_in(room, row.value.maker, account, f"invite:{row.value.id}")
+        except ClientError:
+            await self._count(room, row.key, fewer)
+            raise
+        if not use:
+            await self._count(room, row.key, fewer)
+
+    async def _count(self, room: Room, key: str, change: Callable[[Invite], Invite]) -> bool:
+        """Whether the invitation is still there."""
+        try:
+            await self._invites(room.app).change(room.app, key, change)
         except Missing:
-            raise _invalid() from None
-        await self.let_in(room, used.value.maker, actor.account)
-        return room
+            return False
+        return True
 
     async def _require_maker(self, room: Room, maker: str) -> None:
         """They could make the invitation now. Raises Ended."""
@@ -170,13 +205,24 @@ class Doors:
             reason = _REASONS.get(room.state.part(maker), "maker_without_right")
             raise Ended(room.id, reason) from None
 
-    async def let_in(self, room: Room, by: str, account: str) -> None:
-        if len(room.state.accounts()) >= rights.MOST_MEMBERS:
-            raise ClientError(Code.ROOM_FULL, 403, "The room is full.")
-        await self._people.enter(room.app, room.id, account)
-        part = room.state.part(by)
-        op = Member(account=account, part=Part.MEMBER)
-        await self._chat.say_as(room, by, part if part in RANK else Part.SERVICE, op)
+    async def _let_in(
+        self, room: Room, by: str, account: str, ident: str, *, uses: int = 0, used: int = 0
+    ) -> int:
+        """The number of this use of what `ident` names; 0 where nobody was let in: they are no
+        strangers, or `uses` there are no more. Raises 403 while the room is full.
+        """
+
+        async def entering(before: int) -> Saying | None:
+            use, state = max(before, used) + 1, room.state
+            if state.part(account) is not Part.NONE or (uses and use > uses):
+                return None
+            if len(state.accounts()) >= rights.MOST_MEMBERS:
+                raise ClientError(Code.ROOM_FULL, 403, "The room is full.")
+            await self._people.enter(room.app, room.id, account)
+            part = state.part(by) if state.part(by) in RANK else Part.SERVICE
+            return Saying(by, part, Member(account=account, part=Part.MEMBER), use)
+
+        return await self._chat.say_newest(room, ident, entering)
 
     async def forget_room(self, app: str, room: str) -> int:
         """The room was erased: how many invitations and requests went with it."""
@@ -241,12 +287,17 @@ class Doors:
         return await self._requests(actor.app).scan(actor.app, term=term, after=after, limit=limit)
 
     async def answer(self, actor: Actor, name: str, account: str, *, accept: bool) -> None:
+        """The request goes last. Of two who answer at once in two ways, who accepts prevails."""
         room = await self._moderated(actor, name)
-        key = self._key(actor.app, name, account)
-        if not await self._requests(actor.app).delete(actor.app, key):
+        table, key = self._requests(actor.app), self._key(actor.app, name, account)
+        row = await table.get(actor.app, key)
+        if row is None:
             raise ClientError(Code.NOT_FOUND, 404, "There is no such request.")
-        if accept and room.state.part(account) is Part.NONE:
-            await self.let_in(room, actor.account, account)
+        if accept:
+            ident = f"request:{key}:{to_ms(row.value.at)}"
+            await self._let_in(room, actor.account, account, ident, uses=1)
+        with contextlib.suppress(Conflict):  # it was answered meanwhile, and perhaps asked anew
+            await table.delete(actor.app, key, expect=row.version)
 
     async def _moderated(self, actor: Actor, name: str) -> Room:
         return await self._chat.room_for(actor, name, Operation.SET_CHANNEL_MEMBERS)

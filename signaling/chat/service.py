@@ -12,7 +12,7 @@ has one owner.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -89,6 +89,16 @@ class Judged:
     op: Op
     part: Part
     notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """An op in somebody's name, and which of those of its ident it is."""
+
+    account: str
+    part: Part
+    op: Op
+    version: int
 
 
 @dataclass(slots=True)
@@ -218,6 +228,32 @@ class Chat:
                 return await self._append(room, [replace(entry, account=account, clock=clock)])
         finally:
             room.give_back(ident)
+
+    async def say_newest(
+        self, room: Room, ident: str, make: Callable[[int], Awaitable[Saying | None]]
+    ) -> int:
+        """As `say_as`, of what depends on the room's newest state and on how often `ident` has
+        spoken, which `make` is told; it is asked anew when others were faster. What it raises is
+        raised. Its version once it is in the log, 0 when `make` had nothing to say.
+        """
+        async with room.gate:
+            for _ in range(GATED_ATTEMPTS):
+                if room.transient:
+                    await self.rooms.transient.refresh(room, now=True)
+                expect = None if room.transient else room.state.seq
+                said = await make(await room.log.cursor(room.app, room.id, ident))
+                if said is None:
+                    return 0
+                judged = Judged(_bare(said.op), said.op, said.part)
+                entry = self._entry(room, ident, said.version, judged)
+                clock = max(int(self.clock.unix() * 1000), room.state.clock + 1)
+                entry = replace(entry, account=said.account, clock=clock)
+                with contextlib.suppress(Conflict):
+                    sealed = await self._sealed(room, entry)
+                    if (await self._append_sealed(room, [sealed], expect))[0]:
+                        return said.version
+                await self.rooms.catch_up(room)
+        raise Unavailable("the room changes too fast", 1)
 
     async def bring(self, room: Room, entries: list[Entry]) -> list[Entry]:
         """Ops that were said elsewhere; those that are here already are left out."""
