@@ -198,12 +198,13 @@ class Committed(Protocol):
 
 
 class Attachable(Protocol):
-    """Files' answer whether an account may put these files into a room (its own, complete, clean).
-
-    Raises ClientError otherwise.
+    """Files' answer whether an account may put these files into a message (its own, complete,
+    clean), and their word that it is about to. Raises ClientError otherwise.
     """
 
-    async def __call__(self, actor: Actor, room: str, files: Sequence[str]) -> None: ...
+    async def __call__(
+        self, actor: Actor, room: str, message: str, files: Sequence[str]
+    ) -> None: ...
 
 
 class Addable(Protocol):
@@ -216,7 +217,7 @@ async def anybody(actor: Actor, account: str) -> None:
     """Where nobody's wishes are known."""
 
 
-async def any_file(actor: Actor, room: str, files: Sequence[str]) -> None:
+async def any_file(actor: Actor, room: str, message: str, files: Sequence[str]) -> None:
     """Where there is no file service: ids are taken as they are."""
 
 

@@ -346,7 +346,7 @@ class Chat:
         if isinstance(op, Edit | Delete | Close):
             await self._require_own(actor, room, op, part)
         if isinstance(op, Post | Edit) and (files := attachments_of(op)):
-            await self.attachable(actor, room.id, [file.id for file in files])
+            await self.attachable(actor, room.id, op.id, [file.id for file in files])
         if isinstance(op, Member) and op.part in RANK and room.state.part(op.account) not in RANK:
             await self.addable(actor, op.account)
         return Judged(change, op, part)

@@ -38,6 +38,22 @@ class ChatRooms:
         known = await rooms.known(found, message)
         return known is not None and known.seq > hidden
 
+    async def holds(self, app: str, room: str, message: str, file: str) -> bool:
+        rooms = self._chat.rooms
+        found = await rooms.find_there(app, room)
+        known = None if found is None else await rooms.known(found, message)
+        if found is None or known is None:
+            return False
+        about = await rooms.about(found, message, known.seq)
+        entries = await rooms.entries(found, [known.seq, *about.seqs])
+        if any(isinstance(one.op, Delete) and may_end(one, known.account) for one in entries):
+            return False
+        return any(
+            file in [held.id for held in attachments_of(one.op) or ()]
+            for one in entries
+            if isinstance(one.op, Post | Edit)
+        )
+
 
 class Attachments:
     """Chat's `Attachable`, and a hook on what it commits."""
@@ -45,11 +61,11 @@ class Attachments:
     def __init__(self, chat: Chat, files: Files) -> None:
         self._chat, self._files = chat, files
 
-    async def attach(self, actor: Actor, room: str, files: Sequence[str]) -> None:
+    async def attach(self, actor: Actor, room: str, message: str, files: Sequence[str]) -> None:
         """An access token's files are its uuid's, told apart from an account of that name."""
         account = f"uuid:{actor.account}" if actor.token else actor.account
         caller = Asking(app=actor.app, account=account, holder=actor.holder, who=actor.who)
-        await self._files.attach(caller, room, files)
+        await self._files.attach(caller, room, message, files)
 
     async def committed(self, app: str, room: str, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -67,7 +83,7 @@ class Attachments:
         for entry in entries:
             op = entry.op
             if isinstance(op, Post | Edit) and (held := attachments_of(op)):
-                begun = [f.id for f in held if await self._files.awaits(app, room, f.id)]
+                begun = [f.id for f in held if await self._files.awaits(app, room, op.id, f.id)]
                 await self._files.posted(app, room, op.id, begun)
             elif isinstance(op, Delete):
                 await self._deleted(app, room, entry, op)

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from signaling.files.model import Reference
 from signaling.files.port import FileInfo, State
 from signaling.files.service import Files, Wish
 
 
 async def bring(
-    files: Files, app: str, owner: str, ident: str, wish: Wish, data: AsyncIterator[bytes]
+    files: Files,
+    app: str,
+    owner: str,
+    ident: str,
+    wish: Wish,
+    message: str,
+    data: AsyncIterator[bytes],
 ) -> FileInfo:
-    """What became of it; `ready`, `refused` or `quarantined`. The room holds it from here on.
-    Raises 413, and Unavailable, after which it can be tried again.
+    """What became of it; `ready`, `refused` or `quarantined`. `message` is about to hold it from
+    here on. Raises 413, and Unavailable, after which it can be tried again.
     """
     register = files.parts.register
     row = await register.files.get(app, ident)
@@ -32,5 +37,5 @@ async def bring(
     if row.value.state is State.UPLOADED:
         row = await files.completing.task(app, ident)
     if row.value.state is State.READY:
-        await register.refer(app, Reference(file=ident, room=wish.room))
+        await files.begun(app, wish.room, message, ident)
     return await files.told(app, ident, row.value)

@@ -92,11 +92,14 @@ class Used(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True, kw_only=True):
-    """A message of a room holds a file; `message` is empty while it is only about to."""
+    """A message of a room holds a file. `begun` (Unix time) while it is only about to: from before
+    its append until somebody noted that the log has it.
+    """
 
     file: str
     room: str
-    message: str = ""
+    message: str
+    begun: float = 0.0
 
 
 def terms_of(stored: Stored) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 A file belongs to who uploaded it until a message holds it (`Files.attach`, then `Files.posted`);
 from then on whoever may read one of the rooms that hold it may fetch it, with the key that lies in
-the message: the server forgets its own copy of the key. `Files.released` takes references away, and
-with the last one the file goes; `Files.delete` is for erasure.
+the message: the server forgets its own copy of the key. Of an `attach` that no `posted` followed,
+the room's log decides (`Files.look_after`). `Files.released` takes references away, and with the
+last one the file goes; `Files.delete` is for erasure.
 
     uploading -> uploaded -> ready | refused | quarantined        (gone at any time)
 """
@@ -107,14 +108,20 @@ class Rooms(Protocol):
     async def shows(self, app: str, room: str, message: str, account: str) -> bool:
         """Whether a message is not over, nor from before an account came, where that is hidden."""
 
+    async def holds(self, app: str, room: str, message: str, file: str) -> bool:
+        """Whether a message that was not deleted has this file, in one of its versions."""
+
 
 class AnyRoom:
-    """Where nobody keeps rooms: each is there, and searchable, and hides nothing."""
+    """Where nobody keeps rooms: each is there, searchable, hides nothing and has every file."""
 
     async def mode(self, app: str, room: str) -> Mode | None:
         return Mode.SEARCHABLE
 
     async def shows(self, app: str, room: str, message: str, account: str) -> bool:
+        return True
+
+    async def holds(self, app: str, room: str, message: str, file: str) -> bool:
         return True
 
 

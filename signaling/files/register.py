@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -10,7 +11,7 @@ from signaling.errors import ClientError, Code
 from signaling.files.model import Page, Reference, Stored, Upload, Used, terms_of
 from signaling.keys.port import Sealer, bind
 from signaling.storage.port import Conflict, Store
-from signaling.storage.table import Row, Table
+from signaling.storage.table import Missing, Row, Table
 from signaling.storage.untold import Untold
 
 
@@ -53,16 +54,33 @@ class Register:
     # References
 
     async def refer(self, app: str, reference: Reference) -> None:
-        try:
-            await self.references.create(app, _key(reference), reference)
-        except Conflict:
-            return
+        """What holds already goes on doing so; what was begun begins anew, or holds from now on."""
 
-    async def refers(self, app: str, reference: Reference) -> bool:
-        return await self.references.get(app, _key(reference)) is not None
+        def newer(old: Reference) -> Reference:
+            return reference if old.begun else old
 
-    async def forget(self, app: str, reference: Reference) -> bool:
-        return await self.references.delete(app, _key(reference))
+        while True:
+            with contextlib.suppress(Conflict):
+                await self.references.create(app, _key(reference), reference)
+                return
+            with contextlib.suppress(Missing):
+                await self.references.change(app, _key(reference), newer)
+                return
+
+    async def is_begun(self, app: str, reference: Reference) -> bool:
+        row = await self.references.get(app, _key(reference))
+        return row is not None and row.value.begun > 0
+
+    async def all_begun(self, app: str) -> AsyncIterator[Row[Reference]]:
+        after = ""
+        while rows := await self.references.scan(app, term="begun", after=after):
+            for row in rows:
+                yield row
+            after = rows[-1].key
+
+    async def forget(self, app: str, reference: Reference, *, expect: int | None = None) -> bool:
+        """With `expect`, Conflict unless the row has that version."""
+        return await self.references.delete(app, _key(reference), expect=expect)
 
     async def held(self, app: str, ident: str) -> list[Reference]:
         return [one async for one in self.every(app, f"file:{ident}")]
@@ -105,8 +123,9 @@ def _key(reference: Reference) -> str:
 
 
 def _terms(reference: Reference) -> tuple[str, ...]:
-    return (
+    found = (
         f"file:{reference.file}",
         f"room:{reference.room}",
         f"message:{reference.room}/{reference.message}",
     )
+    return (*found, "begun") if reference.begun else found

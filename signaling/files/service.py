@@ -269,7 +269,9 @@ class Files:
         rows = await self._register.page_of_room(caller.app, room, after, limit)
         for row in rows:
             ident, message = row.value.file, row.value.message
-            if not message or not await self.rooms.shows(caller.app, room, message, caller.account):
+            if row.value.begun or not await self.rooms.shows(
+                caller.app, room, message, caller.account
+            ):
                 continue
             file = await self._register.files.get(caller.app, ident)
             if file is not None:
@@ -278,9 +280,10 @@ class Files:
 
     # What chat calls
 
-    async def attach(self, caller: Caller, room: str, files: Sequence[str]) -> None:
-        """Before a post is appended: these files are ready, and the caller's own or theirs to read.
-        From here on the room holds them; `detach` when the post was refused after all.
+    async def attach(self, caller: Caller, room: str, message: str, files: Sequence[str]) -> None:
+        """Before a post or an edit is appended: these files are ready, and the caller's own or
+        theirs to read. From here on the message is about to hold them; should `posted` never come,
+        because it was refused after all or this process died, `look_after` asks the log.
         """
         for ident in files:
             row = await self._readable(caller, ident)
@@ -293,33 +296,52 @@ class Files:
             if mode is Mode.TRANSIENT or (mode is Mode.E2EE) is not stored.opaque:
                 raise ClientError(Code.FILE_MODE_MISMATCH, 422, "The room takes no such file.")
         for ident in files:
-            await self._register.refer(caller.app, Reference(file=ident, room=room))
+            await self.begun(caller.app, room, message, ident)
 
-    async def detach(self, app: str, room: str, files: Sequence[str]) -> None:
-        for ident in files:
-            await self._register.forget(app, Reference(file=ident, room=room))
+    async def begun(self, app: str, room: str, message: str, ident: str) -> None:
+        now = self.parts.clock.unix()
+        await self._register.refer(
+            app, Reference(file=ident, room=room, message=message, begun=now)
+        )
 
-    async def awaits(self, app: str, room: str, ident: str) -> bool:
-        """Whether a post with it was begun in the room, and nobody said that it is in the log."""
-        return await self._register.refers(app, Reference(file=ident, room=room))
+    async def awaits(self, app: str, room: str, message: str, ident: str) -> bool:
+        """Whether the message was begun with it, and nobody said that it is in the log."""
+        return await self._register.is_begun(app, Reference(file=ident, room=room, message=message))
 
     async def posted(self, app: str, room: str, message: str, files: Sequence[str]) -> None:
-        """The post is in the log. The key is in it, and the server's own copy goes."""
+        """The post is in the log. The key is in it, and the server's own copy goes. What was begun
+        is so until the end: whoever finds it does all of this again.
+        """
         for ident in files:
-            await self._register.refer(app, Reference(file=ident, room=room, message=message))
-            await self._register.forget(app, Reference(file=ident, room=room))
             while (row := await self._register.files.get(app, ident)) and not row.value.posted:
                 try:
                     value = changed(row.value, posted=True, key=b"")
                     await self._register.files.replace(app, row, value)
                 except Conflict:
                     continue
+            await self._register.refer(app, Reference(file=ident, room=room, message=message))
+
+    async def look_after(self, app: str, row: Row[Reference]) -> int:
+        """Of a message that was begun so long ago that nobody is about to append it any more: its
+        file is held if the log has it, by whomever; else it is not. How many files went with that:
+        one that was never posted is left to the sweep.
+        """
+        one = row.value
+        if await self.rooms.holds(app, one.room, one.message, one.file):
+            await self.posted(app, one.room, one.message, [one.file])
+            return 0
+        try:
+            await self._register.forget(app, one, expect=row.version)
+        except Conflict:
+            return 0
+        file = await self._register.files.get(app, one.file)
+        if file is None or not file.value.posted or await self._register.held(app, one.file):
+            return 0
+        return int(await self.delete(app, one.file) > 0)
 
     async def released(self, app: str, room: str, message: str) -> int:
         """The message was erased. How many files went with it."""
-        return await self._release(
-            app, [r for r in await self._register.of_message(app, room, message) if r.message]
-        )
+        return await self._release(app, await self._register.of_message(app, room, message))
 
     async def room_erased(self, app: str, room: str) -> int:
         return await self._release(app, await self._register.of_room(app, room))

@@ -1,4 +1,5 @@
 """What nobody finishes or holds leaves the disk: uploads, files without a message, old quarantine.
+What somebody began to post and did not end is settled by the room's log.
 
 Every process may do so at the same time: removing twice is once. Driven by the composition root.
 """
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 60.0
 # What was refused is told for so long.
 REFUSED_SECONDS = 86400.0
+# Beyond this nobody who attached a file is still about to append, however slow the store.
+POSTING_SECONDS = 3600.0
 RECOUNT_ROUNDS = 60
 DAY = 86400.0
 
@@ -52,6 +55,7 @@ class Sweep:
         removed = await self._remove(State.UPLOADING, older(settings.unfinished_seconds))
         removed += await self._remove(State.REFUSED, older(REFUSED_SECONDS))
         removed += await self._remove(State.QUARANTINED, older(settings.quarantine_days * DAY))
+        removed += await self._begun(now - POSTING_SECONDS)
         removed += await self._unposted(older(settings.unposted_seconds))
         return removed + await self._remove(State.UPLOADED, older(settings.unfinished_seconds))
 
@@ -63,8 +67,20 @@ class Sweep:
                 removed += 1
         return removed
 
+    async def _begun(self, oldest: float) -> int:
+        removed = 0
+        async for row in self._files.parts.register.all_begun(self._app):
+            if row.value.begun >= oldest:
+                continue
+            try:
+                removed += await self._files.look_after(self._app, row)
+            except ClientError as error:
+                # Of a room whose key is disabled nobody can tell now.
+                log.info("files: a message is not known now: %s", error.code)
+        return removed
+
     async def _unposted(self, is_over: Callable[[Stored], bool]) -> int:
-        """A room that is about to hold one keeps it: better too long than a post without it."""
+        """A message that is about to hold one keeps it."""
         register, removed = self._files.parts.register, 0
         async for row in register.all_files(self._app, "unposted"):
             if is_over(row.value) and not await register.held(self._app, row.key):

@@ -224,9 +224,10 @@ class Running:
             voice=told.voice, keep_location=told.latitude is not None,
         )  # fmt: skip
         owner = run.bringing.cast.author(message.author, message.name)
+        holder = run.bringing.ident(place, message.id)
         data = one_by_one(run.source.data(file.path))
         try:
-            info = await bring(self._tools.files, run.app, owner, ident, wish, data)
+            info = await bring(self._tools.files, run.app, owner, ident, wish, holder, data)
         except KeyDestroyed:
             raise
         except ClientError as error:

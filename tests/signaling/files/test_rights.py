@@ -289,18 +289,9 @@ async def test_attaching_asks_whose_and_whether_it_is_ready(there: There) -> Non
         (ana, "no-such-file", "not_found"),
     ):  # fmt: skip
         with pytest.raises(ClientError) as refused:
-            await there.files.attach(who, there.room, [ident])
+            await there.files.attach(who, there.room, "m1", [ident])
         assert refused.value.code == code
-    await there.files.attach(ana, there.room, [ready["id"]])
-    # About to be posted: the sweep must leave it, however long that takes.
-    sweep = Sweep(there.files, there.app)
-    clock = there.files.parts.clock
-    unix = clock.unix
-    clock.unix = lambda: unix() + 10 * 86400
-    await sweep.round()
-    clock.unix = unix
-    assert (await there.ana.ask("GET", f"/files/{ready['id']}")).status == 200
-    assert (await there.ana.head(made["id"])).status == 404  # an upload that rested too long
+    await there.files.attach(ana, there.room, "m1", [ready["id"]])
     assert await there.files.may(ana, ready["id"])
     assert not await there.files.may(bob, ready["id"])
 
