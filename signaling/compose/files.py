@@ -103,6 +103,7 @@ def make_parts(core: Core, blobs: Blobs) -> Parts:
         clock=core.clock,
         entropy=core.entropy,
         process=core.ids.new(),
+        alone=not core.config.store.url,
     )
 
 

@@ -1,7 +1,8 @@
 """From uploaded to ready: scan, find out what it is, make it harmless, keep what comes out.
 
-One file at a time by a claim in its row; a process that dies leaves a claim that runs out, and the
-next who asks begins again from the sealed source. Nothing here is written in the clear.
+One file at a time by a claim in its row; a process that dies leaves a claim that runs out, or is
+void where no other process can live, and the next who asks begins again from the sealed source.
+Nothing here is written in the clear.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ REFUSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What completing needs of the others."""
+    """What completing needs of the others. `alone`: the store lets no other process in, so that the
+    claim of another one is of one that is gone.
+    """
 
     settings: Settings
     register: Register
@@ -64,6 +67,7 @@ class Parts:
     clock: Clock
     entropy: Entropy
     process: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,14 @@ class Completing:
         return await self._tidy(app, ident, row)
 
     async def _claim(self, app: str, ident: str) -> Row[Stored]:
-        """Raises 409 while another process has it."""
+        """Raises 409 while another process may have it."""
         parts = self._parts
         row = await parts.register.get(app, ident)
         now = parts.clock.unix()
         if row.value.state is not State.UPLOADED:
             raise ClientError(Code.FILE_NOT_READY, 409, "The file is not complete.")
-        if row.value.claim > now and row.value.worker != parts.process:
+        others = row.value.worker != parts.process and not parts.alone
+        if row.value.claim > now and others:
             raise ClientError(Code.FILE_NOT_READY, 409, "The file is being checked.")
         until = now + CLAIM_ROOM + parts.settings.scan_seconds + parts.settings.worker_seconds
         mine = changed(row.value, claim=until, worker=parts.process, touched=now)
