@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from signaling.access.permissions import Operation
 from signaling.accounts.principal import Kind, Principal
-from signaling.chat.ops import Entry, Post
+from signaling.chat.ops import Entry, Post, attachments_of
 from signaling.chat.people import People
 from signaling.chat.ports import Actor
 from signaling.chat.sealing import from_ms, to_ms
@@ -69,11 +69,14 @@ class Later:
         return Table(
             self._store, SCHEDULED, Scheduled, self._sealer,
             lambda app, key, value: f"account:{value.account}",
-            lambda value: (self._term(app, value.account),),
+            lambda value: (self._term(app, value.account), self._named(app, value.id)),
         )  # fmt: skip
 
     def _term(self, app: str, account: str) -> str:
         return self._sealer.blind(app, f"chat.scheduled:{account}")
+
+    def _named(self, app: str, ident: str) -> str:
+        return self._sealer.blind(app, f"chat.scheduled.post:{ident}")
 
     # Scheduled posts
 
@@ -83,12 +86,19 @@ class Later:
             raise ClientError(Code.FIELDS_INVALID, 422, "The time is past.")
         if len(await self.scheduled(actor)) >= MOST_SCHEDULED:
             raise ClientError(Code.CONFLICT, 409, "So many posts wait already; cancel some.")
+        if files := attachments_of(post):
+            await self._chat.attachable(actor, room, post.id, [file.id for file in files])
         made = Scheduled(
             id=post.id, account=actor.account, device=actor.device, room=room, at=at, post=post,
             scopes=tuple(sorted(actor.holder.scopes or ())),
         )  # fmt: skip
         await self._scheduled(actor.app).create(actor.app, _key(at, post.id), made)
         return made
+
+    async def waits(self, app: str, ident: str) -> bool:
+        """Whether a post is to be sent yet."""
+        term = self._named(app, ident)
+        return bool(await self._store.meta.scan(app, SCHEDULED, term=term, limit=1))
 
     async def scheduled(self, actor: Actor) -> list[Scheduled]:
         return await self.of(actor.app, actor.account)

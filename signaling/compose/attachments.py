@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from signaling.chat.ending import is_over
+from signaling.chat.later import Later
 from signaling.chat.ops import Delete, Edit, Entry, Erase, Post, attachments_of
 from signaling.chat.ports import Actor
 from signaling.chat.reduce import may_end
@@ -18,8 +19,8 @@ from signaling.keys.port import KeyDestroyed
 class ChatRooms:
     """`files.port.Rooms` over chat."""
 
-    def __init__(self, chat: Chat) -> None:
-        self._chat = chat
+    def __init__(self, chat: Chat, later: Later) -> None:
+        self._chat, self._later = chat, later
 
     async def mode(self, app: str, room: str) -> Mode | None:
         try:
@@ -53,6 +54,9 @@ class ChatRooms:
             for one in entries
             if isinstance(one.op, Post | Edit)
         )
+
+    async def expects(self, app: str, message: str) -> bool:
+        return await self._later.waits(app, message)
 
 
 class Attachments:

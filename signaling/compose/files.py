@@ -111,7 +111,8 @@ async def make_filing(core: Core, people: People, origin: Callable[[web.Request]
     config = core.config
     s3 = open_s3(core)
     chat = people.chatting.chat
-    files = Files(make_parts(core, s3 or core.store.blobs), core.ids, ChatRooms(chat))
+    rooms = ChatRooms(chat, people.chatting.later)
+    files = Files(make_parts(core, s3 or core.store.blobs), core.ids, rooms)
     join(chat, files)
     secret = await shared_secret(core.store, core.sealer, core.entropy, "file-links")
     links, door = Links(secret, core.entropy), people.access.door

@@ -111,6 +111,9 @@ class Rooms(Protocol):
     async def holds(self, app: str, room: str, message: str, file: str) -> bool:
         """Whether a message that was not deleted has this file, in one of its versions."""
 
+    async def expects(self, app: str, message: str) -> bool:
+        """Whether it was scheduled, and its time has not come."""
+
 
 class AnyRoom:
     """Where nobody keeps rooms: each is there, searchable, hides nothing and has every file."""
@@ -123,6 +126,9 @@ class AnyRoom:
 
     async def holds(self, app: str, room: str, message: str, file: str) -> bool:
         return True
+
+    async def expects(self, app: str, message: str) -> bool:
+        return False
 
 
 class Verdict(Struct, frozen=True):

@@ -323,10 +323,12 @@ class Files:
 
     async def look_after(self, app: str, row: Row[Reference]) -> int:
         """Of a message that was begun so long ago that nobody is about to append it any more: its
-        file is held if the log has it, by whomever; else it is not. How many files went with that:
-        one that was never posted is left to the sweep.
+        file is held if the log has it, by whomever, and waits if it is scheduled; else it is not.
+        How many files went with that: one that was never posted is left to the sweep.
         """
         one = row.value
+        if await self.rooms.expects(app, one.message):
+            return 0
         if await self.rooms.holds(app, one.room, one.message, one.file):
             await self.posted(app, one.room, one.message, [one.file])
             return 0

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -158,3 +159,37 @@ async def test_what_is_tried_again_is_begun_anew(there: There) -> None:
     await there.files.posted(there.app, there.room, message, [file["id"]])
     await there.files.begun(there.app, there.room, message, file["id"])
     assert not await there.files.awaits(there.app, there.room, message, file["id"])
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_file_waits_with_the_post_that_was_scheduled(there: There, cancelled: bool) -> None:
+    """For days, and no longer than that."""
+    chatting, clock = there.house.app._people.chatting, there.files.parts.clock
+    file = await there.ana.send(b"for next week", "a.bin")
+    at = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    wish = {"at": at, "message": body("here it is", file)}
+    made = await there.ana.ask("POST", f"/rooms/{there.room}/scheduled", wish)
+    assert made.status < 300, made.body
+    await swept(there, 2 * DAY)
+    assert await is_there(there, file)
+    if cancelled:
+        gone = await there.ana.ask("DELETE", f"/scheduled/{made.json['id']}")
+        assert gone.status == 204, gone.body
+    unix = clock.unix
+    clock.unix = lambda: unix() + 3 * DAY + 10
+    try:
+        await chatting.later.send_due(there.app)
+        await Sweep(there.files, there.app).round()
+    finally:
+        clock.unix = unix
+    assert await is_there(there, file) is not cancelled
+    if not cancelled:
+        assert (await there.bob.fetch(file["id"], key=file["key"])).body == b"for next week"
+
+
+async def test_a_file_that_is_not_ones_own_cannot_be_scheduled(there: There) -> None:
+    file = await there.bob.send(b"of Bob", "a.bin")
+    at = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    wish = {"at": at, "message": body("look", file)}
+    refused = await there.ana.ask("POST", f"/rooms/{there.room}/scheduled", wish)
+    assert (refused.status, refused.code) == (404, "not_found")
