@@ -99,3 +99,70 @@ async def test_what_a_process_took_and_died_expires_all_the_same(embedded: Groun
             assert await served.house.chatting.later.erase_due(APP) == others
     stored = await embedded.store.log.read(APP, room, after=0, limit=100)
     assert [op.erased for op in stored].count(True) == 1
+
+
+async def test_what_is_over_is_an_empty_place_though_it_is_held(
+    served: Served, embedded: Ground
+) -> None:
+    """In the log as in the views, with all that was said about it; its bytes stay in the store."""
+    later, clock = served.house.chatting.later, served.house.clock
+
+    async def everything(app: str, room: str, message: str) -> bool:
+        return True
+
+    later.held = everything
+    room = await served.room("bob")
+    sent = await served.bob.post(room, "canary", ttl=60)
+    at = f"/rooms/{room}/messages/{sent['id']}"
+    await served.bob.ask("PATCH", at, {"text": "canary too"})
+    await served.ann.ask("PUT", f"{at}/reactions/canary", {})
+    await served.ann.ask("PUT", f"{at}/pin")
+    lasting = await served.ann.post(room, "lasting")
+    before = await entries_of(served, room)
+    assert [e["op"]["type"] for e in before[-5:]] == ["post", "edit", "react", "pin", "post"]
+    clock.advance(61)
+    just_over = await entries_of(served, room)
+    assert await later.erase_due(APP) == 0
+    rooms = served.house.chat.rooms
+    held = rooms.held(APP, room)
+    assert held is not None
+    await rooms.save(held)
+    rooms.drop(APP, room)
+    for found in (just_over, await entries_of(served, room)):
+        assert [e["op"]["type"] for e in found[-5:]] == ["erased"] * 3 + ["pin", "post"]
+        assert [(e["seq"], e["ident"], e["version"]) for e in found] == [
+            (e["seq"], e["ident"], e["version"]) for e in before
+        ]
+        assert "canary" not in str(found)
+    # Behind the message alone it is the same.
+    found = await entries_of(served, room, after=sent["seq"])
+    assert [e["op"]["type"] for e in found] == ["erased", "erased", "pin", "post"]
+    assert await served.ann.texts(room) == ["lasting"]
+    assert (await served.ann.ask("GET", at)).status == 404
+    files = ChatRooms(served.house.chat)
+    assert not await files.shows(APP, room, sent["id"], "ann")
+    assert await files.shows(APP, room, lasting["id"], "ann")
+    stored = await embedded.store.log.read(APP, room, after=0, limit=100)
+    assert not any(op.erased for op in stored) and stored[-1].seq == lasting["seq"]
+
+
+async def test_a_device_gets_nothing_of_what_is_over(served: Served) -> None:
+    """What sync reads is what the log shows, from any place."""
+    house, room = served.house, await served.room("bob")
+    sent = await served.bob.post(room, "canary", ttl=60)
+    await served.ann.post(room, "lasting")
+    house.clock.advance(61)
+    ann = await house.chatting.people.actor(house.principal("ann"))
+    for after in (0, sent["seq"] - 1):
+        batch = await house.chat.read(ann, room, after, 100)
+        found = [entry for entry in batch.entries if entry.seq >= sent["seq"]]
+        assert [type(entry.op) for entry in found] == [Erased, Post]
+        assert found[0].account is None
+        assert batch.chain == await house.chat.chain(APP, room, found[-1].seq)
+
+
+async def entries_of(served: Served, room: str, after: int = 0) -> list[dict[str, Any]]:
+    answer = await served.ann.ask("GET", f"/rooms/{room}/log?after={after}")
+    assert answer.status == 200, answer.body
+    entries: list[dict[str, Any]] = answer.body["entries"]
+    return entries
