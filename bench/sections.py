@@ -14,7 +14,7 @@ from statistics import median
 from servers import LIVEKIT_BATCHED, LIVEKIT_PLAIN, SOTTO_SERVER, BenchError, Kind, running
 from sinks import LOOPBACK, Sink
 from table import line, spread, title
-from tools import Report, bare, client
+from tools import Report, bare, build_all, client
 
 # RTP payload bytes of a video and an audio packet.
 VIDEO, AUDIO = 1100, 80
@@ -165,6 +165,7 @@ def _video(
     for sink in plan.sinks:
         shape = f"bursts of {burst}: {publishers} to {subscribers}, {VIDEO} B, 30 frames/s"
         title(f"video, {shape}, {sink.title}")
+        build_all(servers)
         with sink.entered():
             results = alternate(plan, servers, options, sink)
             _costs(results)

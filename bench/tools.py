@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from servers import CLIENT_CORE, KEY, ROOT, SECRET, SERVER_CORE, BenchError, Running
+from servers import (
+    CLIENT_CORE,
+    KEY,
+    LIVEKIT_BATCHED,
+    LIVEKIT_PLAIN,
+    ROOT,
+    SECRET,
+    SERVER_CORE,
+    BenchError,
+    Kind,
+    Running,
+    livekit_binary,
+)
 from sinks import LOOPBACK, SERVER_ADDRESS, Sink
 
 Report = dict[str, Any]
@@ -28,6 +42,17 @@ def build(crate: str) -> Path:
     if subprocess.run(command, cwd=ROOT / "bench" / crate, check=False).returncode:
         raise BenchError(f"bench/{crate} does not build")
     return _target() / "release" / f"sotto-bench-{crate}"
+
+
+def build_all(servers: Sequence[Kind]) -> None:
+    """What a run starts, before a sink is entered: from inside there is no way to a registry.
+    A peer that cannot be had is said again, and left out, when it is to be started.
+    """
+    build("client")
+    build("bare")
+    with contextlib.suppress(BenchError):
+        if any(kind in (LIVEKIT_PLAIN, LIVEKIT_BATCHED) for kind in servers):
+            livekit_binary()
 
 
 def _run(command: list[str], core: int | None, timeout: float) -> Report:
