@@ -139,7 +139,7 @@ async def test_what_is_over_is_an_empty_place_though_it_is_held(
     assert [e["op"]["type"] for e in found] == ["erased", "erased", "pin", "post"]
     assert await served.ann.texts(room) == ["lasting"]
     assert (await served.ann.ask("GET", at)).status == 404
-    files = ChatRooms(served.house.chat)
+    files = ChatRooms(served.house.chat, later)
     assert not await files.shows(APP, room, sent["id"], "ann")
     assert await files.shows(APP, room, lasting["id"], "ann")
     stored = await embedded.store.log.read(APP, room, after=0, limit=100)
