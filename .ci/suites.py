@@ -34,6 +34,8 @@ LANES = int(os.environ.get("SOTTO_LANES", "2"))
 """How many suites that may share the machine run at a time."""
 SEED = "SOTTO_SEED"
 """What the tests that leave things to chance are seeded by (`tests/seeds.py`)."""
+RUN = "SOTTO_SUITE_RUN"
+"""Whatever a command starts has this in its environment."""
 _PRINTING = threading.Lock()
 
 
@@ -223,12 +225,14 @@ def seeded() -> None:
 
 
 def run(command: Command, minutes: int, out: TextIO) -> bool:
-    """Runs one command in a process group of its own; kills the group at the bound."""
+    """Runs one command; at its end, or at the bound, nothing that it started is left."""
+    mark = secrets.token_hex(8)
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(CACHE / "target")),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         **command.environment,
+        RUN: mark,
     }
     words = " ".join(Path(w).name if w.startswith(str(BIN)) else w for w in command.words)
     print("$", words, file=out, flush=True)
@@ -248,6 +252,16 @@ def run(command: Command, minutes: int, out: TextIO) -> bool:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        kill_marked(f"{RUN}={mark}".encode())
+
+
+def kill_marked(mark: bytes) -> None:
+    """Servers that tests start are in sessions of their own; their environment tells whose."""
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in place.read_bytes().split(b"\0"):
+                os.kill(int(place.parent.name), signal.SIGKILL)
 
 
 def try_command(command: Command, minutes: int, out: TextIO) -> Verdict:

@@ -1,4 +1,4 @@
-"""What is left to chance is tried again with the seed that it failed by."""
+"""How suites are run: by one seed, also a second time, and leaving no process behind."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ def test_a_run_is_repeated_by_its_seed(suites: ModuleType, monkeypatch: pytest.M
     monkeypatch.setenv(NAME, "41")
     suites.seeded()
     assert run_seed() == 41
+
+
+def test_a_suite_leaves_no_process_in_a_session_of_its_own(
+    suites: ModuleType, tmp_path: Path
+) -> None:
+    """Whether it ended by itself or was stopped at its bound."""
+    started = "import subprocess as s; print(s.Popen(['sleep', '99'], start_new_session=True).pid)"
+    for rest, ended in (("", True), ("; import time; time.sleep(99)", False)):
+        words = (sys.executable, "-u", "-c", started + rest)
+        with (tmp_path / "out").open("w+") as out:
+            assert suites.run(suites.Command(words), 1 / 15, out) is ended
+            out.seek(0)
+            (pid,) = re.findall(r"^\d+$", out.read(), re.MULTILINE)
+        state = Path(f"/proc/{pid}/stat")
+        assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def test_nothing_draws_a_seed_of_its_own() -> None:
