@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,7 +79,7 @@ class Ground(Protocol):
 def _copied(rooms: Rows) -> Rows:
     """Ops are immutable."""
     return {
-        place: type(room)(list(room.ops), room.floor, room.chain, dict(room.cursors))
+        place: replace(room, ops=list(room.ops), cursors=dict(room.cursors))
         for place, room in rooms.items()
     }
 
