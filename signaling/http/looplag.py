@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-INTERVAL = 0.1
-KEPT = 600  # one minute
+INTERVAL = 0.25
+KEPT = 240  # one minute
 
 
 class LoopLag:
@@ -16,11 +16,20 @@ class LoopLag:
         self._late: deque[float] = deque(maxlen=KEPT)
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + INTERVAL
-            await asyncio.sleep(INTERVAL)
-            self.record(max(0.0, loop.time() - due))
+        """Until it is cancelled. A timer without a task wakes the loop once for each look."""
+        loop, never = asyncio.get_running_loop(), asyncio.Event()
+        self._look_again(loop)
+        try:
+            await never.wait()
+        finally:
+            self._timer.cancel()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.record(max(0.0, loop.time() - self._timer.when()))
+        self._look_again(loop)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(INTERVAL, self._look, loop)
 
     def record(self, late: float) -> None:
         self._late.append(late)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from signaling.errors import Unavailable
-from signaling.http.looplag import LoopLag
+from signaling.http.looplag import INTERVAL, LoopLag
 from signaling.http.metrics import counter, gauge, render
 from tests.signaling.house import Running, serving
 
@@ -98,6 +100,16 @@ def test_loop_lag_has_quantiles() -> None:
     for late in (0.0, 0.0, 0.5):
         lag.record(late)
     assert (lag.quantile(0.5), lag.worst) == (0.0, 0.5)
+
+
+async def test_loop_lag_sees_what_holds_the_loop_up() -> None:
+    lag = LoopLag()
+    watch = asyncio.create_task(lag.run())
+    await asyncio.sleep(0)
+    time.sleep(INTERVAL + 0.2)  # noqa: ASYNC251 - as whatever computes for so long
+    await asyncio.sleep(0.01)
+    watch.cancel()
+    assert lag.worst >= 0.2
 
 
 async def test_a_lost_store_makes_it_unready_and_alive(
