@@ -138,7 +138,8 @@ impl Channels {
         self.refused
     }
 
-    /// Takes one packet from DTLS. Malformed packets are counted and go no further.
+    /// Takes one packet from DTLS. What is malformed or of no association is counted and goes no
+    /// further; so does an INIT of another association than the first.
     pub fn receive(&mut self, now: Instant, packet: &[u8]) -> bool {
         if sctp::check(packet).is_err() {
             self.refused += 1;
@@ -147,10 +148,8 @@ impl Channels {
         let data = Bytes::copy_from_slice(packet);
         match self.endpoint.handle(now, PEER, None, None, data) {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
-                if self.association.is_some() {
-                    self.refused += 1;
-                    return false;
-                }
+                // One alone: of each further INIT the endpoint would keep an entry for ever.
+                self.endpoint.reject_new_associations();
                 self.association = Some((handle, association));
             }
             Some((_, DatagramEvent::AssociationEvent(event))) => {
@@ -158,10 +157,25 @@ impl Channels {
                     association.handle_event(event);
                 }
             }
-            None => {}
+            None => {
+                self.refused += 1;
+                return false;
+            }
         }
         self.advance();
         true
+    }
+
+    /// What its endpoint remembers of every association that it made.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> String {
+        let said = format!("{:?}", self.endpoint);
+        let from = said.find("association_ids_initial").unwrap_or_default();
+        said[from..]
+            .split(", config")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Announces a channel to the peer; it is usable when `Event::Opened` comes.

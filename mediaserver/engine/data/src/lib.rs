@@ -5,6 +5,7 @@
 //! `engine/py` on behalf of `mediaserver/data_channels.py`; time is an argument.
 
 mod channels;
+pub mod fuzzing;
 
 pub use channels::{Channels, Config, Event, SendError};
 pub use sotto_engine_core::wire::dcep::{Open, Reliability};
