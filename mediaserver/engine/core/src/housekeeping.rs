@@ -18,8 +18,9 @@ const BUSY_TICK: u64 = 10 * MILLIS;
 const WAITING_TICK: u64 = 50 * MILLIS;
 const WATCHING_TICK: u64 = 200 * MILLIS;
 const QUIET_TICK: u64 = SECONDS;
-/// What is not urgent happens for all transports together: one waking thread for many.
-const GRID: u64 = 10 * MILLIS;
+/// What is not urgent happens for all transports together: one waking thread for many. Never later
+/// than it was to be, so divides the ticks that are set by it.
+const GRID: u64 = 25 * MILLIS;
 
 impl Core {
     /// Everything of one transport that is due; says when to come again.
@@ -247,5 +248,5 @@ impl Core {
 }
 
 fn on_grid(at: Time) -> Time {
-    Time(at.micros().next_multiple_of(GRID))
+    Time(at.micros() / GRID * GRID)
 }

@@ -15,8 +15,6 @@ use crate::wire::ext::{self, Form};
 use crate::wire::rtp::{Fields, HeaderWriter, RTX_OSN_LEN};
 use crate::wire::srtp;
 
-pub const MAX_HEADER: usize = 12 + 4 + 320;
-
 /// What goes onto every packet of a transport at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
@@ -266,8 +264,7 @@ impl<'a> Job<'a> {
                 spec.ssrc
             },
         };
-        let mut header = [0u8; MAX_HEADER];
-        let mut writer = HeaderWriter::new(&mut header, &fields, self.form());
+        let mut writer = HeaderWriter::new(out, &fields, self.form());
         self.each_extension(stamp, |id, value| {
             writer.element(id, value);
         });
@@ -277,18 +274,19 @@ impl<'a> Job<'a> {
         } else {
             padding
         };
-        self.fill(index, &header[..header_len], padding, keys, out)
+        self.fill(index, header_len, padding, keys, out)
     }
 
+    /// Behind a header that is there already.
     fn fill(
         &self,
         index: u64,
-        header: &[u8],
+        header_len: usize,
         padding: u8,
         keys: &srtp::Sender,
         out: &mut [u8],
     ) -> Result<usize, srtp::SrtpError> {
-        let mut at = header.len();
+        let mut at = header_len;
         let rtx = self.names_original();
         let osn = if rtx { RTX_OSN_LEN } else { 0 };
         let len = self.body_len();
@@ -296,7 +294,6 @@ impl<'a> Job<'a> {
         if out.len() < needed {
             return Err(srtp::SrtpError::Short);
         }
-        out[..at].copy_from_slice(header);
         if rtx {
             out[at..at + RTX_OSN_LEN].copy_from_slice(&(self.record.seq as u16).to_be_bytes());
             at += RTX_OSN_LEN;
@@ -310,7 +307,7 @@ impl<'a> Job<'a> {
             }
         }
         self.patch(body);
-        keys.protect_rtp_in_place(index, out, header.len(), osn + len, padding)
+        keys.protect_rtp_in_place(index, out, header_len, osn + len, padding)
     }
 
     /// Picture id and TL0PICIDX, in the width that the publisher chose.
