@@ -26,8 +26,14 @@ class Patient(Api):
     """Asks again what a busy machine had no time for; before anything goes wrong."""
 
     async def ask(self, method: str, path: str, body: Any = None, token: str = "") -> Answered:
+        waited = False
         while (answer := await super().ask(method, path, body, token)).status == 503:
+            waited = True
             await asyncio.sleep(0.5)
+        if waited and path == "/sign-up" and answer.status == 404:
+            # The account was there already: what had no time was its first session.
+            words = {name: body[name] for name in ("login", "password")}
+            return await self.ask("POST", "/sign-in/password", words)
         return answer
 
 
