@@ -9,6 +9,7 @@ straight to the transport, whose buffer is the only queue. Owned by its `Door`; 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -235,7 +236,8 @@ class Connection:
         if kind is WSMsgType.TEXT:
             await self._understand(data)
         elif kind is WSMsgType.PING:
-            await self._socket.pong(data)
+            with contextlib.suppress(ConnectionError):  # it asked, and went
+                await self._socket.pong(data)
         elif kind is WSMsgType.BINARY:
             self.end(Close.BINARY, "text frames only")
 

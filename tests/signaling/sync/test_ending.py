@@ -61,6 +61,19 @@ async def test_a28_who_leaves_is_answered_once_and_its_own_code_is_kept(step: Do
     writer.close()
 
 
+async def test_who_goes_while_its_ping_waits_for_an_answer_is_no_error(
+    step: Doorstep, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer, connection = await stalled(step, small=False)
+    # Its end comes with what it said last.
+    transport: Any = connection._transport
+    transport.get_protocol().data_received(masked(0x9, b"there?"))
+    transport.abort()
+    await until_empty(step, ALICE)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    writer.close()
+
+
 async def test_what_is_said_to_a_connection_that_is_gone_is_no_error(step: Doorstep) -> None:
     """asyncio's TLS transport forgets its protocol when it is closed again (Python 3.11), as
     happens when a peer hangs up while its upgrade is answered: writing raised AttributeError."""
